@@ -1,0 +1,40 @@
+// Brings a fresh clone to where it can run: locked dependencies, among them the pinned Node. Runs on any Node >= 18.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)));
+export const pinnedNode = join(root, 'node_modules/node/bin/node');
+
+/** Installs what package-lock.json names, unless exactly that is there already. Ends the process with a reason when it cannot. */
+export function setUp() {
+  const stamp = join(root, 'node_modules/.cache/culvert-setup');
+  const wanted = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
+  if (existsSync(pinnedNode) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+
+  console.error('culvert: setting up (locked dependencies and a pinned Node; about 20 seconds, once)');
+  const npm = process.env.npm_execpath;
+  const args = ['ci', '--no-audit', '--no-fund', '--loglevel=error'];
+  const done = npm
+    ? spawnSync(process.execPath, [npm, ...args], { cwd: root, stdio: ['ignore', 2, 'inherit'] })
+    : spawnSync('npm', args, { cwd: root, stdio: ['ignore', 2, 'inherit'] });
+  if (done.status !== 0 || !existsSync(pinnedNode)) {
+    console.error(
+      'culvert: set-up failed: "npm ci" did not finish. Check that the npm registry can be reached, then run again.',
+    );
+    process.exit(1);
+  }
+  linkOwnCommand();
+  mkdirSync(dirname(stamp), { recursive: true });
+  writeFileSync(stamp, wanted);
+}
+
+/** Lets "npx culvert ..." in a clone find the clone's own command: npm links the commands of dependencies only. */
+function linkOwnCommand() {
+  const link = join(root, 'node_modules/.bin/culvert');
+  if (!existsSync(link)) symlinkSync('../../bin/culvert.mjs', link);
+}

@@ -1,0 +1,86 @@
+import type { Direction, Flow, FlowCounters, ServiceName } from '../flow/flow.ts';
+import type { Endpoint } from '../net/endpoint.ts';
+import type { FlowId, SocketId, StreamId } from '../net/ids.ts';
+import type { OpenResult } from '../net/open-result.ts';
+
+/**
+ * An engine owns sockets, executes flows, and hands up everything else ("miss") to its sink. All engines pass the conformance suite.
+ * No method throws for what the network or the kernel does; wrong use (an id used twice, an unknown socket) throws EngineMisuse.
+ */
+export interface Engine {
+  readonly name: EngineName;
+  /** How it runs here, for culvert_engine_info: "node:dgram", "native", "generic" ... */
+  readonly mode: string;
+  readonly capabilities: EngineCapabilities;
+
+  listen(socket: SocketId, spec: ListenSpec): Promise<OpenResult>;
+  /** Replaces certificate and key of a TLS listener; connections that are open keep theirs. */
+  updateTls(socket: SocketId, tls: TlsMaterial): void;
+  /** Binds a UDP port; the answer comes as sink.portOpened, never from inside this call. */
+  openPort(socket: SocketId, local: Endpoint): void;
+  /** Closes a listener or a port, and forgets every flow that still uses it. */
+  closePort(socket: SocketId): void;
+  /** `packet` may be reused by the caller as soon as this returns. */
+  send(from: SocketId, to: Endpoint, packet: Uint8Array): void;
+  /** Droppable packets are dropped whole and counted once the stream has `streamBufferLimit` bytes waiting. */
+  write(stream: StreamId, packet: Uint8Array, droppable: boolean): void;
+  closeStream(stream: StreamId): void;
+
+  /** A flow with the same match replaces the older one. */
+  addFlow(flow: Flow): void;
+  /** Final counters, or undefined when there is no such flow (reaped, replaced). No packet is forwarded by it after the return. */
+  removeFlow(flow: FlowId): FlowCounters | undefined;
+  flowCounters(flow: FlowId): FlowCounters | undefined;
+
+  stats(): EngineStats;
+  /** Closes every socket and stream. */
+  close(): Promise<void>;
+}
+
+export type EngineName = 'portable' | 'batched' | 'xdp';
+
+export interface EngineCapabilities {
+  /** Can set and clear DF on each datagram (RFC 8656 §15). */
+  readonly dontFragment: boolean;
+}
+
+/** Where an engine hands up what no flow took. Buffers are valid during the call only. */
+export interface EngineSink {
+  datagram(at: SocketId, from: Endpoint, packet: Uint8Array): void;
+  portOpened(socket: SocketId, result: OpenResult): void;
+  flowIdle(flow: FlowId): void;
+  streamOpened(stream: StreamId, at: SocketId, from: Endpoint): void;
+  streamData(stream: StreamId, chunk: Uint8Array): void;
+  streamClosed(stream: StreamId): void;
+}
+
+export type ListenSpec =
+  | { readonly transport: 'udp'; readonly local: Endpoint }
+  | { readonly transport: 'tcp'; readonly local: Endpoint; readonly maxStreams: number }
+  | { readonly transport: 'tls'; readonly local: Endpoint; readonly maxStreams: number; readonly tls: TlsMaterial };
+
+/** PEM texts. */
+export interface TlsMaterial {
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface EngineStats {
+  readonly flows: ReadonlyMap<ServiceName, number>;
+  readonly traffic: readonly TrafficCount[];
+  /** Reason → packets, for what the engine itself had to drop (rate limit, socket buffer full, slow stream ...). */
+  readonly drops: ReadonlyMap<ServiceName | 'engine', ReadonlyMap<string, number>>;
+}
+
+/** Packets and payload bytes that flows forwarded, since the start. */
+export interface TrafficCount {
+  readonly service: ServiceName;
+  readonly direction: Direction;
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+export class EngineMisuse extends Error {
+  override readonly name = 'EngineMisuse';
+  readonly code = 'CULVERT_ENGINE_MISUSE';
+}

@@ -1,0 +1,55 @@
+import type { Flow, ServiceName } from '../flow/flow.ts';
+import type { Endpoint } from '../net/endpoint.ts';
+import type { FlowId, SocketId, StreamId } from '../net/ids.ts';
+import type { OpenResult } from '../net/open-result.ts';
+import type { Millis } from '../net/time.ts';
+
+/**
+ * The contract of a protocol service: a pure state machine without socket, clock or randomness of its own.
+ *
+ * Call one handle* method, drain pollOutput() to undefined, then ask pollTimeout(). Nothing is held back between drains: whatever
+ * a handle* decided is in the orders. Buffers handed in are valid until the drain that follows; orders may point into them.
+ */
+export interface Service {
+  readonly name: ServiceName;
+
+  /** A datagram that no flow took, at a listener or at a port that this service opened. */
+  handleDatagram(at: SocketId, from: Endpoint, packet: Uint8Array, now: Millis): void;
+  /** Answer to an openPort order. */
+  handlePortOpened(socket: SocketId, result: OpenResult, now: Millis): void;
+  /** The engine reaped a flow that was idle for as long as it allows. */
+  handleFlowIdle(flow: FlowId, now: Millis): void;
+  handleStreamOpened(stream: StreamId, at: SocketId, from: Endpoint, now: Millis): void;
+  handleStreamData(stream: StreamId, chunk: Uint8Array, now: Millis): void;
+  /** The stream is gone, by whichever side; its id is never used again. Not called after the service's own closeStream. */
+  handleStreamClosed(stream: StreamId, now: Millis): void;
+  handleTimeout(now: Millis): void;
+
+  pollOutput(): Order | undefined;
+  /** Next deadline; valid once drained. */
+  pollTimeout(): Millis | undefined;
+}
+
+/** What a service wants done, in order. A flow is removed before the port that it uses is closed. */
+export type Order =
+  | { readonly type: 'send'; readonly from: SocketId; readonly to: Endpoint; readonly packet: Uint8Array }
+  | {
+      readonly type: 'write';
+      readonly stream: StreamId;
+      readonly packet: Uint8Array;
+      /** Relayed data: may be dropped whole (and counted) when the stream's reader is slow. Responses are not. */
+      readonly droppable: boolean;
+    }
+  | { readonly type: 'closeStream'; readonly stream: StreamId }
+  | { readonly type: 'openPort'; readonly socket: SocketId; readonly local: Endpoint }
+  | { readonly type: 'closePort'; readonly socket: SocketId }
+  | { readonly type: 'addFlow'; readonly flow: Flow }
+  | { readonly type: 'removeFlow'; readonly flow: FlowId }
+  | { readonly type: 'event'; readonly event: ServiceEvent };
+
+/** Something worth a line in the log. `level` is info for what an operator follows, debug for what names a client. */
+export interface ServiceEvent {
+  readonly level: 'debug' | 'info' | 'warn';
+  readonly name: string;
+  readonly fields: Readonly<Record<string, string | number | boolean>>;
+}

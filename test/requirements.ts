@@ -1,0 +1,42 @@
+import { execFileSync } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+
+/** What a test may need beyond Node. */
+export type Requirement = 'root' | 'netns' | 'coturn' | 'chromium' | 'openssl' | 'ipv6' | 'cc' | 'npm';
+
+/** For node:test's `skip` option: false to run, or the reason why not. With CULVERT_REQUIRE=all nothing is skipped, so that what is missing fails. */
+export function missing(...requirements: Requirement[]): string | false {
+  if (process.env.CULVERT_REQUIRE === 'all') return false;
+  for (const requirement of requirements) {
+    const reason = probes[requirement]();
+    if (reason !== undefined) return `needs ${requirement}: ${reason}`;
+  }
+  return false;
+}
+
+const probes: Record<Requirement, () => string | undefined> = {
+  root: () => (process.getuid?.() === 0 ? undefined : 'not running as root'),
+  netns: () => probes.root() ?? commandMissing('ip'),
+  coturn: () => commandMissing('turnutils_uclient') ?? commandMissing('turnserver'),
+  chromium: () => commandMissing('chromium'),
+  openssl: () => commandMissing('openssl'),
+  cc: () => commandMissing('cc'),
+  npm: () => commandMissing('npm'),
+  ipv6: () => {
+    try {
+      accessSync('/proc/net/if_inet6', constants.R_OK);
+      return undefined;
+    } catch {
+      return 'the machine has no IPv6';
+    }
+  },
+};
+
+function commandMissing(command: string): string | undefined {
+  try {
+    execFileSync('sh', ['-c', `command -v ${command}`], { stdio: 'ignore' });
+    return undefined;
+  } catch {
+    return `${command} is not installed`;
+  }
+}
