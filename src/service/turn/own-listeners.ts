@@ -1,8 +1,6 @@
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { RelayAddress, TurnConfig } from './config.ts';
 
-const WILDCARDS: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
-
 /** Where we listen ourselves, by port. A relay that sends to its own listeners loops, or opens its administration to every client. */
 export class OwnListeners {
   readonly #byPort = new Map<number, Set<string>>();
@@ -31,7 +29,7 @@ export class OwnListeners {
     const addresses = this.#byPort.get(port);
     if (addresses === undefined) return false;
     // Linux delivers what is sent to the unspecified address to the machine itself.
-    if (addresses.has(address) || WILDCARDS.has(address)) return true;
+    if (addresses.has(address) || isWildcard(address)) return true;
     return this.#wildcardPorts.has(port) && (this.#ownAddresses.has(address) || isLoopback(address));
   }
 
@@ -45,8 +43,12 @@ export class OwnListeners {
     this.#byPort.set(port, addresses.add(address));
     const otherName = this.#otherName.get(address);
     if (otherName !== undefined) addresses.add(otherName);
-    if (WILDCARDS.has(address)) this.#wildcardPorts.add(port);
+    if (isWildcard(address)) this.#wildcardPorts.add(port);
   }
+}
+
+export function isWildcard(address: string): boolean {
+  return address === '0.0.0.0' || address === '::';
 }
 
 function isLoopback(address: string): boolean {

@@ -3,7 +3,7 @@ import type { Endpoint } from '../../net/endpoint.ts';
 import { type Prefix, prefixContains } from '../../net/prefix.ts';
 import { canonicalPeer } from './canonical-peer.ts';
 import type { TurnConfig } from './config.ts';
-import { OwnListeners } from './own-listeners.ts';
+import { isWildcard, OwnListeners } from './own-listeners.ts';
 import { SPECIAL_RANGES } from './special-ranges.ts';
 
 export type PeerRefusal = 'peer-port-zero' | 'peer-denied' | 'peer-special-purpose' | 'peer-own-listener';
@@ -29,9 +29,7 @@ export class PeerFilter {
   constructor(config: Pick<TurnConfig, 'peers' | 'ownEndpoints' | 'ownAddresses' | 'relay' | 'ports'>) {
     this.#deny = config.peers.deny;
     this.#allow = config.peers.allow;
-    this.#relayed = new Set(
-      [config.relay.ipv4, config.relay.ipv6].flatMap((relay) => (relay ? [relay.advertised, relay.bind] : [])),
-    );
+    this.#relayed = relayedAddresses(config.relay);
     this.#relayedPorts = config.ports;
     this.#own = new OwnListeners(config);
   }
@@ -68,6 +66,12 @@ export class PeerFilter {
   #isSpecial(forms: readonly Uint8Array[]): boolean {
     return forms.some((form) => isIn(SPECIAL_RANGES, form) && !isIn(this.#allow, form));
   }
+}
+
+/** Both names of each relayed address; a wildcard bind is no address to send to. */
+function relayedAddresses(relay: TurnConfig['relay']): ReadonlySet<string> {
+  const names = [relay.ipv4, relay.ipv6].flatMap((one) => (one === undefined ? [] : [one.advertised, one.bind]));
+  return new Set(names.filter((name) => !isWildcard(name)));
 }
 
 /** Undefined for what is no address at all, which nobody may be sent to. */
