@@ -157,4 +157,5 @@ const DOT = 0x2e;
 const COLON = 0x3a;
 const ZERO = 0x30;
 const LETTER_A = 0x61;
-const ZONE: RegExp = /^[0-9a-zA-Z\-._~:]+$/;
+/** Names of interfaces; node:net knows no underscore, Linux does. */
+const ZONE: RegExp = /^[0-9a-zA-Z\-._:]+$/;
