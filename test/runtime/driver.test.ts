@@ -112,6 +112,25 @@ test('streams go to the owner of their listener; after closeStream nothing does'
   ]);
 });
 
+test('what a service orders of a listener that was closed under it goes nowhere', async () => {
+  const { driver, engine, ids } = start();
+  const service = new FakeService();
+  const { socket } = await driver.listen(service, spec);
+  const stream = ids.stream();
+  engine.sink.streamOpened(stream, socket, v4(9));
+  driver.unlisten(socket);
+  engine.sink.datagram(socket, v4(1), packet);
+  engine.sink.streamClosed(stream);
+  order(driver, service, { type: 'send', from: socket, to: v4(1), packet });
+  order(driver, service, { type: 'addFlow', flow: exampleFlow({ at: socket }) });
+  order(driver, service, { type: 'addFlow', flow: exampleFlow({ via: socket, at: ids.socket() }) });
+  assert.deepEqual(engine.calls.slice(1), [['closePort', socket]]);
+  assert.deepEqual(
+    service.calls.map(([name]) => name),
+    ['streamOpened', 'streamClosed'],
+  );
+});
+
 test('idle flows go to the service of that name', async () => {
   const { driver, engine } = start();
   const [turn, pair] = [new FakeService('turn'), new FakeService('pair')];

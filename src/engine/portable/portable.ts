@@ -198,9 +198,10 @@ class PortableEngine implements Engine {
     });
     this.#listeners.set(id, listener);
     const result = await listener.bind(spec.local);
-    if (!result.ok) this.#listeners.delete(id);
-    if (result.ok && !this.#opening.has(id)) {
-      void listener.close();
+    if (result.ok && this.#opening.has(id)) return result;
+    this.#listeners.delete(id);
+    if (result.ok) {
+      await listener.close();
       return { ok: false, failure: 'failed', detail: 'closed while it was being opened' };
     }
     return result;

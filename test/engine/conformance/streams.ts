@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
+import { EngineMisuse } from '../../../src/engine/engine.ts';
 import type { Family } from '../../../src/net/address.ts';
 import type { StreamId } from '../../../src/net/ids.ts';
 import { type Bound, type ConformanceOptions, loopback, Rig, until } from './rig.ts';
@@ -119,6 +120,18 @@ export function streamTests(options: ConformanceOptions): void {
     const elsewhere = { family: 4, address: '192.0.2.123', port: 0 } as const;
     const missing = await rig.engine.listen(rig.ids.socket(), { transport: 'tcp', local: elsewhere, maxStreams: 1 });
     assert.equal(missing.ok ? '' : missing.failure, 'no-address');
+  });
+
+  test('a listener that is closed while it opens is a result and leaves nothing behind', async (t) => {
+    const rig = await Rig.start(t, options);
+    const { local } = await listenTcp(rig, 4, 1);
+    const first = rig.ids.socket();
+    const spec = { transport: 'tcp', local: { ...local, address: '127.0.0.2' }, maxStreams: 1 } as const;
+    const opening = rig.engine.listen(first, spec);
+    rig.engine.closePort(first);
+    assert.equal((await opening).ok, false);
+    assert.equal((await rig.engine.listen(rig.ids.socket(), spec)).ok, true, 'the port is free');
+    assert.throws(() => rig.engine.closePort(first), EngineMisuse);
   });
 
   test('close() ends streams without a word to the sink', async (t) => {
