@@ -29,7 +29,7 @@ const CARRIERS: readonly Carrier[] = [
   // 64:ff9b::/96, NAT64 (RFC 6052 §2.1).
   { matches: (a) => isNat64(a) && zero(a, 4, 12), reads: [quad(12)] },
   // 64:ff9b:1::/48, local NAT64 (RFC 8215), read as a /96 …
-  { matches: isLocalNat64, reads: [quad(12)] },
+  { matches: (a) => isLocalNat64(a) && !zero(a, 12, 16), reads: [quad(12)] },
   // … and, where what would be the suffix is zero, as the shorter lengths of RFC 6052 §2.2, which step over bits 64 to 71.
   {
     matches: (a) => isLocalNat64(a) && zero(a, 13, 16),
