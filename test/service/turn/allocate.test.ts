@@ -15,7 +15,10 @@ describe('Allocate (RFC 8656 §7.2)', () => {
     client.nonce = client.askNonce();
     harness.answer = silent;
     const orders = client.raw(client.build(METHOD_ALLOCATE, { requestedTransport: UDP }));
-    assert.deepEqual(orders.map(({ type }) => type), ['openPort']);
+    assert.deepEqual(
+      orders.map(({ type }) => type),
+      ['openPort'],
+    );
     const [order] = ofType(orders, 'openPort');
     assert.ok(order);
     const answer = client.responseIn(harness.opened(order.socket, { ok: true, local: order.local }));
@@ -35,7 +38,10 @@ describe('Allocate (RFC 8656 §7.2)', () => {
     assert.ok(answer?.attributes.nonce);
     assert.ok(answer?.attributes.passwordAlgorithms);
     assert.equal(harness.drops('no-integrity'), 1);
-    assert.deepEqual({ ...harness.service.stats().held, freePorts: 0 }, { entries: 0, deadlines: 0, openings: 0, freePorts: 0 });
+    assert.deepEqual(
+      { ...harness.service.stats().held, freePorts: 0 },
+      { entries: 0, deadlines: 0, openings: 0, freePorts: 0 },
+    );
   });
 
   test('step 1: wrong password 401', () => {
@@ -87,13 +93,38 @@ describe('Allocate (RFC 8656 §7.2)', () => {
 
   const refusals: readonly [string, StunAttributes & { requestedTransport?: number }, number, string][] = [
     ['step 3: TCP as transport', { requestedTransport: 6 }, 442, 'transport-unsupported'],
-    ['step 5: token with EVEN-PORT', { reservationToken: new Uint8Array(8), evenPort: { reserveNext: false } }, 400, 'conflicting-attributes'],
-    ['step 5: token with family', { reservationToken: new Uint8Array(8), requestedAddressFamily: IPV4 }, 400, 'conflicting-attributes'],
-    ['step 5: token with additional family', { reservationToken: new Uint8Array(8), additionalAddressFamily: IPV6 }, 400, 'conflicting-attributes'],
+    [
+      'step 5: token with EVEN-PORT',
+      { reservationToken: new Uint8Array(8), evenPort: { reserveNext: false } },
+      400,
+      'conflicting-attributes',
+    ],
+    [
+      'step 5: token with family',
+      { reservationToken: new Uint8Array(8), requestedAddressFamily: IPV4 },
+      400,
+      'conflicting-attributes',
+    ],
+    [
+      'step 5: token with additional family',
+      { reservationToken: new Uint8Array(8), additionalAddressFamily: IPV6 },
+      400,
+      'conflicting-attributes',
+    ],
     ['step 5: unknown token', { reservationToken: new Uint8Array(8) }, 508, 'unknown-reservation'],
-    ['step 6: both family attributes', { requestedAddressFamily: IPV4, additionalAddressFamily: IPV6 }, 400, 'conflicting-attributes'],
+    [
+      'step 6: both family attributes',
+      { requestedAddressFamily: IPV4, additionalAddressFamily: IPV6 },
+      400,
+      'conflicting-attributes',
+    ],
     ['step 7: a family that is none', { requestedAddressFamily: 0x03 }, 440, 'family-unsupported'],
-    ['step 8: R bit with additional family', { evenPort: { reserveNext: true }, additionalAddressFamily: IPV6 }, 400, 'conflicting-attributes'],
+    [
+      'step 8: R bit with additional family',
+      { evenPort: { reserveNext: true }, additionalAddressFamily: IPV6 },
+      400,
+      'conflicting-attributes',
+    ],
     ['step 9: additional family IPv4', { additionalAddressFamily: IPV4 }, 400, 'bad-additional-family'],
   ];
   for (const [name, attributes, code, reason] of refusals) {
@@ -218,7 +249,10 @@ describe('dual allocation (RFC 8656 §7.2 step 9)', () => {
   test('gives one address of each family', () => {
     const harness = new Harness();
     const answer = harness.udpClient(CLIENT).allocate({ additionalAddressFamily: IPV6 });
-    assert.deepEqual(answer?.attributes.xorRelayedAddresses?.map(({ family }) => family), [4, 6]);
+    assert.deepEqual(
+      answer?.attributes.xorRelayedAddresses?.map(({ family }) => family),
+      [4, 6],
+    );
     assert.equal(answer?.attributes.addressErrorCode, undefined);
     assert.equal(harness.service.stats().allocations, 1);
   });
@@ -241,7 +275,10 @@ describe('dual allocation (RFC 8656 §7.2 step 9)', () => {
       local.family === 6 ? { ok: false, failure: 'no-address', detail: 'EADDRNOTAVAIL' } : bound(local, socket);
     const client = harness.udpClient(CLIENT);
     const answer = client.allocate({ additionalAddressFamily: IPV6 }, { transactionId: TRANSACTION });
-    assert.deepEqual(answer?.attributes.xorRelayedAddresses?.map(({ family }) => family), [4]);
+    assert.deepEqual(
+      answer?.attributes.xorRelayedAddresses?.map(({ family }) => family),
+      [4],
+    );
     const { family, code } = answer?.attributes.addressErrorCode ?? {};
     assert.deepEqual({ family, code }, { family: IPV6, code: 508 });
     assert.equal(harness.service.stats().held.freePorts, 199);
@@ -262,7 +299,9 @@ describe('dual allocation (RFC 8656 §7.2 step 9)', () => {
 describe('EVEN-PORT and RESERVATION-TOKEN (RFC 8656 §7.2)', () => {
   test('an even port without reservation', () => {
     for (let seed = 0; seed < 8; seed++) {
-      const [relayed] = new Harness(testConfig(), seed).udpClient(CLIENT).mustAllocate({ evenPort: { reserveNext: false } });
+      const [relayed] = new Harness(testConfig(), seed)
+        .udpClient(CLIENT)
+        .mustAllocate({ evenPort: { reserveNext: false } });
       assert.equal(relayed.port % 2, 0);
     }
   });

@@ -91,7 +91,12 @@ describe('Binding (RFC 8489 §12)', () => {
 
   test('a Binding indication is taken without an answer', () => {
     const client = new Harness().udpClient('203.0.113.9:4000');
-    const packet = encodeMessage({ class: 'indication', method: METHOD_BINDING, transactionId: TRANSACTION, attributes: {} });
+    const packet = encodeMessage({
+      class: 'indication',
+      method: METHOD_BINDING,
+      transactionId: TRANSACTION,
+      attributes: {},
+    });
     assert.deepEqual(client.raw(packet), []);
   });
 });

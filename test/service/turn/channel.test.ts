@@ -168,7 +168,10 @@ describe('what channels rest on', () => {
     harness.pass(599_000);
     client.bind(0x4000, PEER);
     client.bind(0x4001, PEER_2);
-    const kinds = harness.pass(1000).map(({ type }) => type).filter((type) => type !== 'event');
+    const kinds = harness
+      .pass(1000)
+      .map(({ type }) => type)
+      .filter((type) => type !== 'event');
     assert.deepEqual(kinds, ['removeFlow', 'removeFlow', 'removeFlow', 'removeFlow', 'closePort']);
   });
 
@@ -177,7 +180,10 @@ describe('what channels rest on', () => {
     client.bind(0x4000, PEER);
     harness.udpClient('[2001:db8:9::9]:4000').mustAllocate();
     const orders = harness.run(() => harness.service.removeListener(harness.listener4, harness.now));
-    assert.deepEqual(orders.map(({ type }) => type), ['removeFlow', 'removeFlow', 'closePort', 'event']);
+    assert.deepEqual(
+      orders.map(({ type }) => type),
+      ['removeFlow', 'removeFlow', 'closePort', 'event'],
+    );
     assert.equal(harness.service.stats().allocations, 1);
   });
 

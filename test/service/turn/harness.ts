@@ -3,7 +3,7 @@ import type { Flow } from '../../../src/flow/flow.ts';
 import { type Endpoint, parseEndpoint, sameEndpoint } from '../../../src/net/endpoint.ts';
 import { IdSource, type SocketId, type StreamId } from '../../../src/net/ids.ts';
 import type { OpenResult } from '../../../src/net/open-result.ts';
-import { parsePrefix, type Prefix } from '../../../src/net/prefix.ts';
+import { type Prefix, parsePrefix } from '../../../src/net/prefix.ts';
 import type { Millis } from '../../../src/net/time.ts';
 import type { Order } from '../../../src/service/service.ts';
 import type { TurnConfig } from '../../../src/service/turn/config.ts';
@@ -189,7 +189,8 @@ export class Harness {
     if (order.type !== 'closePort') return;
     this.#mustBeOpen(order.socket, 'closePort');
     for (const { match, rewrite } of this.flows.values()) {
-      if (match.socket === order.socket || rewrite.socket === order.socket) throw new Error('closePort before removeFlow');
+      if (match.socket === order.socket || rewrite.socket === order.socket)
+        throw new Error('closePort before removeFlow');
     }
     this.ports.delete(order.socket);
   }
@@ -303,7 +304,9 @@ export class TestClient {
 
   key(sha256 = false): Uint8Array {
     const text = `${this.user}:${REALM}:${this.password}`;
-    return createHash(sha256 ? 'sha256' : 'md5').update(text).digest();
+    return createHash(sha256 ? 'sha256' : 'md5')
+      .update(text)
+      .digest();
   }
 
   raw(packet: Uint8Array): Order[] {

@@ -58,7 +58,13 @@ describe('binding relayed ports', () => {
     const [order] = ofType(harness.orders, 'openPort');
     assert.ok(order && 'stream' in client.reach);
     const { stream } = client.reach;
-    assert.deepEqual(ofType(harness.run(() => harness.service.handleStreamClosed(stream, harness.now)), 'closePort'), []);
+    assert.deepEqual(
+      ofType(
+        harness.run(() => harness.service.handleStreamClosed(stream, harness.now)),
+        'closePort',
+      ),
+      [],
+    );
     assert.equal(harness.service.stats().allocations, 0);
     assert.equal(harness.service.stats().held.freePorts, 199);
     const orders = harness.opened(order.socket, { ok: true, local: order.local });

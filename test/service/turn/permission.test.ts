@@ -25,7 +25,8 @@ describe('CreatePermission (RFC 8656 §10.2)', () => {
   test('takes several addresses; port 0 is fine because ports do not count', () => {
     const { harness, client, relayed } = allocated();
     assert.equal(codeOf(client.permit([{ ...PEER, port: 0 }, PEER_2, PEER])), 'success');
-    for (const peer of [PEER, PEER_2]) assert.equal(client.packetsIn(harness.fromPeer(relayed, peer, bytes('a'))).length, 1);
+    for (const peer of [PEER, PEER_2])
+      assert.equal(client.packetsIn(harness.fromPeer(relayed, peer, bytes('a'))).length, 1);
   });
 
   test('lasts exactly 300 s unless refreshed', () => {
@@ -95,7 +96,10 @@ describe('a configuration that changes', () => {
     const denied = testConfig({ peers: { allow: [], deny: [prefix('8.8.0.0/16')] } });
     const orders = harness.run(() => harness.service.updateConfig(denied, harness.now));
     assert.equal(ofType(orders, 'removeFlow').length, 2);
-    assert.deepEqual([...harness.flows.values()].map(({ direction }) => direction), ['to_peer', 'to_client']);
+    assert.deepEqual(
+      [...harness.flows.values()].map(({ direction }) => direction),
+      ['to_peer', 'to_client'],
+    );
     for (const peer of [PEER, endpoint('8.8.8.8:1')]) assert.deepEqual(harness.fromPeer(relayed, peer, bytes('a')), []);
     assert.deepEqual(client.channelData(0x4000, bytes('a')), []);
     assert.equal(ofType(client.channelData(0x4001, bytes('a')), 'send').length, 1);

@@ -75,7 +75,10 @@ describe('Refresh of a dual allocation (RFC 8656 §8.1)', () => {
     assert.equal(codeOf(client.refresh({ lifetime: 0, requestedAddressFamily: IPV6 })), 'success');
     assert.equal(before, 4);
     assert.equal(harness.flows.size, 2);
-    assert.deepEqual([...harness.ports.values()].map(({ family }) => family), [4]);
+    assert.deepEqual(
+      [...harness.ports.values()].map(({ family }) => family),
+      [4],
+    );
     assert.equal(codeOf(client.bind(0x4001, PEER_6)), 443);
     assert.equal(codeOf(client.bind(0x4000, PEER)), 'success');
     assert.equal(codeOf(client.refresh({ requestedAddressFamily: IPV6 })), 443);
@@ -93,7 +96,10 @@ describe('Refresh of a dual allocation (RFC 8656 §8.1)', () => {
     harness.pass(300_000);
     client.refresh({ requestedAddressFamily: IPV4 });
     harness.pass(300_000);
-    assert.deepEqual([...harness.ports.values()].map(({ family }) => family), [4]);
+    assert.deepEqual(
+      [...harness.ports.values()].map(({ family }) => family),
+      [4],
+    );
     harness.pass(300_000);
     assert.equal(harness.service.stats().allocations, 0);
   });

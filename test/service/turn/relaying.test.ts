@@ -68,7 +68,10 @@ describe('Send indication (RFC 8656 §11.2)', () => {
   test('other indications are dropped', () => {
     const { harness, client } = allocated();
     const header = { class: 'indication', method: METHOD_DATA, transactionId: new Uint8Array(12) } as const;
-    assert.deepEqual(client.raw(encodeMessage({ ...header, attributes: { data: bytes('a'), xorPeerAddresses: [PEER] } })), []);
+    assert.deepEqual(
+      client.raw(encodeMessage({ ...header, attributes: { data: bytes('a'), xorPeerAddresses: [PEER] } })),
+      [],
+    );
     assert.equal(harness.drops('unexpected-indication'), 1);
   });
 });
@@ -148,7 +151,8 @@ describe('bandwidth quota on the slow path (RFC 8656 §5)', () => {
   test('what is beyond the burst is dropped, and time refills', () => {
     const { harness, client } = allocated(new Harness(testConfig({ quota })));
     const sent = (count: number) =>
-      Array.from({ length: count }, () => client.send(PEER, new Uint8Array(1000))).filter(({ length }) => length > 0).length;
+      Array.from({ length: count }, () => client.send(PEER, new Uint8Array(1000))).filter(({ length }) => length > 0)
+        .length;
     assert.equal(sent(150), 100);
     assert.equal(harness.drops('rate-limited'), 50);
     harness.pass(500);
