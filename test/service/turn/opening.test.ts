@@ -33,7 +33,7 @@ describe('binding relayed ports', () => {
       assert.equal(codeOf(client.allocate()), 508);
       assert.equal(ofType(harness.orders, 'openPort').length, 1);
       const [warning] = ofType(harness.orders, 'event').filter(({ event }) => event.level === 'warn');
-      assert.equal(warning?.event.fields['failure'], failure);
+      assert.equal(warning?.event.fields.failure, failure);
       harness.answer = bound;
       assert.equal(codeOf(client.allocate()), 'success');
     });
