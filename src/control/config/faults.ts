@@ -1,3 +1,5 @@
+import { oneLine } from '../one-line.ts';
+
 /** Where a setting came from. Later sources win: default, file, environment, command line. */
 export type Origin =
   | { readonly kind: 'file'; readonly file: string; readonly line: number }
@@ -38,14 +40,6 @@ export function didYouMean(given: string, candidates: Iterable<string>): string 
     }
   }
   return best;
-}
-
-/** Control and bidirectional characters become visible escapes: a log or a terminal shows what was written, and nothing else. */
-export function oneLine(text: string): string {
-  return text.replace(
-    /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
 }
 
 function overridePlace(argument: string, path: readonly string[]): string[] {
