@@ -143,11 +143,16 @@ function formatGroups(view: DataView, from: number, to: number): string {
   let text = '';
   for (let group = from; group < to; group++) {
     if (group > from) text += ':';
-    text += view.getUint16(group * 2).toString(16);
+    const high = view.getUint8(group * 2);
+    const low = view.getUint8(group * 2 + 1);
+    text += high === 0 ? HEX[low] : `${HEX[high]}${HEX_PADDED[low]}`;
   }
   return text;
 }
 
+/** A byte as text: many times faster than toString(16). */
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16));
+const HEX_PADDED: readonly string[] = HEX.map((digits) => digits.padStart(2, '0'));
 const DOT = 0x2e;
 const COLON = 0x3a;
 const ZERO = 0x30;
