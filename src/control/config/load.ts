@@ -63,7 +63,9 @@ function parseWhatIsSound(tree: SettingsTree, faults: Fault[]): Config {
     for (const issue of result.issues) {
       const path = (issue.path ?? []).map((item) => String(item.key));
       const isMissing = issue.type === 'strict_object' && issue.received === 'undefined';
-      faults.push({ origin: tree.originOf(path), path, message: isMissing ? 'is missing' : issue.message });
+      if (!faults.some((fault) => startsWith(fault.path, path))) {
+        faults.push({ origin: tree.originOf(path), path, message: isMissing ? 'is missing' : issue.message });
+      }
       removeNearest(tree, isMissing ? path.slice(0, -1) : path);
     }
   }
@@ -80,8 +82,11 @@ function removeNearest(tree: SettingsTree, path: readonly string[]): void {
 }
 
 function touches(faulty: readonly string[], path: readonly string[]): boolean {
-  const length = Math.min(faulty.length, path.length);
-  return faulty.length > 0 && faulty.slice(0, length).every((key, index) => key === path[index]);
+  return faulty.length > 0 && (startsWith(faulty, path) || startsWith(path, faulty));
+}
+
+function startsWith(path: readonly string[], start: readonly string[]): boolean {
+  return start.length <= path.length && start.every((key, index) => key === path[index]);
 }
 
 /** By source, then line: as one reads the file. */

@@ -18,6 +18,8 @@ export async function readYamlFile(file: string, tree: SettingsTree): Promise<Fa
     path: [],
     message: explanations[problem.code] ?? `is not valid YAML (${problem.code.toLowerCase().replaceAll('_', ' ')})`,
   }));
+  // After a syntax error nobody knows what belongs where: what else the file holds would be guesses.
+  if (document.errors.some(({ code }) => code !== 'DUPLICATE_KEY')) return faults;
   const walk = new Walk(yaml, document, at);
   const value = walk.contents();
   tree.set([], value, (path) => walk.origins.get(pathKey(path)) ?? at(0));
