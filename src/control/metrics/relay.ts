@@ -56,24 +56,22 @@ export function collectEngine(engine: EngineSource): Collector {
   };
 }
 
-export function collectTurn(read: () => TurnMetrics): Collector {
-  return () => {
-    const { service, clients, drops, traffic, allocations, responses } = read();
-    return [
-      ...trafficFamilies(traffic, 'service'),
-      dropFamily(dropSamples(service, drops)),
-      family('culvert_clients', 'gauge', 'Clients that are served.', [sample({ service }, clients)]),
-      family('culvert_turn_allocations', 'gauge', 'Live TURN allocations.', [sample({}, allocations)]),
-      family(
-        'culvert_turn_responses_total',
-        'counter',
-        'STUN and TURN responses; code 0 is success.',
-        responses.map(({ method, class: kind, code, count }) =>
-          sample({ method, class: kind, code: String(code) }, count),
-        ),
+export function collectTurn(metrics: TurnMetrics): MetricFamily[] {
+  const { service, clients, drops, traffic, allocations, responses } = metrics;
+  return [
+    ...trafficFamilies(traffic, 'service'),
+    dropFamily(dropSamples(service, drops)),
+    family('culvert_clients', 'gauge', 'Clients that are served.', [sample({ service }, clients)]),
+    family('culvert_turn_allocations', 'gauge', 'Live TURN allocations.', [sample({}, allocations)]),
+    family(
+      'culvert_turn_responses_total',
+      'counter',
+      'STUN and TURN responses; code 0 is success.',
+      responses.map(({ method, class: kind, code, count }) =>
+        sample({ method, class: kind, code: String(code) }, count),
       ),
-    ];
-  };
+    ),
+  ];
 }
 
 /** Addresses that are blocked, by hand or by rate. */
