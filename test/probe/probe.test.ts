@@ -80,6 +80,13 @@ test('credentials of this machine are used when none are given', async (context)
   assert.equal(code, 0);
 });
 
+test('credentials of this machine that another server refuses are not called wrong', async (context) => {
+  const server = await start(context, { password: 'another' });
+  const fallback = async () => ({ username: 'alice', password: 'secret' });
+  const { report } = await probe(`turn:127.0.0.1:${server.port}`, { fallback });
+  assert.match(report.failure?.sentence ?? '', /another server than the one that runs from this folder/);
+});
+
 describe('a failure names its step and likely cause', () => {
   const failures: ReadonlyArray<{
     readonly what: string;
@@ -208,6 +215,13 @@ describe('a failure names its step and likely cause', () => {
       assert.equal(outcome.report.steps.at(-1)?.ok, false);
     });
   }
+
+  test('a relay that loses every third packet', async (context) => {
+    let packets = 0;
+    const server = await start(context, { relay: (data) => (packets++ % 3 === 0 ? undefined : data) });
+    const { report } = await probe(`turn:127.0.0.1:${server.port}`, { ...CREDENTIALS, timeout: 100 });
+    assert.deepEqual([report.failure?.step, report.failure?.code], ['echo channel', 'lossy']);
+  });
 
   test('a relay that flips bits one way only is caught, and its allocations are given back', async (context) => {
     let packets = 0;
