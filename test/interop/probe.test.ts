@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { runProbe } from '../../src/probe/probe.ts';
 import type { ProbeReport } from '../../src/probe/report.ts';
 import { missing } from '../requirements.ts';
-import { type Relay, startRelay } from './rig/relay.ts';
+import { type Relay, runBeside, startRelay } from './rig/relay.ts';
 
 const WAYS: ReadonlyArray<readonly [string, (relay: Relay) => string]> = [
   ['UDP', ({ port }) => `turn:127.0.0.1:${port}`],
@@ -48,4 +48,42 @@ describe('culvert probe against a running relay', { skip: missing('openssl') }, 
     });
     return JSON.parse(lines[0] ?? '');
   }
+});
+
+describe('culvert probe as a command, beside a relay that generated its credentials', {
+  skip: missing('openssl'),
+}, () => {
+  let relay: Relay;
+  before(async () => {
+    relay = await startRelay({ generatedCredentials: true });
+  });
+  after(async () => {
+    await relay?.stop();
+  });
+
+  test('finds those credentials and exits 0', async () => {
+    const { code, output } = await runBeside(relay, ['probe', `turn:127.0.0.1:${relay.port}`]);
+    assert.equal(code, 0, output);
+    assert.match(output, /✔ allocate #2 .* relayed address 127\.0\.0\.1:\d+/);
+    assert.match(output, /everything works/);
+  });
+
+  test('exits 1 when it does not work, with one sentence', async () => {
+    const { code, output } = await runBeside(relay, ['probe', `turn:alice:wrong@127.0.0.1:${relay.port}`]);
+    assert.equal(code, 1, output);
+    assert.match(output, /^culvert probe: allocate #1 failed: .*likely cause: .*$/m);
+  });
+
+  test('exits 2 for wrong usage', async () => {
+    for (const args of [
+      ['probe', 'wireguard:127.0.0.1'],
+      ['probe', 'gopher:127.0.0.1'],
+      ['probe'],
+      ['probe', 'turn:a', '--nope'],
+    ]) {
+      const { code, output } = await runBeside(relay, args);
+      assert.equal(code, 2, output);
+      assert.equal(output.trim().split('\n').length, 1, output);
+    }
+  });
 });

@@ -22,7 +22,6 @@ const MODES: readonly Mode[] = [
   { name: 'UDP, padded channels', flags: ['-D', '-l', '101'] },
   { name: 'UDP, unpadded channels of odd length', flags: ['-l', '101'] },
   { name: 'UDP, large messages', flags: ['-l', '1200'] },
-  { name: 'UDP, DONT-FRAGMENT', flags: ['-g'] },
   { name: 'UDP, repeated permissions and bindings', flags: ['-G'] },
   { name: 'UDP, dual allocation', flags: ['-Z'] },
   { name: 'UDP, dual allocation, client to client', flags: ['-Z', '-y'], clientToClient: true },
@@ -36,8 +35,8 @@ const MODES: readonly Mode[] = [
   { name: 'TCP, client to client', flags: ['-t', '-y'], clientToClient: true },
   { name: 'TLS', flags: ['-t', '-S'], tls: true },
   { name: 'TLS, Send indications', flags: ['-t', '-S', '-s'], tls: true },
+  { name: 'TLS, client to client', flags: ['-t', '-S', '-y'], tls: true, clientToClient: true },
   { name: 'negative tests', flags: ['-N', '-s'] },
-  { name: 'negative protocol tests', flags: ['-R'] },
 ];
 
 const MESSAGES = 10;
@@ -66,6 +65,19 @@ describe('turnutils_uclient', { skip: missing('coturn', 'openssl'), concurrency:
     const outcome = await runUclient(argumentsFor({ name: '', flags: ['-N', '-c'] }, relay, peer));
     assert.match(outcome.output, /channel bind: error 400/);
     assert.equal(outcome.received, undefined, outcome.output);
+  });
+
+  test('DONT-FRAGMENT is honoured, or refused as an attribute that is not supported', async () => {
+    // RFC 8656 §7.2: a server that cannot set DF answers 420; which it is depends on the engine.
+    const outcome = await runUclient(argumentsFor({ name: '', flags: ['-g'] }, relay, peer));
+    if (outcome.code === 0) assertLossless(outcome, relay);
+    else assert.match(outcome.output, /error 420/);
+  });
+
+  test('broken requests leave the relay at work', async () => {
+    // This mode breaks its own requests at random: it may well hang or lose data by its own doing, with any server.
+    await runUclient(argumentsFor({ name: '', flags: ['-R'] }, relay, peer), 6000);
+    assertLossless(await runUclient(argumentsFor({ name: '', flags: ['-c'] }, relay, peer)), relay);
   });
 
   test('a wrong password gets no allocation', async () => {

@@ -18,11 +18,12 @@ export interface Ended {
 
 const STOP_PATIENCE_MILLIS = 5000;
 
-export function startChild(
-  command: string,
-  args: readonly string[],
-  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
-): Child {
+export interface ChildOptions {
+  readonly cwd?: string;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+export function startChild(command: string, args: readonly string[], options: ChildOptions = {}): Child {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
   const chunks: string[] = [];
   let ended: Ended | undefined;
@@ -55,8 +56,9 @@ export async function runChild(
   command: string,
   args: readonly string[],
   timeout: number,
+  options: ChildOptions = {},
 ): Promise<Ended & { output: string }> {
-  const child = startChild(command, args);
+  const child = startChild(command, args, options);
   const deadline = setTimeout(() => child.process.kill('SIGKILL'), timeout);
   try {
     await waitFor(async () => child.ended() !== undefined, timeout + STOP_PATIENCE_MILLIS, `${command} to end`);

@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { missing } from '../../requirements.ts';
 import { type Certificate, makeCertificate } from './certificate.ts';
-import { type Child, startChild, waitFor } from './children.ts';
+import { type Child, runChild, startChild, waitFor } from './children.ts';
 import { freePort } from './ports.ts';
 
-/** A TURN server on loopback, with a user, all transports, and loopback peers allowed. */
+/** Culvert on loopback, with a user, all transports, and loopback peers allowed. */
 export interface Relay {
+  readonly folder: string;
   /** UDP and TCP */
   readonly port: number;
   readonly tlsPort: number;
@@ -22,8 +23,12 @@ export interface Relay {
   stop(): Promise<void>;
 }
 
-/** Culvert, or for trying the rig itself coturn's server. */
-export async function startRelay(kind: 'culvert' | 'coturn' = relayKind()): Promise<Relay> {
+export interface RelayOptions {
+  /** No user is configured, so that the relay generates credentials; `username` and `password` mean nothing then. */
+  readonly generatedCredentials?: boolean;
+}
+
+export async function startRelay({ generatedCredentials = false }: RelayOptions = {}): Promise<Relay> {
   const folder = mkdtempSync(join(tmpdir(), 'culvert-interop-'));
   let child: Child | undefined;
   const stop = async (): Promise<void> => {
@@ -41,27 +46,29 @@ export async function startRelay(kind: 'culvert' | 'coturn' = relayKind()): Prom
       username: 'interop',
       password: 'correct-horse',
     };
-    const started = kind === 'coturn' ? startCoturn(setup) : startCulvert(setup);
+    const started = startCulvert(setup, generatedCredentials);
     child = started;
-    await waitFor(() => accepts(started, setup), 15_000, `${kind} to listen`);
+    await waitFor(() => accepts(started, setup), 15_000, 'Culvert to listen');
     return { ...setup, output: started.output, stop };
   } catch (error) {
     const output = child?.output() ?? '';
     await stop();
-    throw new Error(`${kind} did not start: ${output}`, { cause: error });
+    throw new Error(`Culvert did not start: ${output}`, { cause: error });
   }
 }
 
+/** Runs another command of Culvert beside the relay, as its user would: with its state folder. */
+export function runBeside(relay: Relay, args: readonly string[]): ReturnType<typeof runChild> {
+  const env = { ...cleanEnvironment(), CULVERT_STATE: join(relay.folder, 'state') };
+  return runChild(process.execPath, [LAUNCHER, ...args], 30_000, { cwd: relay.folder, env });
+}
+
 interface Setup extends Omit<Relay, 'output' | 'stop'> {
-  readonly folder: string;
   readonly adminPort: number;
 }
 
-function relayKind(): 'culvert' | 'coturn' {
-  return process.env.CULVERT_INTEROP_RELAY === 'coturn' ? 'coturn' : 'culvert';
-}
-
-function startCulvert({ folder, certificate, port, tlsPort, adminPort, addresses, username, password }: Setup): Child {
+function startCulvert(setup: Setup, generatedCredentials: boolean): Child {
+  const { folder, certificate, port, tlsPort, adminPort, addresses, username, password } = setup;
   const hosts = addresses.map((address) => (address.includes(':') ? `[${address}]` : address));
   const listen = hosts.flatMap((host) => [
     `udp://${host}:${port}`,
@@ -74,7 +81,7 @@ function startCulvert({ folder, certificate, port, tlsPort, adminPort, addresses
       listen,
       realm: 'interop.test',
       relay: { ipv4: '127.0.0.1', ...(addresses.includes('::1') && { ipv6: '::1' }) },
-      users: { [username]: password },
+      ...(!generatedCredentials && { users: { [username]: password } }),
       tls: { cert: certificate.cert, key: certificate.key },
       peers: { allow: ['127.0.0.0/8', '::1/128'] },
     },
@@ -83,22 +90,10 @@ function startCulvert({ folder, certificate, port, tlsPort, adminPort, addresses
   // JSON is YAML, and needs no quoting rules of its own.
   const file = join(folder, 'culvert.yaml');
   writeFileSync(file, JSON.stringify(config, undefined, 2));
-  const launcher = fileURLToPath(new URL('../../../bin/culvert.mjs', import.meta.url));
-  return startChild(process.execPath, [launcher, 'up', '--config', file], { cwd: folder, env: cleanEnvironment() });
+  return startChild(process.execPath, [LAUNCHER, 'up', '--config', file], { cwd: folder, env: cleanEnvironment() });
 }
 
-function startCoturn({ folder, certificate, port, tlsPort, addresses, username, password }: Setup): Child {
-  const listen = addresses.flatMap((address) => ['--listening-ip', address, '--relay-ip', address]);
-  return startChild(
-    'turnserver',
-    ['-n', '--no-cli', '--no-dtls', '--allow-loopback-peers', '--lt-cred-mech', '--log-file', 'stdout', ...listen]
-      .concat(['-p', String(port), '--tls-listening-port', String(tlsPort)])
-      .concat(['-u', `${username}:${password}`, '-r', 'interop.test'])
-      .concat(['--cert', certificate.cert, '--pkey', certificate.key])
-      .concat(['--userdb', join(folder, 'turndb'), '--pidfile', join(folder, 'pid')]),
-    { cwd: folder },
-  );
-}
+const LAUNCHER = fileURLToPath(new URL('../../../bin/culvert.mjs', import.meta.url));
 
 /** CULVERT_… variables of whoever runs the tests would configure the relay under test. */
 function cleanEnvironment(): NodeJS.ProcessEnv {

@@ -12,8 +12,8 @@ export interface UclientOutcome {
 
 const TIMEOUT_MILLIS = 40_000;
 
-export async function runUclient(args: readonly string[]): Promise<UclientOutcome> {
-  const { code, output } = await runChild('turnutils_uclient', args, TIMEOUT_MILLIS);
+export async function runUclient(args: readonly string[], timeout = TIMEOUT_MILLIS): Promise<UclientOutcome> {
+  const { code, output } = await runChild('turnutils_uclient', args, timeout);
   return { code, ...parseUclient(output), output };
 }
 
