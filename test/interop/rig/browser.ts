@@ -13,7 +13,9 @@ export interface Browser {
 
 const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run']
   .concat(['--disable-background-networking', '--disable-component-update', '--disable-sync'])
-  .concat(['--disable-dev-shm-usage']);
+  .concat(['--disable-dev-shm-usage'])
+  // A machine without a network has nothing else to gather candidates from.
+  .concat(['--allow-loopback-in-peer-connection']);
 
 /** Starts Chromium with an empty profile. It trusts the certificate whose public key has this hash, and no other unknown one. */
 export async function startBrowser(trustedPublicKeyHash: string): Promise<Browser> {
