@@ -3,7 +3,7 @@ import type { TurnClient } from './client.ts';
 import { ProbeError } from './failure.ts';
 
 /** Bytes of payload: tiny, a voice frame, half, and about what fits everywhere with every header on (IPv6 minimum MTU 1280). */
-export const ECHO_SIZES = [16, 160, 600, 1200] as const;
+const ECHO_SIZES = [16, 160, 600, 1200] as const;
 const PACKETS_PER_SIZE = 5;
 /** More than this share lost is a failure, less is a note: a probe over a real network meets stray loss. */
 const TOLERATED_LOSS = 0.2;

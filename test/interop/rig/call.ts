@@ -18,7 +18,7 @@ export interface CallOutcome {
   readonly gathered: readonly string[];
 }
 
-export interface SelectedPair {
+interface SelectedPair {
   readonly local: string;
   readonly remote: string;
   /** How the local end reaches its relay: udp, tcp or tls. */
