@@ -62,7 +62,10 @@ export function readSecrets(folder: string): SecretsResult | undefined {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    return { ok: false, reason: `${file}: cannot be read (${code ?? 'unknown error'}; check its owner and permissions)` };
+    return {
+      ok: false,
+      reason: `${file}: cannot be read (${code ?? 'unknown error'}; check its owner and permissions)`,
+    };
   }
   const parsed = v.safeParse(secretsFile, source);
   if (!parsed.success) {
