@@ -1,3 +1,4 @@
+import './lean-start.ts';
 import { Command, CommanderError } from 'commander';
 import { readVersion } from '../control/version.ts';
 import { CommandFailure, complain, EXIT_FAILED, EXIT_USAGE } from './failure.ts';

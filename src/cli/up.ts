@@ -6,6 +6,7 @@ import { startRelay } from '../runtime/compose.ts';
 import { logCrashes, runUntilStopped } from '../runtime/lifecycle.ts';
 import { type ConfigFlags, load, withConfigOptions } from './configuration.ts';
 import { CommandFailure, EXIT_FAILED } from './failure.ts';
+import { startIsOver } from './lean-start.ts';
 
 /** `culvert up`: runs the relay until a signal ends it. What runs is told on standard output, the log goes to standard error. */
 export function upCommand(): Command {
@@ -27,4 +28,5 @@ async function up(flags: ConfigFlags & { readonly json?: true }): Promise<void> 
   const summary = result.relay.summary();
   process.stdout.write(flags.json ? `${JSON.stringify(summary)}\n` : formatBanner(summary));
   runUntilStopped(result.relay, log);
+  startIsOver();
 }
