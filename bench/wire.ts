@@ -1,0 +1,4 @@
+/** `npm run bench -- wire` */
+export async function benchWire(_args: string[]): Promise<number> {
+  return 0;
+}
