@@ -1,4 +1,4 @@
-import type { Family } from './address.ts';
+import { type Family, formatAddress, parseAddress } from './address.ts';
 
 /** A transport address. `address` is always in canonical text form (see formatAddress), so that equal endpoints have equal keys. */
 export interface Endpoint {
@@ -18,6 +18,22 @@ export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
 }
 
 /** "192.0.2.1:80" or "[2001:db8::1]:80" → endpoint in canonical form; undefined when it is none. */
-export function parseEndpoint(_text: string): Endpoint | undefined {
-  throw new Error('not built yet');
+export function parseEndpoint(text: string): Endpoint | undefined {
+  const colon = text.lastIndexOf(':');
+  if (colon < 0) return undefined;
+  const port = parsePort(text.slice(colon + 1));
+  if (port === undefined) return undefined;
+  const bracketed = text.startsWith('[') && text[colon - 1] === ']';
+  const bytes = parseAddress(bracketed ? text.slice(1, colon - 1) : text.slice(0, colon));
+  // Brackets go with IPv6 and with nothing else: "2001:db8::1:80" would be ambiguous (RFC 5952 §6).
+  if (bytes === undefined || bracketed !== (bytes.length === 16)) return undefined;
+  return { family: bytes.length === 4 ? 4 : 6, address: formatAddress(bytes), port };
 }
+
+function parsePort(text: string): number | undefined {
+  if (!PORT.test(text)) return undefined;
+  const port = Number(text);
+  return port <= 65_535 ? port : undefined;
+}
+
+const PORT: RegExp = /^(?:0|[1-9][0-9]{0,4})$/;

@@ -1,0 +1,84 @@
+/** Attribute types under their names in the RFCs. Below 0x8000: comprehension-required (RFC 8489 §14). */
+
+// RFC 8489 §18.3
+export const MAPPED_ADDRESS = 0x0001;
+export const USERNAME = 0x0006;
+export const MESSAGE_INTEGRITY = 0x0008;
+export const ERROR_CODE = 0x0009;
+export const UNKNOWN_ATTRIBUTES = 0x000a;
+export const REALM = 0x0014;
+export const NONCE = 0x0015;
+export const MESSAGE_INTEGRITY_SHA256 = 0x001c;
+export const PASSWORD_ALGORITHM = 0x001d;
+export const USERHASH = 0x001e;
+export const XOR_MAPPED_ADDRESS = 0x0020;
+export const PASSWORD_ALGORITHMS = 0x8002;
+export const ALTERNATE_DOMAIN = 0x8003;
+export const SOFTWARE = 0x8022;
+export const ALTERNATE_SERVER = 0x8023;
+export const FINGERPRINT = 0x8028;
+
+// RFC 8656 §18
+export const CHANNEL_NUMBER = 0x000c;
+export const LIFETIME = 0x000d;
+export const XOR_PEER_ADDRESS = 0x0012;
+export const DATA = 0x0013;
+export const XOR_RELAYED_ADDRESS = 0x0016;
+export const REQUESTED_ADDRESS_FAMILY = 0x0017;
+export const EVEN_PORT = 0x0018;
+export const REQUESTED_TRANSPORT = 0x0019;
+export const DONT_FRAGMENT = 0x001a;
+export const RESERVATION_TOKEN = 0x0022;
+export const ADDITIONAL_ADDRESS_FAMILY = 0x8000;
+export const ADDRESS_ERROR_CODE = 0x8001;
+export const ICMP = 0x8004;
+
+// Numbers of the dual-allocation draft that became RFC 8656 §7: coturn up to 4.6 speaks these alone.
+export const DRAFT_ADDITIONAL_ADDRESS_FAMILY = 0x8032;
+export const DRAFT_ADDRESS_ERROR_CODE = 0x8033;
+
+/** "XOR-PEER-ADDRESS"; "0x7abc" for a type without a name here. For people: logs, errors, the probe. */
+export function attributeName(type: number): string {
+  return NAMES.get(type) ?? `0x${type.toString(16).padStart(4, '0')}`;
+}
+
+const NAMES: ReadonlyMap<number, string> = new Map([
+  [MAPPED_ADDRESS, 'MAPPED-ADDRESS'],
+  [USERNAME, 'USERNAME'],
+  [MESSAGE_INTEGRITY, 'MESSAGE-INTEGRITY'],
+  [ERROR_CODE, 'ERROR-CODE'],
+  [UNKNOWN_ATTRIBUTES, 'UNKNOWN-ATTRIBUTES'],
+  [REALM, 'REALM'],
+  [NONCE, 'NONCE'],
+  [MESSAGE_INTEGRITY_SHA256, 'MESSAGE-INTEGRITY-SHA256'],
+  [PASSWORD_ALGORITHM, 'PASSWORD-ALGORITHM'],
+  [USERHASH, 'USERHASH'],
+  [XOR_MAPPED_ADDRESS, 'XOR-MAPPED-ADDRESS'],
+  [PASSWORD_ALGORITHMS, 'PASSWORD-ALGORITHMS'],
+  [ALTERNATE_DOMAIN, 'ALTERNATE-DOMAIN'],
+  [SOFTWARE, 'SOFTWARE'],
+  [ALTERNATE_SERVER, 'ALTERNATE-SERVER'],
+  [FINGERPRINT, 'FINGERPRINT'],
+  [CHANNEL_NUMBER, 'CHANNEL-NUMBER'],
+  [LIFETIME, 'LIFETIME'],
+  [XOR_PEER_ADDRESS, 'XOR-PEER-ADDRESS'],
+  [DATA, 'DATA'],
+  [XOR_RELAYED_ADDRESS, 'XOR-RELAYED-ADDRESS'],
+  [REQUESTED_ADDRESS_FAMILY, 'REQUESTED-ADDRESS-FAMILY'],
+  [EVEN_PORT, 'EVEN-PORT'],
+  [REQUESTED_TRANSPORT, 'REQUESTED-TRANSPORT'],
+  [DONT_FRAGMENT, 'DONT-FRAGMENT'],
+  [RESERVATION_TOKEN, 'RESERVATION-TOKEN'],
+  [ADDITIONAL_ADDRESS_FAMILY, 'ADDITIONAL-ADDRESS-FAMILY'],
+  [ADDRESS_ERROR_CODE, 'ADDRESS-ERROR-CODE'],
+  [ICMP, 'ICMP'],
+  [DRAFT_ADDITIONAL_ADDRESS_FAMILY, 'ADDITIONAL-ADDRESS-FAMILY (draft)'],
+  [DRAFT_ADDRESS_ERROR_CODE, 'ADDRESS-ERROR-CODE (draft)'],
+  // Met in the field, not supported: RFC 8445 §16.1, RFC 6062 §6.2, RFC 8016 §5.
+  [0x0024, 'PRIORITY'],
+  [0x0025, 'USE-CANDIDATE'],
+  [0x002a, 'CONNECTION-ID'],
+  [0x8029, 'ICE-CONTROLLED'],
+  [0x802a, 'ICE-CONTROLLING'],
+  [0x8030, 'MOBILITY-TICKET'],
+]);
