@@ -1,10 +1,7 @@
-import { benchTurn } from './turn/turn.ts';
-import { benchWire } from './wire.ts';
-
 /** Each takes the arguments behind its name and gives the exit code: 0 fine, 1 failed, 2 wrong usage. */
 const benchmarks: Readonly<Record<string, (args: string[]) => Promise<number>>> = {
-  turn: benchTurn,
-  wire: benchWire,
+  turn: async (args) => (await import('./turn/turn.ts')).benchTurn(args),
+  wire: async (args) => (await import('./wire.ts')).benchWire(args),
 };
 
 const [name = '', ...args] = process.argv.slice(2);

