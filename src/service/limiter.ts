@@ -1,5 +1,7 @@
+import { parseAddress } from '../net/address.ts';
 import type { Endpoint } from '../net/endpoint.ts';
 import type { Millis } from '../net/time.ts';
+import { BucketTable, type SourceKey } from './bucket-table.ts';
 
 export interface BudgetOptions {
   /** Tokens a second for one address (one /32 or /128). */
@@ -14,10 +16,53 @@ export interface BudgetOptions {
 
 /** Token buckets per source address and per source prefix: the one limiter of all services. 0 = no limit. */
 export class SourceBudget {
-  constructor(_options: BudgetOptions) {}
+  readonly #addresses: BucketTable;
+  readonly #prefixes: BucketTable;
+  /** Reused by every take(): the limiter is asked per packet of a flood and must not feed the garbage collector. */
+  readonly #key: SourceKey = [0, 0, 0, 0];
+
+  constructor(options: BudgetOptions) {
+    this.#addresses = new BucketTable(options.perAddress, options.burstSeconds, options.maxSources);
+    this.#prefixes = new BucketTable(options.perPrefix, options.burstSeconds, options.maxSources);
+  }
 
   /** Takes `tokens` from both buckets of the source; false (and nothing taken) when either is short. */
-  take(_source: Endpoint, _tokens: number, _now: Millis): boolean {
-    throw new Error('not built yet');
+  take(source: Endpoint, tokens: number, now: Millis): boolean {
+    if (this.#addresses.unlimited && this.#prefixes.unlimited) return true;
+    const bytes = parseAddress(source.address);
+    if (bytes === undefined) return false;
+    // The prefix is asked first: what it refuses leaves no trace among the addresses.
+    const prefix = this.#prefixes.find(prefixKey(this.#key, bytes), now);
+    if (!this.#prefixes.holds(prefix, tokens)) return false;
+    const address = this.#addresses.find(addressKey(this.#key, bytes), now);
+    if (!this.#addresses.holds(address, tokens)) return false;
+    this.#prefixes.spend(prefix, tokens);
+    this.#addresses.spend(address, tokens);
+    return true;
   }
+}
+
+/** IPv4 takes the place of its mapped form, which no IPv6 prefix key (third and fourth word zero) can equal. */
+function prefixKey(key: SourceKey, bytes: Uint8Array): SourceKey {
+  const ipv4 = bytes.length === 4;
+  key[0] = ipv4 ? 0 : word(bytes, 0);
+  key[1] = ipv4 ? 0 : word(bytes, 4);
+  key[2] = ipv4 ? 0xffff : 0;
+  key[3] = ipv4 ? (word(bytes, 0) & 0xffffff00) >>> 0 : 0;
+  return key;
+}
+
+function addressKey(key: SourceKey, bytes: Uint8Array): SourceKey {
+  const ipv4 = bytes.length === 4;
+  key[0] = ipv4 ? 0 : word(bytes, 0);
+  key[1] = ipv4 ? 0 : word(bytes, 4);
+  key[2] = ipv4 ? 0xffff : word(bytes, 8);
+  key[3] = word(bytes, ipv4 ? 0 : 12);
+  return key;
+}
+
+function word(bytes: Uint8Array, at: number): number {
+  const high = ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16);
+  const low = ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
+  return (high | low) >>> 0;
 }

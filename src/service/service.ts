@@ -32,7 +32,14 @@ export interface Service {
 
 /** What a service wants done, in order. A flow is removed before the port that it uses is closed. */
 export type Order =
-  | { readonly type: 'send'; readonly from: SocketId; readonly to: Endpoint; readonly packet: Uint8Array }
+  | {
+      readonly type: 'send';
+      readonly from: SocketId;
+      readonly to: Endpoint;
+      readonly packet: Uint8Array;
+      /** With the DF bit set (RFC 8656 §14); only where the engine said that it can. */
+      readonly dontFragment?: true;
+    }
   | {
       readonly type: 'write';
       readonly stream: StreamId;

@@ -1,0 +1,108 @@
+import { type Millis, SECOND } from '../net/time.ts';
+
+/** Four 32-bit words, unsigned: an address or a prefix. */
+export type SourceKey = [number, number, number, number];
+
+const WAYS = 8;
+const KEY_WORDS = 4;
+const NEVER: Millis = -1;
+
+/**
+ * Token buckets in a table of fixed size: sets of eight slots; a key lives in the set that its hash names, and the least recently seen
+ * of the set gives way. So memory is laid out once (28 bytes a slot) and a flood of spoofed sources moves nothing but numbers.
+ * Whoever forces collisions only makes buckets be forgotten, which spoofing does as well.
+ */
+export class BucketTable {
+  /** No rate, no table: every question is answered with yes. */
+  readonly unlimited: boolean;
+  readonly #perMilli: number;
+  readonly #capacity: number;
+  readonly #ways: number;
+  readonly #sets: number;
+  readonly #keys: Uint32Array;
+  readonly #tokens: Float32Array;
+  readonly #seen: Float64Array;
+
+  /** `perSecond` 0 = unlimited. At most `maxSlots` keys are remembered. */
+  constructor(perSecond: number, burstSeconds: number, maxSlots: number) {
+    this.unlimited = perSecond <= 0;
+    this.#perMilli = perSecond / SECOND;
+    // A bucket smaller than one token would never let anything through.
+    this.#capacity = Math.max(1, perSecond * burstSeconds);
+    this.#ways = Math.max(1, Math.min(WAYS, maxSlots));
+    this.#sets = Math.max(1, Math.floor(maxSlots / this.#ways));
+    const slots = this.unlimited ? 0 : this.#sets * this.#ways;
+    this.#keys = new Uint32Array(slots * KEY_WORDS);
+    this.#tokens = new Float32Array(slots);
+    this.#seen = new Float64Array(slots).fill(NEVER);
+  }
+
+  /** Bytes of the table; they do not change. */
+  get byteLength(): number {
+    return this.#keys.byteLength + this.#tokens.byteLength + this.#seen.byteLength;
+  }
+
+  /** The slot of the key, filled up to `now`; a new key starts with a full bucket. The slot is good until the next find(). */
+  find(key: SourceKey, now: Millis): number {
+    if (this.unlimited) return 0;
+    const first = (hash(key) % this.#sets) * this.#ways;
+    let oldest = first;
+    for (let slot = first; slot < first + this.#ways; slot++) {
+      if (this.#isAt(slot, key)) {
+        this.#refill(slot, now);
+        return slot;
+      }
+      if (this.#seenAt(slot) < this.#seenAt(oldest)) oldest = slot;
+    }
+    this.#keys.set(key, oldest * KEY_WORDS);
+    this.#tokens[oldest] = this.#capacity;
+    this.#seen[oldest] = now;
+    return oldest;
+  }
+
+  holds(slot: number, tokens: number): boolean {
+    return this.unlimited || this.#tokensAt(slot) >= tokens;
+  }
+
+  spend(slot: number, tokens: number): void {
+    if (!this.unlimited) this.#tokens[slot] = this.#tokensAt(slot) - tokens;
+  }
+
+  #refill(slot: number, now: Millis): void {
+    // A clock that steps back gives nothing and takes nothing.
+    const elapsed = Math.max(0, now - this.#seenAt(slot));
+    this.#tokens[slot] = Math.min(this.#capacity, this.#tokensAt(slot) + elapsed * this.#perMilli);
+    this.#seen[slot] = now;
+  }
+
+  #isAt(slot: number, key: SourceKey): boolean {
+    const at = slot * KEY_WORDS;
+    return (
+      this.#keys[at + 3] === key[3] &&
+      this.#keys[at + 2] === key[2] &&
+      this.#keys[at + 1] === key[1] &&
+      this.#keys[at] === key[0] &&
+      this.#seenAt(slot) !== NEVER
+    );
+  }
+
+  #tokensAt(slot: number): number {
+    return this.#tokens[slot] ?? 0;
+  }
+
+  #seenAt(slot: number): Millis {
+    return this.#seen[slot] ?? NEVER;
+  }
+}
+
+/** Mixes every bit of the key into every bit of the result: neighbouring addresses must not crowd one set. */
+function hash(key: SourceKey): number {
+  let mixed = 0x9e3779b9;
+  for (let index = 0; index < KEY_WORDS; index++) {
+    mixed = Math.imul(mixed ^ (key[index] ?? 0), 0x85ebca6b);
+    mixed ^= mixed >>> 15;
+    mixed = Math.imul(mixed, 0xc2b2ae35);
+    mixed ^= mixed >>> 13;
+  }
+  return mixed >>> 0;
+}

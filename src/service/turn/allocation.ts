@@ -1,0 +1,170 @@
+import type { Family } from '../../net/address.ts';
+import type { Endpoint } from '../../net/endpoint.ts';
+import { sameEndpoint } from '../../net/endpoint.ts';
+import type { BucketId, FlowId, SocketId } from '../../net/ids.ts';
+import type { Millis } from '../../net/time.ts';
+import type { Deadline } from '../deadlines.ts';
+import type { Client } from './client.ts';
+import type { Opening } from './opening.ts';
+
+/**
+ * What one client holds (RFC 8656 §6). There may be a hundred thousand of these: no closures, no maps, lists that are exactly as
+ * long as their contents (see `withItem`), and one deadline for everything that can run out.
+ */
+export class Allocation implements Deadline {
+  /** The earliest expiry of all that is in here. */
+  at: Millis = 0;
+  position = -1;
+  readonly client: Client;
+  readonly user: string;
+  /** Requests on this allocation with an older nonce were captured before it existed. */
+  readonly nonceIssuedAt: Millis;
+  /** Of the Allocate that made it, as 12 Latin-1 characters: its retransmission gets the same answer. */
+  readonly transactionId: string;
+  /** While its ports are being bound: no other request is answered yet. */
+  opening: Opening | undefined = undefined;
+  ipv4: Relay | undefined = undefined;
+  ipv6: Relay | undefined = undefined;
+  permissions: readonly Permission[] = NONE;
+  channels: readonly Channel[] = NONE;
+  /** Only with a bandwidth quota. */
+  rates: Rates | undefined = undefined;
+  /** For the answer to a retransmission: what else the first answer said. */
+  reservationToken: Uint8Array | undefined = undefined;
+  missingFamily: MissingFamily | undefined = undefined;
+
+  constructor(client: Client, user: string, nonceIssuedAt: Millis, transactionId: string) {
+    this.client = client;
+    this.user = user;
+    this.nonceIssuedAt = nonceIssuedAt;
+    this.transactionId = transactionId;
+  }
+
+  relay(family: Family): Relay | undefined {
+    return family === 4 ? this.ipv4 : this.ipv6;
+  }
+
+  /** RFC 8656 §9: only addresses are compared, ports are not. */
+  permission(address: string): Permission | undefined {
+    for (const permission of this.permissions) if (permission.address === address) return permission;
+    return undefined;
+  }
+
+  channelByNumber(number: number): Channel | undefined {
+    for (const channel of this.channels) if (channel.number === number) return channel;
+    return undefined;
+  }
+
+  channelByPeer(peer: Endpoint): Channel | undefined {
+    for (const channel of this.channels) if (sameEndpoint(channel.peer, peer)) return channel;
+    return undefined;
+  }
+}
+
+/** A relayed transport address: one bound port. Also what a reservation holds. */
+export class Relay {
+  readonly socket: SocketId;
+  readonly family: Family;
+  /** What is bound. */
+  readonly local: Endpoint;
+  /** What clients and peers are told; differs from `local` behind a static NAT. The same object where it does not. */
+  readonly advertised: Endpoint;
+  /** RFC 8656 §6: each relayed transport address has its own time-to-expiry. */
+  expiresAt: Millis = 0;
+  /** The engine has bound it. */
+  open = false;
+  /** Undefined: nobody wants it any more, and it is closed as soon as it is open. */
+  holder: Allocation | Reservation | undefined;
+
+  constructor(socket: SocketId, local: Endpoint, advertisedAddress: string, holder: Relay['holder']) {
+    this.socket = socket;
+    this.family = local.family;
+    this.local = local;
+    this.advertised = advertisedAddress === local.address ? local : { ...local, address: advertisedAddress };
+    this.holder = holder;
+  }
+
+  /** Whether an endpoint means this port, in the form that is advertised or in the form that is bound. */
+  is(endpoint: Endpoint): boolean {
+    return (
+      endpoint.port === this.local.port &&
+      (endpoint.address === this.advertised.address || endpoint.address === this.local.address)
+    );
+  }
+}
+
+/** The port that EVEN-PORT with its R bit keeps for a later Allocate (RFC 8656 §7.2). */
+export class Reservation implements Deadline {
+  at: Millis = 0;
+  position = -1;
+  /** 8 Latin-1 characters. */
+  readonly token: string;
+  readonly user: string;
+  readonly relay: Relay;
+
+  constructor(token: string, user: string, relay: Relay) {
+    this.token = token;
+    this.user = user;
+    this.relay = relay;
+  }
+}
+
+export class Permission {
+  readonly address: string;
+  expiresAt: Millis;
+
+  constructor(address: string, expiresAt: Millis) {
+    this.address = address;
+    this.expiresAt = expiresAt;
+  }
+
+  get family(): Family {
+    return this.address.includes(':') ? 6 : 4;
+  }
+}
+
+export class Channel {
+  readonly number: number;
+  readonly peer: Endpoint;
+  expiresAt: Millis;
+  /** The flows in the engine that carry it, if any. A direct one (see `partner`) has only `toPeer`. */
+  toPeer: FlowId | undefined = undefined;
+  toClient: FlowId | undefined = undefined;
+  /** The other client's channel, where the peer is a client of this relay and flows join the two without a detour. */
+  partner: Channel | undefined = undefined;
+
+  constructor(number: number, peer: Endpoint, expiresAt: Millis) {
+    this.number = number;
+    this.peer = peer;
+    this.expiresAt = expiresAt;
+  }
+}
+
+/** The buckets that the flows of one allocation share, and what the slow path may still send. */
+export interface Rates {
+  readonly toPeer: Rate;
+  readonly toClient: Rate;
+}
+
+export interface Rate {
+  readonly bucket: BucketId;
+  tokens: number;
+  filledAt: Millis;
+}
+
+/** ADDRESS-ERROR-CODE of a dual allocation that got only one family (RFC 8656 §7.2 step 9). */
+export interface MissingFamily {
+  readonly family: Family;
+  readonly code: 440 | 508;
+}
+
+/** A list that is one longer and has no spare capacity: push() would make room for 17 at once. */
+export function withItem<T>(items: readonly T[], item: T): readonly T[] {
+  return items.length === 0 ? [item] : [...items, item];
+}
+
+export function withoutItem<T>(items: readonly T[], item: T): readonly T[] {
+  return items.length === 1 ? NONE : items.filter((other) => other !== item);
+}
+
+const NONE: readonly never[] = Object.freeze([]);

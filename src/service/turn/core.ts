@@ -1,0 +1,80 @@
+import type { Family } from '../../net/address.ts';
+import type { Endpoint } from '../../net/endpoint.ts';
+import type { IdSource, SocketId } from '../../net/ids.ts';
+import type { RandomBytes } from '../../net/random.ts';
+import type { Millis } from '../../net/time.ts';
+import { Counter } from '../counters.ts';
+import { Deadlines } from '../deadlines.ts';
+import { SourceBudget } from '../limiter.ts';
+import type { ServiceEvent } from '../service.ts';
+import type { Allocation, Reservation } from './allocation.ts';
+import { Authenticator } from './auth.ts';
+import type { Client, StreamClient } from './client.ts';
+import type { TurnConfig } from './config.ts';
+import { RelayedCounts, ResponseCounts } from './counts.ts';
+import { OrderQueue } from './orders.ts';
+import { PeerFilter } from './peer-filter.ts';
+import { PortPool } from './port-pool.ts';
+import type { DropReason } from './reasons.ts';
+import { Table } from './table.ts';
+
+/** What every handler works on: the state of one TURN service and what its configuration made of it. */
+export class Core {
+  config: TurnConfig;
+  authenticator: Authenticator;
+  filter: PeerFilter;
+  budget: SourceBudget;
+  pools: Pools;
+  /** Allocations whose ports are being bound. */
+  openings = 0;
+  readonly ids: IdSource;
+  readonly random: RandomBytes;
+  readonly orders = new OrderQueue();
+  readonly table = new Table();
+  readonly deadlines = new Deadlines<Allocation | Reservation | StreamClient>();
+  /** Where the UDP listeners are bound, which flows must name. */
+  readonly listeners = new Map<SocketId, Endpoint>();
+  readonly drops = new Counter<DropReason>();
+  readonly responses = new ResponseCounts();
+  readonly relayed = new RelayedCounts();
+
+  constructor(config: TurnConfig, ids: IdSource, random: RandomBytes) {
+    this.config = config;
+    this.ids = ids;
+    this.random = random;
+    this.authenticator = new Authenticator(config);
+    this.filter = new PeerFilter(config);
+    this.budget = new SourceBudget(config.unauthenticatedBudget);
+    this.pools = makePools(config, random);
+  }
+
+  drop(reason: DropReason): undefined {
+    this.drops.add(reason);
+  }
+
+  event(level: ServiceEvent['level'], name: string, fields: ServiceEvent['fields']): void {
+    this.orders.add({ type: 'event', event: { level, name, fields } });
+  }
+
+  /** Whether one more reply may go to someone who showed no credentials; otherwise it is counted. */
+  mayReply(client: Client, now: Millis): boolean {
+    if (this.budget.take(client.endpoint, 1, now)) return true;
+    this.drop('over-budget');
+    return false;
+  }
+}
+
+/** Of each family that is relayed. */
+export type Pools = Readonly<Record<Family, PortPool | undefined>>;
+
+export function makePools({ relay, ports }: TurnConfig, random: RandomBytes): Pools {
+  return {
+    4: relay.ipv4 && new PortPool(ports.min, ports.max, random),
+    6: relay.ipv6 && new PortPool(ports.min, ports.max, random),
+  };
+}
+
+/** The port may be of a range that the configuration has left behind. */
+export function releasePort({ pools, config }: Core, family: Family, port: number): void {
+  if (port >= config.ports.min && port <= config.ports.max) pools[family]?.release(port);
+}

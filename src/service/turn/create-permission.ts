@@ -1,0 +1,33 @@
+import type { Millis } from '../../net/time.ts';
+import type { Allocation } from './allocation.ts';
+import type { AuthenticatedRequest } from './auth.ts';
+import type { Core } from './core.ts';
+import { permit } from './permissions.ts';
+import { refuse, replyToAuthenticated, succeed } from './responses.ts';
+import { reschedule } from './timers.ts';
+
+/** RFC 8656 §10.2. All addresses of a request are checked before the first permission changes: all or none. */
+export function handleCreatePermission(
+  core: Core,
+  allocation: Allocation,
+  request: AuthenticatedRequest,
+  now: Millis,
+): undefined {
+  const to = replyToAuthenticated(allocation.client, request);
+  const peers = request.message.attributes.xorPeerAddresses ?? [];
+  if (peers.length === 0) return refuse(core, to, 'no-peer-address');
+  for (const peer of peers) {
+    if (allocation.relay(peer.family) === undefined) return refuse(core, to, 'family-mismatch');
+    const refusal = core.filter.refuseAddress(peer);
+    if (refusal !== undefined) return refuse(core, to, refusal);
+  }
+  const addresses = new Set(peers.map(({ address }) => address));
+  const added = [...addresses].filter((address) => allocation.permission(address) === undefined);
+  if (allocation.permissions.length + added.length > core.config.maxPermissions) {
+    return refuse(core, to, 'too-many-permissions');
+  }
+
+  for (const address of addresses) permit(core, allocation, address, now);
+  reschedule(core, allocation);
+  return succeed(core, to, {});
+}

@@ -1,0 +1,86 @@
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
+import { type Endpoint, endpointKey } from '../../net/endpoint.ts';
+import { type Millis, SECOND } from '../../net/time.ts';
+
+/** RFC 8489 §18.1; bit 0 is the leftmost of 24. */
+export const FEATURE_PASSWORD_ALGORITHMS = 0x800000;
+export const FEATURE_USERNAME_ANONYMITY = 0x400000;
+
+export type NonceVerdict =
+  | { readonly kind: 'fresh'; readonly issuedAt: Millis }
+  /** Ours, for this client, but too old, or from before the clock stepped back. */
+  | { readonly kind: 'stale' }
+  /** Not ours, not for this client, or tampered with. */
+  | { readonly kind: 'bad' };
+
+/**
+ * Nonces without memory: whoever sends one back proves by its MAC that it was issued to this client's address and port (RFC 8489 §9.2.4),
+ * so a flood of requests leaves nothing behind. 37 characters:
+ *
+ *     obMatJos2  ffff      tttttttt            mmmmmmmmmmmmmmmm
+ *     cookie     features  issued at, ms       HMAC-SHA256, truncated
+ *     §9.2       24 bits   48 bits             96 bits                 (all three in base64)
+ */
+export class NonceMint {
+  readonly #key: KeyObject;
+  readonly #lifetime: Millis;
+
+  constructor(key: Uint8Array, lifetime: Millis) {
+    this.#key = createSecretKey(key);
+    this.#lifetime = lifetime;
+  }
+
+  issue(client: Endpoint, features: number, now: Millis): string {
+    return this.#seal(COOKIE + encodeFeatures(features) + encodeTime(now), client);
+  }
+
+  verify(nonce: string, client: Endpoint, now: Millis): NonceVerdict {
+    if (nonce.length !== NONCE_CHARS || !nonce.startsWith(COOKIE)) return BAD;
+    // Sealing what was received covers every character, so that no second spelling of a nonce passes.
+    if (!sameText(nonce, this.#seal(nonce.slice(0, SEAL_AT), client))) return BAD;
+    const issuedAt = Buffer.from(nonce.slice(TIME_AT, SEAL_AT), 'base64').readUIntBE(0, TIME_BYTES);
+    const isFresh = issuedAt <= now + CLOCK_STEP && now - issuedAt <= this.#lifetime;
+    return isFresh ? { kind: 'fresh', issuedAt } : STALE;
+  }
+
+  #seal(open: string, client: Endpoint): string {
+    const mac = createHmac('sha256', this.#key).update(open + endpointKey(client));
+    return open + mac.digest('base64').slice(0, SEAL_CHARS);
+  }
+}
+
+/** Feature bits of a nonce; undefined when it does not start with a nonce cookie. Says nothing about whether the nonce is ours. */
+export function nonceFeatures(nonce: string): number | undefined {
+  if (!nonce.startsWith(COOKIE) || nonce.length < TIME_AT) return undefined;
+  const bytes = Buffer.from(nonce.slice(COOKIE.length, TIME_AT), 'base64');
+  return bytes.length === FEATURE_BYTES ? bytes.readUIntBE(0, FEATURE_BYTES) : undefined;
+}
+
+const COOKIE = 'obMatJos2';
+const FEATURE_BYTES = 3;
+const TIME_BYTES = 6;
+const TIME_AT = 13;
+const SEAL_AT = 21;
+const SEAL_CHARS = 16;
+const NONCE_CHARS = 37;
+/** How far the clock may have stepped back since a nonce was issued. */
+const CLOCK_STEP: Millis = 5 * SECOND;
+const BAD: NonceVerdict = { kind: 'bad' };
+const STALE: NonceVerdict = { kind: 'stale' };
+
+function encodeFeatures(features: number): string {
+  const bytes = Buffer.allocUnsafe(FEATURE_BYTES);
+  bytes.writeUIntBE(features, 0, FEATURE_BYTES);
+  return bytes.toString('base64');
+}
+
+function encodeTime(at: Millis): string {
+  const bytes = Buffer.allocUnsafe(TIME_BYTES);
+  bytes.writeUIntBE(Math.floor(at), 0, TIME_BYTES);
+  return bytes.toString('base64');
+}
+
+function sameText(a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)];
+  return left.length === right.length && timingSafeEqual(left, right);
+}

@@ -1,0 +1,18 @@
+import type { Millis } from '../../net/time.ts';
+import { type Allocation, Permission, withItem } from './allocation.ts';
+import type { Core } from './core.ts';
+import { installFlows } from './flows.ts';
+import { PERMISSION_LIFETIME } from './lifetime.ts';
+
+/** RFC 8656 §9: installs a permission or resets its time. Channels to that address that had lost theirs carry data again. */
+export function permit(core: Core, allocation: Allocation, address: string, now: Millis): void {
+  const permission = allocation.permission(address);
+  if (permission !== undefined) {
+    permission.expiresAt = now + PERMISSION_LIFETIME;
+    return;
+  }
+  allocation.permissions = withItem(allocation.permissions, new Permission(address, now + PERMISSION_LIFETIME));
+  for (const channel of allocation.channels) {
+    if (channel.peer.address === address) installFlows(core, allocation, channel);
+  }
+}

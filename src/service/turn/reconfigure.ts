@@ -1,0 +1,88 @@
+import type { Family } from '../../net/address.ts';
+import { SourceBudget } from '../limiter.ts';
+import type { Allocation } from './allocation.ts';
+import { Authenticator } from './auth.ts';
+import type { TurnConfig } from './config.ts';
+import { type Core, makePools } from './core.ts';
+import { dropChannel, dropPermission, endReservation } from './ending.ts';
+import { installFlows, removeFlows } from './flows.ts';
+import { PeerFilter } from './peer-filter.ts';
+import { reschedule } from './timers.ts';
+
+/**
+ * A new configuration takes effect at once, allocations and all: what the new filter refuses ends now. Users, quotas and lifetimes count
+ * from the next request on. Allocations keep the ports and addresses that their clients were told.
+ */
+export function reconfigure(core: Core, config: TurnConfig): void {
+  const before = core.config;
+  const authenticator = new Authenticator(config);
+  const filter = new PeerFilter(config);
+  core.config = config;
+  core.authenticator = authenticator;
+  core.filter = filter;
+  if (!sameJson(before.unauthenticatedBudget, config.unauthenticatedBudget)) {
+    core.budget = new SourceBudget(config.unauthenticatedBudget);
+  }
+  rebuildPools(core, before);
+  endLostReservations(core);
+  const newRate = before.quota.bytesPerSecond !== config.quota.bytesPerSecond;
+  for (const allocation of core.table.all()) {
+    applyFilter(core, allocation);
+    if (newRate) renewFlows(core, allocation);
+  }
+}
+
+/** The same ranges keep their pools: rebuilding one draws a new order for every port. */
+function rebuildPools(core: Core, before: TurnConfig): void {
+  const { config } = core;
+  const sameRange = sameJson(before.ports, config.ports);
+  const fresh = makePools(config, core.random);
+  const chosen = { ...fresh };
+  for (const family of [4, 6] as const) {
+    if (sameRange && core.pools[family] !== undefined && fresh[family] !== undefined) {
+      chosen[family] = core.pools[family];
+      continue;
+    }
+    for (const relay of core.table.sockets.values()) {
+      if (relay.family === family) fresh[family]?.takeThis(relay.local.port);
+    }
+  }
+  core.pools = chosen;
+}
+
+/** A port that waits for an Allocate on an address that is no longer relayed waits in vain. */
+function endLostReservations(core: Core): void {
+  for (const reservation of core.table.reservations.values()) {
+    const { family } = reservation.relay;
+    if (addressOf(core.config, family) === undefined) endReservation(core, reservation);
+  }
+}
+
+function applyFilter(core: Core, allocation: Allocation): void {
+  for (const channel of allocation.channels) {
+    if (core.filter.refuse(channel.peer) !== undefined) dropChannel(core, allocation, channel);
+  }
+  for (const permission of allocation.permissions) {
+    const { family, address } = permission;
+    if (core.filter.refuseAddress({ family, address, port: 0 }) !== undefined) {
+      dropPermission(core, allocation, permission);
+    }
+  }
+  if (allocation.opening === undefined) reschedule(core, allocation);
+}
+
+/** A flow's limit is part of it. */
+function renewFlows(core: Core, allocation: Allocation): void {
+  for (const channel of allocation.channels) {
+    removeFlows(core, channel);
+    installFlows(core, allocation, channel);
+  }
+}
+
+function addressOf({ relay }: TurnConfig, family: Family): TurnConfig['relay']['ipv4'] {
+  return family === 4 ? relay.ipv4 : relay.ipv6;
+}
+
+function sameJson(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

@@ -1,0 +1,93 @@
+import type { Endpoint } from '../../net/endpoint.ts';
+import type { Millis } from '../../net/time.ts';
+import { encodeMessage } from '../../wire/stun/codec.ts';
+import { METHOD_DATA } from '../../wire/stun/message.ts';
+import { encodeChannelData } from '../../wire/turn/channel-data.ts';
+import type { Order } from '../service.ts';
+import { Allocation, type Channel, type Relay } from './allocation.ts';
+import { StreamClient } from './client.ts';
+import type { Core } from './core.ts';
+import { takeRate } from './rates.ts';
+import { sendToClient } from './responses.ts';
+
+/**
+ * The slow path: data that no flow carried. Nothing is allowed here that a flow would not do, and nothing less.
+ *
+ *     client ─(Send, ChannelData)─▶ relayToPeer ──▶ network
+ *                                        └─ the peer is a client of ours ─▶ deliver ──▶ that client
+ *     network ─(peer-data.ts)──────────────────────────────────────────────▶ deliver ──▶ client
+ */
+export function relayToPeer(
+  core: Core,
+  allocation: Allocation,
+  peer: Endpoint,
+  data: Uint8Array,
+  dontFragment: boolean,
+  now: Millis,
+): undefined {
+  const relay = allocation.relay(peer.family);
+  if (relay === undefined) return core.drop('family-mismatch');
+  if (!relay.open) return core.drop('port-not-open');
+  if (allocation.permission(peer.address) === undefined) return core.drop('no-permission');
+  if (data.length > MAX_UDP_PAYLOAD) return core.drop('too-big');
+  if (!takeRate(core, allocation, 'to_peer', data.length, now)) return core.drop('rate-limited');
+  const target = core.table.relayAt(peer);
+  if (target !== undefined) return deliverWithin(core, relay, target, data);
+  core.relayed.add('to_peer', data.length);
+  const order: Order = { type: 'send', from: relay.socket, to: peer, packet: data };
+  core.orders.add(dontFragment ? { ...order, dontFragment } : order);
+}
+
+/** RFC 8656 §11.3: what a peer sent to a relayed address goes to its client, on a channel if one is bound (§12.7). */
+export function relayToClient(core: Core, relay: Relay, peer: Endpoint, data: Uint8Array, now: Millis): undefined {
+  const { holder } = relay;
+  if (!(holder instanceof Allocation) || holder.opening !== undefined) return core.drop('no-allocation');
+  if (holder.permission(peer.address) === undefined) return core.drop('no-permission');
+  if (!takeRate(core, holder, 'to_client', data.length, now)) return core.drop('rate-limited');
+  if (deliver(core, holder, peer, holder.channelByPeer(peer), data)) core.relayed.add('to_client', data.length);
+}
+
+/**
+ * Hairpin: from one client of this relay to another, without the network in between. The peer sees the sender's advertised relayed
+ * address. Only the sender's quota is charged, as by the direct flow that takes over once both have channels.
+ */
+function deliverWithin(core: Core, from: Relay, target: Relay, data: Uint8Array): undefined {
+  const { holder } = target;
+  if (!(holder instanceof Allocation)) return core.drop('no-allocation');
+  const permitted = [from.advertised, from.local].some(({ address }) => holder.permission(address) !== undefined);
+  if (!permitted) return core.drop('no-permission');
+  const channel = holder.channelByPeer(from.advertised) ?? holder.channelByPeer(from.local);
+  if (deliver(core, holder, from.advertised, channel, data)) core.relayed.add('to_peer', data.length);
+}
+
+function deliver(
+  core: Core,
+  { client }: Allocation,
+  peer: Endpoint,
+  channel: Channel | undefined,
+  data: Uint8Array,
+): boolean {
+  const onStream = client instanceof StreamClient;
+  if (data.length > (onStream ? MAX_STREAM_DATA : MAX_UDP_DATA)) {
+    core.drop('too-big');
+    return false;
+  }
+  const packet =
+    channel !== undefined
+      ? encodeChannelData(channel.number, data, onStream)
+      : encodeMessage({
+          class: 'indication',
+          method: METHOD_DATA,
+          transactionId: core.random(12),
+          attributes: { xorPeerAddresses: [peer], data },
+        });
+  sendToClient(core, client, packet, true);
+  return true;
+}
+
+/** 65,535 less the IPv4 and UDP headers. */
+const MAX_UDP_PAYLOAD = 65_507;
+/** Room for the largest Data indication around it: header 20, XOR-PEER-ADDRESS 24, DATA header and padding 7. */
+const MAX_UDP_DATA = MAX_UDP_PAYLOAD - 51;
+/** The length field of a STUN message has 16 bits and does not count the header. */
+const MAX_STREAM_DATA = 0xffff - 31;

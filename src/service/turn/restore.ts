@@ -1,0 +1,100 @@
+import { endpointKey } from '../../net/endpoint.ts';
+import type { SocketId } from '../../net/ids.ts';
+import type { Millis } from '../../net/time.ts';
+import { Allocation, Channel, Permission, Relay, Reservation } from './allocation.ts';
+import { fromLatin1 } from './bytes.ts';
+import { UdpClient } from './client.ts';
+import type { Core } from './core.ts';
+import { endRelay, endReservation, forgetPort } from './ending.ts';
+import { installFlows } from './flows.ts';
+import type { AllocationRecord, RelayRecord, ReservationRecord, Snapshot } from './snapshot.ts';
+import { reschedule } from './timers.ts';
+
+/**
+ * Reads a snapshot back into an empty service whose listeners are known. Every port is asked for again, on its own number; until the
+ * engine has it, data for it is dropped, and when it cannot be had what rests on it ends. What has expired meanwhile, or now belongs
+ * to nobody, is left out and counted.
+ */
+export function restoreSnapshot(core: Core, snapshot: Snapshot, now: Millis): void {
+  if (snapshot.version !== 1) throw new SnapshotError(`unknown snapshot version ${String(snapshot.version)}`);
+  if (core.table.entries > 0) throw new SnapshotError('restore() into a service that has clients already');
+  const listeners = new Map([...core.listeners].map(([socket, local]) => [endpointKey(local), socket]));
+  for (const record of snapshot.allocations) {
+    if (!restoreAllocation(core, record, listeners.get(record.listener), now)) core.drop('restore-failed');
+  }
+  for (const record of snapshot.reservations) {
+    if (!restoreReservation(core, record, now)) core.drop('restore-failed');
+  }
+}
+
+/** The engine's answer for a port of a restored allocation or reservation. */
+export function settleRestored(core: Core, relay: Relay, now: Millis): void {
+  const { holder } = relay;
+  if (holder === undefined) return;
+  if (relay.open) {
+    if (!(holder instanceof Allocation)) return;
+    for (const channel of holder.channels) installFlows(core, holder, channel);
+    return;
+  }
+  core.drop('restore-failed');
+  if (holder instanceof Reservation) endReservation(core, holder);
+  else {
+    endRelay(core, holder, relay.family, 'port-failed', now);
+    if (holder.ipv4 !== undefined || holder.ipv6 !== undefined) reschedule(core, holder);
+  }
+  forgetPort(core, relay);
+}
+
+/** Our mistake, not a client's: a snapshot that this version cannot read, or a restore at the wrong time. */
+export class SnapshotError extends Error {
+  override readonly name = 'SnapshotError';
+  readonly code = 'CULVERT_TURN_SNAPSHOT';
+}
+
+function restoreAllocation(core: Core, record: AllocationRecord, socket: SocketId | undefined, now: Millis): boolean {
+  if (socket === undefined) return false;
+  const client = new UdpClient(socket, record.client);
+  const allocation = new Allocation(client, record.user, record.nonceIssuedAt, record.transactionId);
+  for (const relayRecord of record.relays) {
+    const relay = relayRecord.expiresAt > now ? reopen(core, relayRecord, allocation) : undefined;
+    if (relay === undefined) continue;
+    relay.expiresAt = relayRecord.expiresAt;
+    if (relay.family === 4) allocation.ipv4 = relay;
+    else allocation.ipv6 = relay;
+    core.table.addRelay(relay);
+  }
+  if (allocation.ipv4 === undefined && allocation.ipv6 === undefined) return false;
+  allocation.permissions = record.permissions
+    .filter(({ expiresAt }) => expiresAt > now)
+    .map(({ address, expiresAt }) => new Permission(address, expiresAt))
+    .filter(({ family, address }) => core.filter.refuseAddress({ family, address, port: 0 }) === undefined);
+  allocation.channels = record.channels
+    .filter(({ expiresAt, peer }) => expiresAt > now && allocation.relay(peer.family) !== undefined)
+    .filter(({ peer }) => core.filter.refuse(peer) === undefined)
+    .map(({ number, peer, expiresAt }) => new Channel(number, peer, expiresAt));
+  if (record.reservationToken !== undefined) allocation.reservationToken = fromLatin1(record.reservationToken);
+  allocation.missingFamily = record.missingFamily;
+  core.table.add(allocation);
+  reschedule(core, allocation);
+  return true;
+}
+
+function restoreReservation(core: Core, record: ReservationRecord, now: Millis): boolean {
+  if (record.expiresAt <= now) return false;
+  const relay = reopen(core, record.relay, undefined);
+  if (relay === undefined) return false;
+  const reservation = new Reservation(record.token, record.user, relay);
+  relay.holder = reservation;
+  core.table.reservations.set(reservation.token, reservation);
+  core.table.countUser(reservation.user, 1);
+  core.deadlines.set(reservation, record.expiresAt);
+  return true;
+}
+
+function reopen(core: Core, { local, advertised }: RelayRecord, holder: Allocation | undefined): Relay | undefined {
+  if (!core.pools[local.family]?.takeThis(local.port)) return undefined;
+  const relay = new Relay(core.ids.socket(), local, advertised, holder);
+  core.table.sockets.set(relay.socket, relay);
+  core.orders.add({ type: 'openPort', socket: relay.socket, local });
+  return relay;
+}
