@@ -24,6 +24,8 @@ export interface Arena {
   readonly relayCore: number;
   /** An empty folder that is gone afterwards. */
   readonly scratch: string;
+  /** For the contestants that run on Node. */
+  readonly nodeFlags: readonly string[];
 }
 
 /** A contestant that cannot run here; the message says why. */

@@ -67,7 +67,7 @@ async function startCulvert(arena: Arena): Promise<Contestant> {
   };
   // JSON is YAML.
   writeFileSync(file, JSON.stringify(configuration, undefined, 2), { mode: 0o600 });
-  const command = [process.execPath, join(root, 'bin/culvert.mjs'), 'up', '--config', file];
+  const command = [process.execPath, ...arena.nodeFlags, join(root, 'bin/culvert.mjs'), 'up', '--config', file];
   const child = start(relayCommand(arena, command));
   return await ready(arena, {
     name: 'culvert',
@@ -119,7 +119,7 @@ async function startBare(arena: Arena): Promise<Contestant> {
     peer,
     PEER_PORT,
   ];
-  const command = [process.execPath, program, ...endpoints.map(String), String(MAX_FLOWS)];
+  const command = [process.execPath, ...arena.nodeFlags, program, ...endpoints.map(String), String(MAX_FLOWS)];
   const child = start(relayCommand(arena, command));
   await waitFor('bare', child, () => child.stdout().includes('ready'));
   return {

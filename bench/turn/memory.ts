@@ -1,5 +1,8 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { run } from '../lib/child.ts';
+import { root } from '../lib/paths.ts';
 import type { Arena, ContestantName } from './contestant.ts';
 import { starters } from './contestants.ts';
 import { loadHold } from './load.ts';
@@ -16,6 +19,20 @@ export interface MemorySample {
 }
 
 const SETTLE_MS = 1500;
+
+export interface HeapSample {
+  readonly allocations: number;
+  /** Bytes of heap that the service keeps per allocation with one channel. */
+  readonly heapPerAllocation: number;
+}
+
+/** Culvert's service by itself, without the sockets below it. */
+export async function measureHeap(arena: Arena, count: number): Promise<HeapSample> {
+  const worker = join(root, 'bench/turn/heap-worker.ts');
+  const pinned = ['taskset', '-c', String(arena.relayCore)];
+  const text = await run([...pinned, process.execPath, '--expose-gc', worker, String(count)], 60_000);
+  return JSON.parse(text) as HeapSample;
+}
 
 /** A fresh process, idle; then with `count` allocations of one channel each. */
 export async function measureMemory(arena: Arena, name: ContestantName, count: number): Promise<MemorySample> {

@@ -23,6 +23,7 @@ export function report(results: Results): string {
     rttTable(results),
     churnTable(results),
     memoryTable(results),
+    profileTables(results),
   ];
   return `${sections.filter((section) => section !== '').join('\n\n')}\n`;
 }
@@ -174,7 +175,7 @@ function churnTable({ churn }: Results): string {
   ].join('\n');
 }
 
-function memoryTable({ memory }: Results): string {
+function memoryTable({ memory, heap }: Results): string {
   const rows = names(memory).map((name) => {
     const own = memory[name] ?? [];
     return [
@@ -191,7 +192,22 @@ function memoryTable({ memory }: Results): string {
     "A fresh process, and with one channel per allocation. The kernel's share (sockets, files, epoll) is the growth of its slabs, machine-wide, and comes on top.",
     '',
     table(['relay', 'RSS idle', 'RSS per 1000 allocations', 'kernel per 1000', 'allocations'], rows),
+    ...(heap
+      ? [
+          '',
+          `Culvert's service by itself keeps ${heap.heapPerAllocation} bytes of heap per allocation with one channel; the rest is sockets and flows.`,
+        ]
+      : []),
   ].join('\n');
+}
+
+function profileTables({ profiles }: Results): string {
+  if (profiles.length === 0) return '';
+  const tables = profiles.map(({ load, top }) => {
+    const rows = top.map(({ share, where }) => [percent(share), `\`${where}\``]);
+    return `### ${load}\n\n${table(['own time', 'function'], rows)}`;
+  });
+  return `## Where Culvert's time goes\n\nV8's samples; \`(program)\` is native code outside JavaScript: libuv, the kernel.\n\n${tables.join('\n\n')}`;
 }
 
 /** Those that have figures, in the order of the tables. */

@@ -1,7 +1,8 @@
 import type { MachineFacts } from '../lib/machine.ts';
 import type { ContestantName } from './contestant.ts';
 import type { ChurnSample, DataCell, DataSample, RttSample } from './load.ts';
-import type { MemorySample } from './memory.ts';
+import type { HeapSample, MemorySample } from './memory.ts';
+import type { Profile } from './profile.ts';
 
 /** Samples by contestant, one a round, in order: round n of one stands beside round n of the others. */
 export type Rounds<Sample> = Partial<Record<ContestantName, Sample[]>>;
@@ -22,6 +23,9 @@ export interface Results {
   readonly rtt: { readonly rate: number; readonly samples: Rounds<RttSample> };
   readonly churn: Rounds<ChurnSample>;
   readonly memory: Rounds<MemorySample>;
+  /** Of Culvert's service alone. */
+  heap: HeapSample | undefined;
+  readonly profiles: Profile[];
 }
 
 export const perSecond = (sample: DataSample): number => sample.delivered / sample.seconds;

@@ -10,6 +10,7 @@ export interface Target {
 }
 
 const IDLE_RSS_KB = 70 * 1024;
+const HEAP_BYTES = 1024;
 
 /** The targets of the TURN service on the portable engine, against what was measured. */
 export function targetsOf(results: Results): Target[] {
@@ -34,6 +35,13 @@ export function targetsOf(results: Results): Target[] {
       times,
     ),
     target('RSS idle', '≤ 70 MB', (value) => value <= IDLE_RSS_KB, idle ? median(idle) : undefined, megabytes),
+    target(
+      'heap of the service per allocation with one channel',
+      '≤ 1 KB',
+      (value) => value <= HEAP_BYTES,
+      results.heap?.heapPerAllocation,
+      bytes,
+    ),
   ];
 }
 
@@ -49,5 +57,6 @@ function target(
 }
 
 const atLeast = (least: number) => (value: number) => value >= least;
+const bytes = (value: number) => `${value} B`;
 const times = (value: number) => `${value.toFixed(2)}×`;
 const megabytes = (kilobytes: number) => `${(kilobytes / 1024).toFixed(1)} MB`;

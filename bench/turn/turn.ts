@@ -10,8 +10,9 @@ import { makeTopology } from '../lib/topology.ts';
 import type { Arena, Contestant, ContestantName } from './contestant.ts';
 import { starters, versionOf } from './contestants.ts';
 import { type DataCell, loadChurn, loadData, loadRtt } from './load.ts';
-import { measureMemory } from './memory.ts';
+import { measureHeap, measureMemory } from './memory.ts';
 import { type Plan, planOf, USAGE } from './plan.ts';
+import { profileCulvert } from './profile.ts';
 import { report } from './report.ts';
 import type { Results, Rounds } from './results.ts';
 
@@ -44,7 +45,14 @@ async function runPlan(plan: Plan): Promise<number> {
   if (loadCore === relayCore) console.error('bench: only one core: relay and load share it, figures mean little');
   const scratch = mkdtempSync(join(tmpdir(), 'culvert-bench-'));
   onExit(() => rmSync(scratch, { recursive: true, force: true }));
-  const arena: Arena = { topology: makeTopology(plan.forceLoopback), load, loadCore, relayCore, scratch };
+  const arena: Arena = {
+    topology: makeTopology(plan.forceLoopback),
+    load,
+    loadCore,
+    relayCore,
+    scratch,
+    nodeFlags: [],
+  };
 
   const results: Results = {
     date: new Date().toISOString(),
@@ -60,6 +68,8 @@ async function runPlan(plan: Plan): Promise<number> {
     rtt: { rate: plan.rttRate, samples: {} },
     churn: {},
     memory: {},
+    heap: undefined,
+    profiles: [],
   };
   await measure(arena, plan, results);
   const text = report(results);
@@ -75,7 +85,8 @@ async function measure(arena: Arena, plan: Plan, results: Results): Promise<void
   const progress = new Progress(
     rounds * (contestants.length * (plan.cells.length + 1) + turn.length) +
       plan.cells.length +
-      turn.length * plan.memoryRounds,
+      turn.length * plan.memoryRounds +
+      2,
   );
 
   for (const cell of plan.cells) {
@@ -108,6 +119,14 @@ async function measure(arena: Arena, plan: Plan, results: Results): Promise<void
         results.memory[name] = [...(results.memory[name] ?? []), sample];
       });
     }
+  }
+  if (turn.some(({ name }) => name === 'culvert')) {
+    await attempt(results, 'culvert', async () => {
+      progress.step('culvert, heap of the service');
+      results.heap = await measureHeap(arena, Math.max(1000, plan.allocations));
+      progress.step('culvert, profiles');
+      if (!plan.quick) results.profiles.push(...(await profileCulvert(arena, plan.seconds)));
+    });
   }
   progress.end();
 }

@@ -6,10 +6,11 @@ import type { Results } from '../../bench/turn/results.ts';
 import { targetsOf } from '../../bench/turn/targets.ts';
 
 test('a target is met, missed or not measured', () => {
-  const [path, churn, idle] = targetsOf(resultsOf({ culvert: 80_000, idleRss: 60 * 1024 }));
+  const [path, churn, idle, heap] = targetsOf(resultsOf({ culvert: 80_000, idleRss: 60 * 1024 }));
   assert.deepEqual([path?.got, path?.met], ['0.80×', false]);
   assert.deepEqual([churn?.got, churn?.met], [undefined, false]);
   assert.deepEqual([idle?.got, idle?.met], ['60.0 MB', true]);
+  assert.deepEqual([heap?.got, heap?.met], ['1025 B', false]);
 });
 
 test('floods do not decide the target of the data path', () => {
@@ -31,6 +32,7 @@ test('the report names machine, contestants, absolute figures, ratios and faults
   assert.match(text, /\| client → peer \| 1 \| 160 B \| culvert \| 80,000 \| – \| 0\.80× \| 12\.50 \|/);
   assert.match(text, /\*\*Fault\.\*\* coturn: turnserver is not installed/);
   assert.match(text, /\*\*missed\*\*/);
+  assert.match(text, /\| 50 % \| `authenticate src\/service\/turn\/auth.ts:1` \|/);
   assert.doesNotMatch(text, /NaN|undefined|Infinity/);
 });
 
@@ -55,6 +57,8 @@ function resultsOf({ culvert, idleRss }: { culvert: number; idleRss: number }): 
     rtt: { rate: 2000, samples: {} },
     churn: {},
     memory: { culvert: [{ allocations: 1000, idleRss, heldRss: idleRss + 2048, slab: 1024, relayCpuMs: 100 }] },
+    heap: { allocations: 1000, heapPerAllocation: 1025 },
+    profiles: [{ load: 'allocations', top: [{ share: 0.5, where: 'authenticate src/service/turn/auth.ts:1' }] }],
   };
 }
 
