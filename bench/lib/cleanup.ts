@@ -27,6 +27,7 @@ function arm(): void {
     ['SIGTERM', 143],
     ['SIGHUP', 129],
   ] as const) {
-    process.once(signal, () => process.exit(code));
+    // Not once: a second one (a terminal's and npm's) must not cut the tidying up short.
+    process.on(signal, () => process.exit(code));
   }
 }

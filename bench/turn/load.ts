@@ -66,7 +66,10 @@ export async function loadData(
     ...['--warm-up', String(WARM_UP_SECONDS), '--window', String(cell.mode === 'window' ? WINDOW : 0)],
     ...(cell.direction === 'down' ? ['--down'] : []),
   ];
-  return await load<DataSample>(arena, 'data', options, seconds);
+  const sample = await load<DataSample>(arena, 'data', options, seconds);
+  if (sample.delivered === 0) throw new Error('nothing was delivered');
+  if (sample.alien > 0) throw new Error(`${sample.alien} packets arrived altered`);
+  return sample;
 }
 
 export async function loadRtt(arena: Arena, contestant: Contestant, rate: number, seconds: number): Promise<RttSample> {
@@ -77,7 +80,9 @@ export async function loadRtt(arena: Arena, contestant: Contestant, rate: number
 /** Allocate, 401, Allocate, ChannelBind, Refresh 0, over and over, by 200 clients at a time. */
 export async function loadChurn(arena: Arena, contestant: Contestant, seconds: number): Promise<ChurnSample> {
   const options = ['--parallel', '200', '--seconds', String(seconds), '--warm-up', String(WARM_UP_SECONDS)];
-  return await load<ChurnSample>(arena, 'churn', [...target(arena, contestant), ...options], seconds);
+  const sample = await load<ChurnSample>(arena, 'churn', [...target(arena, contestant), ...options], seconds);
+  if (sample.cycles === 0 || sample.failed > 0) throw new Error(`${sample.failed} cycles failed: ${sample.fault}`);
+  return sample;
 }
 
 /** Makes allocations with one channel each and leaves them. */

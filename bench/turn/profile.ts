@@ -31,7 +31,9 @@ async function profile(
   run: (contestant: Contestant) => Promise<unknown>,
 ): Promise<Profile> {
   const folder = mkdtempSync(join(arena.scratch, 'profile-'));
+  const started = performance.now();
   const contestant = await starters.culvert({ ...arena, nodeFlags: ['--cpu-prof', `--cpu-prof-dir=${folder}`] });
+  const startUp = performance.now() - started;
   try {
     await run(contestant);
   } finally {
@@ -39,7 +41,7 @@ async function profile(
   }
   const [file] = readdirSync(folder);
   if (file === undefined) throw new Error('no profile was written: the relay did not end cleanly');
-  return { load, top: topOf(JSON.parse(readFileSync(join(folder, file), 'utf8')) as CpuProfile) };
+  return { load, top: topOf(JSON.parse(readFileSync(join(folder, file), 'utf8')) as CpuProfile, startUp) };
 }
 
 /** The parts used here of what --cpu-prof writes. */
@@ -57,10 +59,14 @@ interface CallFrame {
   readonly lineNumber: number;
 }
 
-function topOf({ nodes, samples, timeDeltas }: CpuProfile): Profile['top'] {
+/** `startUp`: milliseconds that do not count, because the load had not begun. */
+function topOf({ nodes, samples, timeDeltas }: CpuProfile, startUp: number): Profile['top'] {
   const names = new Map(nodes.map(({ id, callFrame }) => [id, nameOf(callFrame)]));
   const times = new Map<string, number>();
+  let elapsed = 0;
   for (const [i, id] of samples.entries()) {
+    elapsed += timeDeltas[i] ?? 0;
+    if (elapsed < startUp * 1000) continue;
     const name = names.get(id) ?? '?';
     times.set(name, (times.get(name) ?? 0) + (timeDeltas[i] ?? 0));
   }

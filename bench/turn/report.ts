@@ -5,13 +5,17 @@ import {
   cpuPerThousand,
   cyclesPerCore,
   cyclesPerSecond,
+  perCpuSecond,
   perSecond,
   type Results,
   type Rounds,
+  relayBusy,
   rssPerThousand,
   slabPerThousand,
 } from './results.ts';
 import { targetsOf } from './targets.ts';
+
+const SATURATED = 0.9;
 
 /** The results as Markdown: machine, tables, targets. */
 export function report(results: Results): string {
@@ -64,7 +68,8 @@ function dataTable({ data }: Results): string {
         ratio(samples, name, 'coturn', perSecond),
         ratio(samples, name, 'bare', perSecond),
         median(own.map(cpuPerMillion)).toFixed(2),
-        percent(median(own.map((sample) => sample.relayCpu / sample.seconds))),
+        ratio(samples, name, 'bare', perCpuSecond),
+        busy(median(own.map(relayBusy))),
         percent(median(own.map(({ sent, delivered }) => Math.max(0, 1 - delivered / sent)))),
       ];
     }),
@@ -78,13 +83,14 @@ function dataTable({ data }: Results): string {
     'to coturn',
     'to bare',
     'CPU s per million',
+    'per CPU s, to bare',
     'relay busy',
     'lost',
   ];
   return [
     '## Data path',
     '',
-    'ChannelData, packets that reached the sink whole. At most 128 packets are under way, so that the relay always has work and loses nothing; "flood" offers more than it can do. CPU is utime + stime of the relay process.',
+    'ChannelData, packets that reached the sink whole. At most 128 packets are under way, so that the relay always has work and loses nothing; "flood" offers more than it can do. CPU is utime + stime of the relay process. A relay in bold was less than 90 % busy: others used its core, or the load did not keep up.',
     '',
     table(columns, rows),
   ].join('\n');
@@ -233,6 +239,10 @@ function table(columns: readonly string[], rows: readonly (readonly string[])[])
 
 function thousands(value: number): string {
   return Number.isFinite(value) ? Math.round(value).toLocaleString('en-US') : '–';
+}
+
+function busy(share: number): string {
+  return share < SATURATED ? `**${percent(share)}**` : percent(share);
 }
 
 function percent(share: number): string {

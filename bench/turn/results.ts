@@ -31,6 +31,9 @@ export interface Results {
 export const perSecond = (sample: DataSample): number => sample.delivered / sample.seconds;
 export const cpuPerMillion = (sample: DataSample): number => (sample.relayCpu / sample.delivered) * 1e6;
 export const cyclesPerSecond = (sample: ChurnSample): number => sample.cycles / sample.seconds;
+/** Packets per second of the relay's CPU: steadier than packets per second where others use the machine too. */
+export const perCpuSecond = (sample: DataSample): number => sample.delivered / sample.relayCpu;
+export const relayBusy = (sample: DataSample): number => sample.relayCpu / sample.seconds;
 /** What one core would do if the relay had it to itself: the fair figure, whoever else was on the machine. */
 export const cyclesPerCore = (sample: ChurnSample): number => sample.cycles / sample.relayCpu;
 /** Milliseconds per thousand cycles. */
