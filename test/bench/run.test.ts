@@ -65,21 +65,40 @@ test('SIGINT in the middle of a run ends what it started and removes its namespa
 }, async () => {
   const child = spawn(process.execPath, [main, 'turn', '--only', 'bare'], { stdio: ['ignore', 'ignore', 'pipe'] });
   const ended = once(child, 'close');
+  const inside: string[] = [];
   let said = '';
   for await (const chunk of child.stderr.setEncoding('utf8')) {
     said += chunk;
     if (!said.includes('bare, up')) continue;
-    assert.notDeepEqual(namespacesOf(child.pid), []);
+    for (const name of namespacesOf(child.pid)) inside.push(...processesIn(name));
+    assert.notEqual(inside.length, 0);
     child.kill('SIGINT');
     break;
   }
   assert.deepEqual(await ended, [130, null], said);
   assert.deepEqual(namespacesOf(child.pid), []);
+  assert.deepEqual(
+    inside.filter((pid) => isRunning(pid)),
+    [],
+  );
 });
 
 function namespacesOf(pid: number | undefined): string[] {
   const names = spawnSync('ip', ['netns', 'list'], { encoding: 'utf8' }).stdout.split('\n');
-  return names.filter((name) => name.startsWith(`culvert-bench-${pid}-`));
+  return names.map((line) => line.split(' ')[0] ?? '').filter((name) => name.startsWith(`culvert-bench-${pid}-`));
+}
+
+function processesIn(namespace: string): string[] {
+  return spawnSync('ip', ['netns', 'pids', namespace], { encoding: 'utf8' }).stdout.split('\n').filter(Boolean);
+}
+
+/** A killed process stays a zombie until somebody has asked for its exit code. */
+function isRunning(pid: string): boolean {
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
 }
 
 function bench(args: string[]) {
