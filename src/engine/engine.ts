@@ -21,7 +21,7 @@ export interface Engine {
   updateTls(socket: SocketId, tls: TlsMaterial): void;
   /** Binds a UDP port; the answer comes as sink.portOpened, never from inside this call. */
   openPort(socket: SocketId, local: Endpoint): void;
-  /** Closes a listener or a port, and forgets every flow that still uses it. */
+  /** Closes a listener or a port, and forgets every flow that still uses it. A listener's streams end, each with its streamClosed. */
   closePort(socket: SocketId): void;
   /** `packet` may be reused by the caller as soon as this returns. */
   send(from: SocketId, to: Endpoint, packet: Uint8Array): void;
@@ -36,7 +36,7 @@ export interface Engine {
   flowCounters(flow: FlowId): FlowCounters | undefined;
 
   stats(): EngineStats;
-  /** Closes every socket and stream. */
+  /** Closes every socket and stream; the sink hears no more. */
   close(): Promise<void>;
 }
 

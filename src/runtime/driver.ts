@@ -51,7 +51,7 @@ export class Driver {
     return { socket, result };
   }
 
-  /** Closes a listener, as for a changed configuration; for its service the streams of it are closed. */
+  /** Closes a listener, as for a changed configuration; the service hears of each of its streams that it is closed. */
   unlisten(socket: SocketId): void {
     this.#socketOwners.delete(socket);
     this.engine.closePort(socket);
@@ -112,7 +112,7 @@ export class Driver {
       for (let order = service.pollOutput(); order !== undefined; order = service.pollOutput()) {
         this.#execute(seat, order);
       }
-      seat.timer.set(service.pollTimeout(), now);
+      if (!this.#stopped) seat.timer.set(service.pollTimeout(), now);
     } finally {
       seat.busy = false;
     }

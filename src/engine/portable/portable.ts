@@ -122,7 +122,7 @@ class PortableEngine implements Engine {
     } else if (listener !== undefined) {
       this.#listeners.delete(socket);
       void listener.close();
-      this.#streams.abandon(socket);
+      this.#streams.endAllOf(socket);
     } else if (!unanswered && !opening) {
       throw new EngineMisuse(`socket ${socket} is not open`);
     }

@@ -88,16 +88,18 @@ export class Streams {
     socket.resume();
   }
 
-  /** Ends at once the streams of one listener, or all; the sink does not hear of it. */
-  abandon(at?: SocketId): void {
-    for (const [id, stream] of this.#open) {
-      if (at !== undefined && stream.at !== at) continue;
-      this.#open.delete(id);
-      stream.socket.destroy();
+  /** Ends the streams of one listener at once; the sink hears of each. */
+  endAllOf(at: SocketId): void {
+    for (const stream of [...this.#open.values(), ...this.#lingering]) {
+      if (stream.at === at) stream.socket.destroy();
     }
-    for (const stream of this.#lingering) {
-      if (at === undefined || stream.at === at) stream.socket.destroy();
-    }
+  }
+
+  /** Ends everything at once; the sink hears nothing. */
+  abandon(): void {
+    const streams = [...this.#open.values(), ...this.#lingering];
+    this.#open.clear();
+    for (const stream of streams) stream.socket.destroy();
   }
 }
 

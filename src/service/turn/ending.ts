@@ -20,6 +20,7 @@ export type EndReason = 'deleted' | 'expired' | 'stream-closed' | 'port-failed' 
 export function endAllocation(core: Core, allocation: Allocation, reason: EndReason, now: Millis): undefined {
   for (const channel of allocation.channels) removeFlows(core, channel);
   for (const relay of [allocation.ipv4, allocation.ipv6]) if (relay !== undefined) closeRelay(core, relay);
+  allocation.ipv4 = allocation.ipv6 = undefined;
   if (allocation.opening !== undefined) {
     for (const { relay } of allocation.opening.slots) if (relay !== undefined) closeRelay(core, relay);
     allocation.opening = undefined;
