@@ -31,8 +31,8 @@ export function makeTopology(forceLoopback: boolean): Topology {
 function loopback(): Topology {
   return {
     kind: 'loopback',
-    relayFront: '127.0.0.1',
-    relayBack: '127.0.0.1',
+    relayFront: '127.0.0.2',
+    relayBack: '127.0.0.2',
     peer: '127.0.0.3',
     client: (serial) => `127.0.1.${1 + (serial % 100)}`,
     relaySide: (command) => [...command],

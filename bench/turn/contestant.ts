@@ -44,11 +44,14 @@ export const MAX_FLOWS = 64;
 /** Of a forwarder without a protocol, which knows its clients by port. */
 export const BARE_CLIENT_PORT = 9000;
 
-/** Ports of the contestants do not meet, so that all can run at a time: idle ones cost the one that is measured nothing. */
+/**
+ * Ports of the contestants do not meet, so that all can run at a time: idle ones cost the one that is measured nothing. The forwarder's
+ * fixed ones are below those that a system hands out (32768 on), which on loopback others may hold.
+ */
 export const PORTS = {
   coturn: { front: 3478, relayed: [20_000, 34_999] },
   culvert: { front: 3479, relayed: [35_000, 49_999] },
-  bare: { front: 3480, relayed: [50_000, 50_999] },
+  bare: { front: 3480, relayed: [12_000, 12_999] },
 } as const satisfies Record<ContestantName, { front: number; relayed: readonly [number, number] }>;
 
 /** The command on the relay's side: pinned, with enough descriptors for 10,000 sockets. The pid stays that of the command itself. */

@@ -61,7 +61,7 @@ async function startCulvert(arena: Arena): Promise<Contestant> {
       users: { [USER]: PASSWORD },
       peers: { allow: [`${peer}/32`] },
     },
-    admin: { listen: 'http://127.0.0.1:8666' },
+    admin: { listen: 'http://127.0.0.1:28666' },
     limits: { unauthenticated: { perAddress: 1_000_000, perPrefix: 1_000_000 } },
     log: { level: 'warn', format: 'json' },
   };
