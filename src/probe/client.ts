@@ -44,6 +44,7 @@ export class TurnClient {
   readonly #auth: LongTermAuth;
   readonly #channels = new Map<number, Endpoint>();
   #nextChannel = CHANNEL_MIN;
+  #allocated = false;
   #failure: ProbeError | undefined;
   onData: DataHandler = () => {};
 
@@ -81,21 +82,22 @@ export class TurnClient {
     return mapped;
   }
 
-  /** Sends a bare Allocate, which a server must answer with a challenge (RFC 8489 §9.2.3.1). False: it asked for no credentials. */
+  /** Sends a bare Allocate, which a server should answer with a challenge (RFC 8489 §9.2.3.1). An allocation: it asked for no credentials. */
   async challenge(options: AllocateOptions): Promise<Allocation | undefined> {
     const response = await this.#transact(METHOD_ALLOCATE, allocateAttributes(options));
-    if (response.attributes.errorCode?.code !== 401) return allocationOf(expectSuccess(response));
+    if (response.attributes.errorCode?.code !== 401) return this.#granted(expectSuccess(response));
     this.#auth.challenged(response);
     return undefined;
   }
 
   async allocate(options: AllocateOptions): Promise<Allocation> {
-    return allocationOf(await this.#authenticated(METHOD_ALLOCATE, allocateAttributes(options)));
+    return this.#granted(await this.#authenticated(METHOD_ALLOCATE, allocateAttributes(options)));
   }
 
   /** Returns the lifetime granted, in seconds; 0 releases the allocation. */
   async refresh(lifetime: number): Promise<number> {
     const { attributes } = await this.#authenticated(METHOD_REFRESH, { lifetime });
+    if (lifetime === 0) this.#allocated = false;
     return attributes.lifetime ?? lifetime;
   }
 
@@ -118,6 +120,12 @@ export class TurnClient {
 
   sendChannelData(channel: number, data: Uint8Array): void {
     this.#transport.send(encodeChannelData(channel, data, this.#transport.reliable));
+  }
+
+  /** Closes, and tells the server that an allocation which is still there is not wanted, without waiting for its answer. */
+  abandon(): void {
+    if (this.#allocated && this.#failure === undefined) this.refresh(0).catch(() => {});
+    this.close();
   }
 
   close(): void {
@@ -146,6 +154,11 @@ export class TurnClient {
       { fingerprint: true, ...(integrity && { integrity }) },
     );
     return this.#transactions.request(packet, transactionId, checkResponse(method, integrity));
+  }
+
+  #granted(response: DecodedMessage): Allocation {
+    this.#allocated = true;
+    return allocationOf(response);
   }
 
   #receive(packet: Uint8Array): void {

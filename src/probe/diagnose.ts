@@ -58,7 +58,9 @@ function causeOfErrorCode(code: number, step: StepName, { allocations, options }
     case 400:
       return 'the server finds the request malformed: a fault of it or of this probe';
     case 401:
-      return "wrong user, password or secret, expired time-limited credentials, or clocks that differ (the server's and this machine's)";
+      return options.localCredentials
+        ? 'it is another server than the one that runs from this folder, whose credentials were tried: use --user and --password'
+        : "wrong user, password or secret, expired time-limited credentials, or clocks that differ (the server's and this machine's)";
     case 403: {
       const peer = allocations.at(-1)?.relayed;
       return peer === undefined || step.startsWith('allocate')

@@ -21,23 +21,34 @@ export interface EchoResult {
   readonly rtt: { readonly min: number; readonly average: number; readonly max: number };
 }
 
+/** Every payload that a probe has sent, so that any that it meets again, late or twice, is known from one that was changed. */
+export type KnownPayloads = Set<string>;
+
 /**
- * `from` sends packets of several sizes, `to` sends each back as it came, `from` compares every byte. Sizes go one after the other, so
- * that a path that swallows large packets is told apart from one that swallows all. Rejects with ProbeError.
+ * `from` sends packets of several sizes, `to` sends each back as it came, both compare every byte: what changes packets symmetrically
+ * would undo its work on the way back. Sizes go one after the other, so that a path that swallows large packets is told apart from one
+ * that swallows all. Rejects with ProbeError.
  */
-export async function echo(from: EchoSide, to: EchoSide, timeout: number): Promise<EchoResult> {
+export async function echo(from: EchoSide, to: EchoSide, known: KnownPayloads, timeout: number): Promise<EchoResult> {
   const times: number[] = [];
   const lost: number[] = [];
-  to.client.onData = (_peer, data) => to.send(data);
+  let changed = false;
+  to.client.onData = (_peer, data) => {
+    if (known.has(keyOf(data))) to.send(data);
+    else changed = true;
+  };
   for (const size of ECHO_SIZES) {
-    const round = await echoRound(from, size, timeout);
+    const round = await echoRound(from, size, known, timeout);
+    if (changed) throw new ProbeError('corrupt', `a packet of ${size} bytes was changed on its way`);
     times.push(...round);
     if (round.length === 0) lost.push(size);
-    if (times.length === 0)
+    if (times.length === 0) {
       throw new ProbeError('no-data', `none of ${PACKETS_PER_SIZE} packets came back within ${timeout} ms`);
+    }
   }
-  if (lost.length > 0)
+  if (lost.length > 0) {
     throw new ProbeError('large-lost', `packets of ${lost.join(' and ')} bytes do not come back, smaller ones do`);
+  }
   const sent = ECHO_SIZES.length * PACKETS_PER_SIZE;
   if (times.length < sent * (1 - TOLERATED_LOSS)) {
     throw new ProbeError('lossy', `only ${times.length} of ${sent} packets came back`);
@@ -46,36 +57,37 @@ export async function echo(from: EchoSide, to: EchoSide, timeout: number): Promi
 }
 
 /** Milliseconds of each packet that came back whole. */
-function echoRound(from: EchoSide, size: number, timeout: number): Promise<number[]> {
+function echoRound(from: EchoSide, size: number, known: KnownPayloads, timeout: number): Promise<number[]> {
   return new Promise((resolve, reject) => {
     const waiting = new Map<string, number>();
-    const seen = new Set<string>();
     const times: number[] = [];
-    const settle = (): void => {
-      clearTimeout(giveUp);
-      from.client.onData = () => {};
-      resolve(times);
-    };
-    const giveUp = setTimeout(settle, timeout);
+    const giveUp = setTimeout(() => resolve(times), timeout);
     from.client.onData = (_peer, data) => {
-      const key = Buffer.from(data).toString('latin1');
+      const key = keyOf(data);
       const sentAt = waiting.get(key);
-      if (sentAt === undefined) {
-        // A late packet of an earlier round is of another size, and a duplicate was seen: anything else of this size was changed.
-        if (data.length !== size || seen.has(key)) return;
+      if (sentAt !== undefined) {
+        waiting.delete(key);
+        times.push(performance.now() - sentAt);
+      } else if (!known.has(key)) {
         clearTimeout(giveUp);
         reject(new ProbeError('corrupt', `a packet of ${size} bytes came back changed`));
         return;
       }
-      waiting.delete(key);
-      seen.add(key);
-      times.push(performance.now() - sentAt);
-      if (waiting.size === 0) settle();
+      if (waiting.size > 0) return;
+      clearTimeout(giveUp);
+      resolve(times);
     };
     const payloads = Array.from({ length: PACKETS_PER_SIZE }, () => randomBytes(size));
-    for (const payload of payloads) waiting.set(payload.toString('latin1'), performance.now());
+    for (const payload of payloads) {
+      known.add(keyOf(payload));
+      waiting.set(keyOf(payload), performance.now());
+    }
     for (const payload of payloads) from.send(payload);
   });
+}
+
+function keyOf(payload: Uint8Array): string {
+  return Buffer.from(payload).toString('latin1');
 }
 
 function summary(times: readonly number[]): EchoResult['rtt'] {

@@ -41,8 +41,22 @@ export function fromSystemError(error: unknown): ProbeError {
   if (error instanceof ProbeError) return error;
   const message = error instanceof Error ? error.message : String(error);
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  return new ProbeError(SYSTEM_FAULTS[code] ?? (code.startsWith('ERR_SSL') ? 'tls-failed' : 'network'), message);
+  const fault = SYSTEM_FAULTS[code] ?? (code.startsWith('ERR_SSL') ? 'tls-failed' : 'network');
+  const words = WORDS[fault];
+  return new ProbeError(fault, words === undefined ? message : `${words} (${code})`);
 }
+
+const WORDS: Readonly<Partial<Record<ProbeFault, string>>> = {
+  'name-not-found': 'the name does not resolve',
+  'no-such-family': 'the name has no such address',
+  'no-answer': 'no answer',
+  refused: 'connection refused',
+  unreachable: 'no way to the address',
+  closed: 'the server closed the connection',
+  'tls-expired': 'the certificate is out of its time',
+  'tls-untrusted': 'the certificate is not trusted',
+  'tls-failed': 'the TLS handshake failed',
+};
 
 const SYSTEM_FAULTS: Readonly<Record<string, ProbeFault>> = {
   ENOTFOUND: 'name-not-found',

@@ -33,12 +33,14 @@ export async function runProbe(url: string, options: ProbeOptions = {}): Promise
     return 2;
   }
   const { target } = parsed;
-  const credentials = chosen.credentials ?? (target.service === 'turn' ? await options.fallback?.(target) : undefined);
+  const wantsLocal = chosen.credentials === undefined && target.service === 'turn';
+  const local = wantsLocal ? await options.fallback?.(target) : undefined;
   const session = newSession(target, {
     family: options.family,
     insecure: options.insecure ?? false,
     timeout: options.timeout ?? 5000,
-    credentials,
+    credentials: chosen.credentials ?? local,
+    localCredentials: local !== undefined,
   });
   const shown = formatTarget(target);
   const steps = new Steps((step) => options.json || out(formatStep(step)));

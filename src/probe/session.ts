@@ -10,6 +10,8 @@ export interface SessionOptions {
   /** Milliseconds that each step may take. */
   readonly timeout: number;
   readonly credentials: PasswordCredentials | undefined;
+  /** The credentials are those of a relay on this machine, which nobody named for this target. */
+  readonly localCredentials: boolean;
 }
 
 /** What a probe has learnt so far; its steps fill it in. */

@@ -30,7 +30,7 @@ export function parseTarget(url: string): TargetResult {
   const rest = parts?.[2];
   if (scheme === undefined || rest === undefined) return fault(`"${url}" is no URL; ${EXAMPLES}`);
   if (LATER.has(scheme)) return fault(`probing ${scheme}: is not available yet`);
-  const form = FORMS[scheme];
+  const form = FORMS.get(scheme);
   if (form === undefined) return fault(`unknown scheme "${scheme}:"; ${EXAMPLES}`);
 
   const [place = '', query] = split(rest, rest.indexOf('?'));
@@ -51,12 +51,17 @@ const EXAMPLES = 'use stun:host[:port], turn:host[:port][?transport=udp|tcp] or 
 
 const LATER = new Set(['wireguard', 'pair', 'tcp', 'udp']);
 
-const FORMS: Readonly<Record<string, { service: 'stun' | 'turn'; secure: boolean }>> = {
-  stun: { service: 'stun', secure: false },
-  stuns: { service: 'stun', secure: true },
-  turn: { service: 'turn', secure: false },
-  turns: { service: 'turn', secure: true },
-};
+interface Form {
+  readonly service: ProbeTarget['service'];
+  readonly secure: boolean;
+}
+
+const FORMS: ReadonlyMap<string, Form> = new Map([
+  ['stun', { service: 'stun', secure: false }],
+  ['stuns', { service: 'stun', secure: true }],
+  ['turn', { service: 'turn', secure: false }],
+  ['turns', { service: 'turn', secure: true }],
+]);
 
 function parseHost(text: string, defaultPort: number): { host: string; port: number } | undefined {
   const found = /^(?:\[([0-9a-f:.]+(?:%[\w.-]+)?)\]|([^:[\]/\s]+))(?::(\d{1,5}))?$/i.exec(text);

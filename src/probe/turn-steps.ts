@@ -1,7 +1,7 @@
 import { endpointKey } from '../net/endpoint.ts';
 import { isPrivate } from './addresses.ts';
 import type { Allocation, TurnClient } from './client.ts';
-import { type EchoResult, echo } from './echo.ts';
+import { type EchoResult, echo, type KnownPayloads } from './echo.ts';
 import type { Session } from './session.ts';
 import type { StepName, Steps } from './steps.ts';
 import { bind, openClient, reach } from './stun-steps.ts';
@@ -27,7 +27,7 @@ export async function probeTurn(session: Session, steps: Steps): Promise<void> {
     );
     note(session);
   } finally {
-    for (const client of clients) client.close();
+    for (const client of clients) client.abandon();
   }
 }
 
@@ -92,10 +92,11 @@ async function exchange(session: Session, steps: Steps, one: Side, two: Side): P
     () => one.client.channelBind(toTwo),
     (number) => `#1 binds 0x${number.toString(16)} to ${endpointKey(toTwo)}`,
   );
+  const known: KnownPayloads = new Set();
   const byChannel = { client: one.client, send: (data: Uint8Array) => one.client.sendChannelData(channel, data) };
   const bySend = { client: two.client, send: (data: Uint8Array) => two.client.sendIndication(toOne, data) };
-  session.echoes.push(await steps.run('echo channel', () => echo(byChannel, bySend, timeout), describeEcho));
-  session.echoes.push(await steps.run('echo send', () => echo(bySend, byChannel, timeout), describeEcho));
+  session.echoes.push(await steps.run('echo channel', () => echo(byChannel, bySend, known, timeout), describeEcho));
+  session.echoes.push(await steps.run('echo send', () => echo(bySend, byChannel, known, timeout), describeEcho));
 }
 
 function describeEcho({ sent, received, rtt }: EchoResult): string {

@@ -1,5 +1,4 @@
 import type { EngineStats, TrafficCount } from '../../engine/engine.ts';
-import type { ServiceName } from '../../flow/flow.ts';
 import type { Collector, MetricFamily, Sample } from './exposition.ts';
 
 export interface EngineSource {
@@ -10,7 +9,7 @@ export interface EngineSource {
 
 /** What a service tells of itself; names in `drops` are few and fixed. */
 export interface ServiceMetrics {
-  readonly service: ServiceName;
+  readonly service: TrafficCount['service'];
   readonly clients: number;
   readonly drops: Iterable<readonly [string, number]>;
   /** What the service relayed itself, without a flow. */
