@@ -35,6 +35,10 @@ for (let seed = 1; seed <= 12; seed++) {
       const index = below(clients.length);
       const client = clients[index];
       if (client === undefined) continue;
+      if (isClosed(harness, client)) {
+        clients[index] = newClient(harness, index, step);
+        continue;
+      }
       const peers = [PEER, PEER_2, PEER_6, endpoint('10.0.0.1:1'), ...relayed.slice(-12)];
       const peer = peers[below(peers.length)] ?? PEER;
       const channel = 0x4000 + below(4);
@@ -112,6 +116,13 @@ for (let seed = 1; seed <= 12; seed++) {
 function newClient(harness: Harness, index: number, step: number): TestClient {
   const from = `198.18.${index}.1:${4000 + step}`;
   return index % 3 === 0 ? harness.streamClient(from) : harness.udpClient(from);
+}
+
+/** By the service, as a damaged message may make it. */
+function isClosed(harness: Harness, { reach }: TestClient): boolean {
+  return (
+    'stream' in reach && harness.orders.some((order) => order.type === 'closeStream' && order.stream === reach.stream)
+  );
 }
 
 /** The engine comes to itself and answers what it owes. */
