@@ -14,11 +14,14 @@ export interface Engine {
   readonly capabilities: EngineCapabilities;
 
   listen(socket: SocketId, spec: ListenSpec): Promise<OpenResult>;
-  /** Replaces certificate and key of a TLS listener; connections that are open keep theirs. */
+  /**
+   * Replaces certificate and key of a TLS listener; connections that are open keep theirs. Throws TlsMaterialError when the two are
+   * unusable, and goes on with the ones before.
+   */
   updateTls(socket: SocketId, tls: TlsMaterial): void;
   /** Binds a UDP port; the answer comes as sink.portOpened, never from inside this call. */
   openPort(socket: SocketId, local: Endpoint): void;
-  /** Closes a listener or a port, and forgets every flow that still uses it. */
+  /** Closes a listener or a port, and forgets every flow that still uses it. A listener's streams end, each with its streamClosed. */
   closePort(socket: SocketId): void;
   /** `packet` may be reused by the caller as soon as this returns. */
   send(from: SocketId, to: Endpoint, packet: Uint8Array): void;
@@ -33,7 +36,7 @@ export interface Engine {
   flowCounters(flow: FlowId): FlowCounters | undefined;
 
   stats(): EngineStats;
-  /** Closes every socket and stream. */
+  /** Closes every socket and stream; the sink hears no more. */
   close(): Promise<void>;
 }
 
@@ -48,7 +51,8 @@ export interface EngineCapabilities {
 export interface EngineSink {
   datagram(at: SocketId, from: Endpoint, packet: Uint8Array): void;
   portOpened(socket: SocketId, result: OpenResult): void;
-  flowIdle(flow: FlowId): void;
+  /** The service is told so that nobody need remember whose every flow is. */
+  flowIdle(flow: FlowId, service: ServiceName): void;
   streamOpened(stream: StreamId, at: SocketId, from: Endpoint): void;
   streamData(stream: StreamId, chunk: Uint8Array): void;
   streamClosed(stream: StreamId): void;
@@ -78,6 +82,12 @@ export interface TrafficCount {
   readonly direction: Direction;
   readonly packets: number;
   readonly bytes: number;
+}
+
+/** A certificate or key that cannot be read, or that do not belong together. The operator's mistake, hence no misuse. */
+export class TlsMaterialError extends Error {
+  override readonly name = 'TlsMaterialError';
+  readonly code = 'CULVERT_TLS_MATERIAL';
 }
 
 export class EngineMisuse extends Error {

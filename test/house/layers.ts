@@ -26,7 +26,7 @@ const LAYERS: Readonly<Record<string, { readonly code: readonly string[]; readon
 const PURE_LAYERS = new Set(['net', 'wire', 'flow', 'service']);
 const IMPURE_GLOBALS =
   /\b(?:Date\.now|new Date\b|performance\.(?:now|timeOrigin)|process\.hrtime|setTimeout|setInterval|setImmediate|Math\.random|randomBytes|randomUUID|randomInt|getRandomValues)\b/;
-const PURE_MODULES = new Set(['node:crypto', 'node:buffer', 'node:util']);
+const PURE_MODULES = new Set(['node:crypto', 'node:buffer', 'node:util', 'node:zlib']);
 /** What the pure layers may take from npm: nothing yet. */
 const PURE_PACKAGES = new Set<string>([]);
 const MAX_LINES = 500;

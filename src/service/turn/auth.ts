@@ -9,7 +9,10 @@ import { negotiatePasswordHash, PASSWORD_ALGORITHMS } from './password-algorithm
 
 declare const proof: unique symbol;
 
-/** How a reply is signed (RFC 8489 §9.2.4): with the key of the request, by the algorithm that #signature explains. */
+/**
+ * How a reply is signed (RFC 8489 §9.2.4, last paragraph): with the key of the request; SHA-256 when the request named a password
+ * algorithm, else SHA-1, whichever of the two the request itself was signed with.
+ */
 export interface ReplyIntegrity {
   readonly algorithm: IntegrityAlgorithm;
   readonly key: Uint8Array;

@@ -56,6 +56,14 @@ test('covers the widest range and a range of one port', () => {
   assert.equal(new PortPool(7, 7, seededRandom(5)).take(), 7);
 });
 
+test('16,384 ports take less than 200 KB', () => {
+  const before = process.memoryUsage().arrayBuffers;
+  const pool = new PortPool(49152, 65535, seededRandom(8));
+  const bytes = process.memoryUsage().arrayBuffers - before;
+  assert.equal(pool.free, 16384);
+  assert.ok(bytes > 0 && bytes < 200_000, `${bytes} bytes`);
+});
+
 test('takeThis refuses what is taken or foreign', () => {
   const pool = new PortPool(1000, 1010, seededRandom(6));
   assert.equal(pool.takeThis(1003), true);

@@ -1,0 +1,111 @@
+import type { Socket } from 'node:net';
+import type { IdSource, SocketId, StreamId } from '../../net/ids.ts';
+import { type Millis, SECOND } from '../../net/time.ts';
+import type { EngineSink } from '../engine.ts';
+import type { DropCounts } from './drop-counts.ts';
+import { remoteEndpoint } from './remote-endpoint.ts';
+
+export interface StreamsParts {
+  readonly sink: EngineSink;
+  readonly ids: IdSource;
+  readonly drops: DropCounts;
+  /** Bytes waiting above which droppable packets are dropped. */
+  readonly softLimit: number;
+  /** Bytes waiting above which a stream is given up: its reader takes not even the answers. */
+  readonly hardLimit: number;
+}
+
+/**
+ * Accepted TCP and TLS connections, from the moment they can carry data.
+ *
+ *   accept ──▶ open ── closeStream ──▶ lingering (flushes, unknown to the service) ──▶ gone
+ *               └───── peer, error, or hard limit ── streamClosed to the sink ──────▶ gone
+ */
+export class Streams {
+  readonly #parts: StreamsParts;
+  readonly #open = new Map<StreamId, OpenStream>();
+  readonly #lingering = new Set<OpenStream>();
+
+  constructor(parts: StreamsParts) {
+    this.#parts = parts;
+  }
+
+  accept(socket: Socket, at: SocketId): void {
+    const { sink, ids, drops } = this.#parts;
+    // Reset and timed-out connections end in 'close' as well, which is where they are dealt with.
+    socket.on('error', () => drops.add('engine', 'stream-error'));
+    if (socket.remoteAddress === undefined || socket.remotePort === undefined) {
+      socket.destroy();
+      return;
+    }
+    const id = ids.stream();
+    this.#open.set(id, { socket, at });
+    socket.on('data', (chunk) => {
+      if (this.#open.has(id)) sink.streamData(id, chunk);
+    });
+    socket.on('close', () => {
+      if (this.#open.delete(id)) sink.streamClosed(id);
+    });
+    sink.streamOpened(id, at, remoteEndpoint(socket.remoteAddress, socket.remotePort));
+  }
+
+  write(id: StreamId, packet: Uint8Array, droppable: boolean): void {
+    const { drops, softLimit, hardLimit } = this.#parts;
+    const socket = this.#open.get(id)?.socket;
+    if (socket === undefined || !socket.writable) {
+      // It closed while the service was at work: the service hears of it, or has, by streamClosed.
+      drops.add('engine', 'stream-gone');
+      return;
+    }
+    const waiting = socket.writableLength;
+    if (droppable && waiting >= softLimit) {
+      drops.add('engine', 'slow-stream');
+      return;
+    }
+    if (waiting + packet.length > hardLimit) {
+      drops.add('engine', 'stream-overflow');
+      socket.destroy();
+      return;
+    }
+    // Node may hold on to what it is given until the peer reads; the caller's packet is his again when we return.
+    socket.write(Buffer.from(packet));
+  }
+
+  /** What is written still goes out, for LINGER at most; the sink hears no more of this stream. */
+  close(id: StreamId): void {
+    const stream = this.#open.get(id);
+    if (stream === undefined) return;
+    this.#open.delete(id);
+    this.#lingering.add(stream);
+    const { socket } = stream;
+    const timer = setTimeout(() => socket.destroy(), LINGER).unref();
+    socket.once('close', () => {
+      clearTimeout(timer);
+      this.#lingering.delete(stream);
+    });
+    // Unread input would turn our end into a reset, and the peer could lose the last answer: so it is still read, by nobody.
+    socket.end();
+    socket.resume();
+  }
+
+  /** Ends the streams of one listener at once; the sink hears of each. */
+  endAllOf(at: SocketId): void {
+    for (const stream of [...this.#open.values(), ...this.#lingering]) {
+      if (stream.at === at) stream.socket.destroy();
+    }
+  }
+
+  /** Ends everything at once; the sink hears nothing. */
+  abandon(): void {
+    const streams = [...this.#open.values(), ...this.#lingering];
+    this.#open.clear();
+    for (const stream of streams) stream.socket.destroy();
+  }
+}
+
+interface OpenStream {
+  readonly socket: Socket;
+  readonly at: SocketId;
+}
+
+const LINGER: Millis = 5 * SECOND;

@@ -1,0 +1,174 @@
+import type { Engine, EngineSink, ListenSpec } from '../engine/engine.ts';
+import type { ServiceName } from '../flow/flow.ts';
+import type { IdSource, SocketId, StreamId } from '../net/ids.ts';
+import type { OpenResult } from '../net/open-result.ts';
+import type { Millis } from '../net/time.ts';
+import type { Order, Service, ServiceEvent } from '../service/service.ts';
+import { ServiceTimer } from './service-timer.ts';
+import { SteadyClock } from './steady-clock.ts';
+
+export interface DriverOptions {
+  /** Called once, from the constructor, with where the engine is to hand up what it has. */
+  readonly createEngine: (sink: EngineSink) => Engine;
+  readonly ids: IdSource;
+  readonly onEvent: (service: ServiceName, event: ServiceEvent) => void;
+  /** Unix time that never goes back; default a SteadyClock. */
+  readonly clock?: () => Millis;
+}
+
+/**
+ * Joins services to one engine: what the engine hands up goes to the service that owns the socket or stream, and what the service
+ * decides is done at once and in order.
+ *
+ *   engine ── sink ──▶ handle* ──▶ pollOutput … undefined ──▶ pollTimeout ──▶ timer ──▶ handleTimeout …
+ *                                       └──▶ engine, onEvent
+ */
+export class Driver {
+  readonly engine: Engine;
+  readonly #ids: IdSource;
+  readonly #onEvent: (service: ServiceName, event: ServiceEvent) => void;
+  readonly #clock: () => Millis;
+  readonly #seats = new Map<Service, Seat>();
+  readonly #socketOwners = new Map<SocketId, Seat>();
+  readonly #streamOwners = new Map<StreamId, Seat>();
+  #stopped = false;
+
+  constructor(options: DriverOptions) {
+    const steady = new SteadyClock();
+    this.#ids = options.ids;
+    this.#onEvent = options.onEvent;
+    this.#clock = options.clock ?? (() => steady.now());
+    this.engine = options.createEngine(this.#sink());
+  }
+
+  /** Opens a listener whose misses and streams go to `service`. */
+  async listen(service: Service, spec: ListenSpec): Promise<{ socket: SocketId; result: OpenResult }> {
+    const socket = this.#ids.socket();
+    // Its packets may come before the promise is looked at.
+    this.#socketOwners.set(socket, this.#seat(service));
+    const result = await this.engine.listen(socket, spec);
+    if (!result.ok) this.#socketOwners.delete(socket);
+    return { socket, result };
+  }
+
+  /** Closes a listener, as for a changed configuration; the service hears of each of its streams that it is closed. */
+  unlisten(socket: SocketId): void {
+    this.#socketOwners.delete(socket);
+    this.engine.closePort(socket);
+  }
+
+  /** Runs what a service offers beyond the contract (new settings, a drain, a restore), then does what it orders. */
+  run(service: Service, act: (now: Millis) => void): void {
+    this.#turn(this.#seat(service), (_, now) => act(now));
+  }
+
+  /** Closes every socket and stream; services hear no more. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const seat of this.#seats.values()) seat.timer.stop();
+    await this.engine.close();
+  }
+
+  #sink(): EngineSink {
+    return {
+      datagram: (at, from, packet) => {
+        this.#turn(this.#socketOwners.get(at), (service, now) => service.handleDatagram(at, from, packet, now));
+      },
+      portOpened: (socket, result) => {
+        const owner = this.#socketOwners.get(socket);
+        if (!result.ok) this.#socketOwners.delete(socket);
+        this.#turn(owner, (service, now) => service.handlePortOpened(socket, result, now));
+      },
+      flowIdle: (flow, name) => {
+        for (const seat of this.#seats.values()) {
+          if (seat.service.name === name) this.#turn(seat, (service, now) => service.handleFlowIdle(flow, now));
+        }
+      },
+      streamOpened: (stream, at, from) => {
+        const owner = this.#socketOwners.get(at);
+        if (owner !== undefined) this.#streamOwners.set(stream, owner);
+        this.#turn(owner, (service, now) => service.handleStreamOpened(stream, at, from, now));
+      },
+      streamData: (stream, chunk) => {
+        this.#turn(this.#streamOwners.get(stream), (service, now) => service.handleStreamData(stream, chunk, now));
+      },
+      streamClosed: (stream) => {
+        const owner = this.#streamOwners.get(stream);
+        this.#streamOwners.delete(stream);
+        this.#turn(owner, (service, now) => service.handleStreamClosed(stream, now));
+      },
+    };
+  }
+
+  /** One change, then everything that follows from it; nothing else happens to the service in between. */
+  #turn(seat: Seat | undefined, act: (service: Service, now: Millis) => void): void {
+    if (seat === undefined || this.#stopped) return;
+    const { service } = seat;
+    if (seat.busy) throw new DriverMisuse(`service ${service.name} was called before its orders were done`);
+    seat.busy = true;
+    try {
+      const now = this.#clock();
+      act(service, now);
+      for (let order = service.pollOutput(); order !== undefined; order = service.pollOutput()) {
+        this.#execute(seat, order);
+      }
+      if (!this.#stopped) seat.timer.set(service.pollTimeout(), now);
+    } finally {
+      seat.busy = false;
+    }
+  }
+
+  #execute(seat: Seat, order: Order): void {
+    switch (order.type) {
+      case 'send':
+        this.engine.send(order.from, order.to, order.packet);
+        return;
+      case 'write':
+        this.engine.write(order.stream, order.packet, order.droppable);
+        return;
+      case 'closeStream':
+        this.#streamOwners.delete(order.stream);
+        this.engine.closeStream(order.stream);
+        return;
+      case 'openPort':
+        this.#socketOwners.set(order.socket, seat);
+        this.engine.openPort(order.socket, order.local);
+        return;
+      case 'closePort':
+        this.#socketOwners.delete(order.socket);
+        this.engine.closePort(order.socket);
+        return;
+      case 'addFlow':
+        this.engine.addFlow(order.flow);
+        return;
+      case 'removeFlow':
+        this.engine.removeFlow(order.flow);
+        return;
+      case 'event':
+        this.#onEvent(seat.service.name, order.event);
+        return;
+    }
+  }
+
+  #seat(service: Service): Seat {
+    let seat = this.#seats.get(service);
+    if (seat === undefined) {
+      const timer = new ServiceTimer(this.#clock, () => this.run(service, (now) => service.handleTimeout(now)));
+      seat = { service, timer, busy: false };
+      this.#seats.set(service, seat);
+    }
+    return seat;
+  }
+}
+
+/** A service at this driver. `busy` from its change until its orders are done. */
+interface Seat {
+  readonly service: Service;
+  readonly timer: ServiceTimer;
+  busy: boolean;
+}
+
+export class DriverMisuse extends Error {
+  override readonly name = 'DriverMisuse';
+  readonly code = 'CULVERT_DRIVER_MISUSE';
+}
