@@ -4,12 +4,13 @@ import { sameEndpoint } from '../../net/endpoint.ts';
 import type { BucketId, FlowId, SocketId } from '../../net/ids.ts';
 import type { Millis } from '../../net/time.ts';
 import type { Deadline } from '../deadlines.ts';
+import type { Link } from './chain.ts';
 import type { Client } from './client.ts';
 import type { Opening } from './opening.ts';
 
 /**
- * What one client holds (RFC 8656 §6). There may be a hundred thousand of these: no closures, no maps, lists that are exactly as
- * long as their contents (see `withItem`), and one deadline for everything that can run out.
+ * What one client holds (RFC 8656 §6). There may be a hundred thousand of these: no closures, no maps, no arrays, and one
+ * deadline for everything that can run out.
  */
 export class Allocation implements Deadline {
   /** The earliest expiry of all that is in here. */
@@ -25,8 +26,9 @@ export class Allocation implements Deadline {
   opening: Opening | undefined = undefined;
   ipv4: Relay | undefined = undefined;
   ipv6: Relay | undefined = undefined;
-  permissions: readonly Permission[] = NONE;
-  channels: readonly Channel[] = NONE;
+  /** The first of a chain each (see chain.ts). */
+  permissions: Permission | undefined = undefined;
+  channels: Channel | undefined = undefined;
   /** Only with a bandwidth quota. */
   rates: Rates | undefined = undefined;
   /** For the answer to a retransmission: what else the first answer said. */
@@ -46,25 +48,27 @@ export class Allocation implements Deadline {
 
   /** RFC 8656 §9: only addresses are compared, ports are not. */
   permission(address: string): Permission | undefined {
-    for (const permission of this.permissions) if (permission.address === address) return permission;
-    return undefined;
+    let permission = this.permissions;
+    while (permission !== undefined && permission.address !== address) permission = permission.next;
+    return permission;
   }
 
   channelByNumber(number: number): Channel | undefined {
-    for (const channel of this.channels) if (channel.number === number) return channel;
-    return undefined;
+    let channel = this.channels;
+    while (channel !== undefined && channel.number !== number) channel = channel.next;
+    return channel;
   }
 
   channelByPeer(peer: Endpoint): Channel | undefined {
-    for (const channel of this.channels) if (sameEndpoint(channel.peer, peer)) return channel;
-    return undefined;
+    let channel = this.channels;
+    while (channel !== undefined && !sameEndpoint(channel.peer, peer)) channel = channel.next;
+    return channel;
   }
 }
 
 /** A relayed transport address: one bound port. Also what a reservation holds. */
 export class Relay {
   readonly socket: SocketId;
-  readonly family: Family;
   /** What is bound. */
   readonly local: Endpoint;
   /** What clients and peers are told; differs from `local` behind a static NAT. The same object where it does not. */
@@ -78,10 +82,13 @@ export class Relay {
 
   constructor(socket: SocketId, local: Endpoint, advertisedAddress: string, holder: Relay['holder']) {
     this.socket = socket;
-    this.family = local.family;
     this.local = local;
     this.advertised = advertisedAddress === local.address ? local : { ...local, address: advertisedAddress };
     this.holder = holder;
+  }
+
+  get family(): Family {
+    return this.local.family;
   }
 
   /** Whether an endpoint means this port, in the form that is advertised or in the form that is bound. */
@@ -109,9 +116,10 @@ export class Reservation implements Deadline {
   }
 }
 
-export class Permission {
+export class Permission implements Link<Permission> {
   readonly address: string;
   expiresAt: Millis;
+  next: Permission | undefined = undefined;
 
   constructor(address: string, expiresAt: Millis) {
     this.address = address;
@@ -123,7 +131,7 @@ export class Permission {
   }
 }
 
-export class Channel {
+export class Channel implements Link<Channel> {
   readonly number: number;
   readonly peer: Endpoint;
   expiresAt: Millis;
@@ -132,6 +140,7 @@ export class Channel {
   toClient: FlowId | undefined = undefined;
   /** The other client's channel, where the peer is a client of this relay and flows join the two without a detour. */
   partner: Channel | undefined = undefined;
+  next: Channel | undefined = undefined;
 
   constructor(number: number, peer: Endpoint, expiresAt: Millis) {
     this.number = number;
@@ -157,14 +166,3 @@ export interface MissingFamily {
   readonly family: Family;
   readonly code: 440 | 508;
 }
-
-/** A list that is one longer and has no spare capacity: push() would make room for 17 at once. */
-export function withItem<T>(items: readonly T[], item: T): readonly T[] {
-  return items.length === 0 ? [item] : [...items, item];
-}
-
-export function withoutItem<T>(items: readonly T[], item: T): readonly T[] {
-  return items.length === 1 ? NONE : items.filter((other) => other !== item);
-}
-
-const NONE: readonly never[] = Object.freeze([]);

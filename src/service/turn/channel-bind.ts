@@ -2,8 +2,9 @@ import type { Endpoint } from '../../net/endpoint.ts';
 import { sameEndpoint } from '../../net/endpoint.ts';
 import type { Millis } from '../../net/time.ts';
 import { CHANNEL_MAX, CHANNEL_MAX_RFC5766, CHANNEL_MIN } from '../../wire/turn/channel-data.ts';
-import { type Allocation, Channel, withItem } from './allocation.ts';
+import { type Allocation, Channel } from './allocation.ts';
 import type { AuthenticatedRequest } from './auth.ts';
+import { chained, countOf } from './chain.ts';
 import type { Core } from './core.ts';
 import { installFlows } from './flows.ts';
 import { CHANNEL_LIFETIME } from './lifetime.ts';
@@ -52,16 +53,16 @@ function findConflict(allocation: Allocation, number: number, peer: Endpoint): R
 function findShortage(core: Core, allocation: Allocation, number: number, peer: Endpoint): Refusal | undefined {
   const { channels, permissions } = allocation;
   const { maxChannels, maxPermissions } = core.config;
-  if (allocation.channelByNumber(number) === undefined && channels.length >= maxChannels) return 'too-many-channels';
+  if (allocation.channelByNumber(number) === undefined && countOf(channels) >= maxChannels) return 'too-many-channels';
   if (allocation.permission(peer.address) !== undefined) return undefined;
-  return permissions.length >= maxPermissions ? 'too-many-permissions' : undefined;
+  return countOf(permissions) >= maxPermissions ? 'too-many-permissions' : undefined;
 }
 
 function bind(core: Core, allocation: Allocation, number: number, peer: Endpoint, now: Millis): undefined {
   let channel = allocation.channelByNumber(number);
   if (channel === undefined) {
     channel = new Channel(number, peer, now + CHANNEL_LIFETIME);
-    allocation.channels = withItem(allocation.channels, channel);
+    allocation.channels = chained(allocation.channels, channel);
   }
   channel.expiresAt = now + CHANNEL_LIFETIME;
   permit(core, allocation, channel.peer.address, now);

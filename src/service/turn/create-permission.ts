@@ -1,6 +1,7 @@
 import type { Millis } from '../../net/time.ts';
 import type { Allocation } from './allocation.ts';
 import type { AuthenticatedRequest } from './auth.ts';
+import { countOf } from './chain.ts';
 import type { Core } from './core.ts';
 import { permit } from './permissions.ts';
 import { refuse, replyToAuthenticated, succeed } from './responses.ts';
@@ -23,7 +24,7 @@ export function handleCreatePermission(
   }
   const addresses = new Set(peers.map(({ address }) => address));
   const added = [...addresses].filter((address) => allocation.permission(address) === undefined);
-  if (allocation.permissions.length + added.length > core.config.maxPermissions) {
+  if (countOf(allocation.permissions) + added.length > core.config.maxPermissions) {
     return refuse(core, to, 'too-many-permissions');
   }
 

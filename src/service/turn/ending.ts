@@ -1,13 +1,7 @@
 import type { Family } from '../../net/address.ts';
 import type { Millis } from '../../net/time.ts';
-import {
-  type Allocation,
-  type Channel,
-  type Permission,
-  type Relay,
-  type Reservation,
-  withoutItem,
-} from './allocation.ts';
+import type { Allocation, Channel, Permission, Relay, Reservation } from './allocation.ts';
+import { each, unchained } from './chain.ts';
 import { StreamClient } from './client.ts';
 import { type Core, releasePort } from './core.ts';
 import { removeFlows } from './flows.ts';
@@ -18,8 +12,9 @@ export type EndReason = 'deleted' | 'expired' | 'stream-closed' | 'port-failed' 
 
 /** Everything in it goes: flows first, then the ports that they rest on. */
 export function endAllocation(core: Core, allocation: Allocation, reason: EndReason, now: Millis): undefined {
-  for (const channel of allocation.channels) removeFlows(core, channel);
+  for (const channel of each(allocation.channels)) removeFlows(core, channel);
   for (const relay of [allocation.ipv4, allocation.ipv6]) if (relay !== undefined) closeRelay(core, relay);
+  allocation.ipv4 = allocation.ipv6 = undefined;
   if (allocation.opening !== undefined) {
     for (const { relay } of allocation.opening.slots) if (relay !== undefined) closeRelay(core, relay);
     allocation.opening = undefined;
@@ -43,8 +38,11 @@ export function endRelay(core: Core, allocation: Allocation, family: Family, rea
     endAllocation(core, allocation, reason, now);
     return;
   }
-  for (const channel of allocation.channels) if (channel.peer.family === family) dropChannel(core, allocation, channel);
-  allocation.permissions = allocation.permissions.filter((permission) => permission.family !== family);
+  for (const channel of each(allocation.channels))
+    if (channel.peer.family === family) dropChannel(core, allocation, channel);
+  for (const permission of each(allocation.permissions)) {
+    if (permission.family === family) dropPermission(core, allocation, permission);
+  }
   const relay = allocation.relay(family);
   if (family === 4) allocation.ipv4 = undefined;
   else allocation.ipv6 = undefined;
@@ -53,15 +51,15 @@ export function endRelay(core: Core, allocation: Allocation, family: Family, rea
 
 export function dropChannel(core: Core, allocation: Allocation, channel: Channel): void {
   removeFlows(core, channel);
-  allocation.channels = withoutItem(allocation.channels, channel);
+  allocation.channels = unchained(allocation.channels, channel);
 }
 
 /** The channels to that address stay bound, but nothing passes until the permission comes back. */
 export function dropPermission(core: Core, allocation: Allocation, permission: Permission): void {
-  for (const channel of allocation.channels) {
+  for (const channel of each(allocation.channels)) {
     if (channel.peer.address === permission.address) removeFlows(core, channel);
   }
-  allocation.permissions = withoutItem(allocation.permissions, permission);
+  allocation.permissions = unchained(allocation.permissions, permission);
 }
 
 export function endReservation(core: Core, reservation: Reservation): void {

@@ -52,7 +52,7 @@ function installDirect(core: Core, allocation: Allocation, channel: Channel, rel
   removeFlows(core, channel);
   const other = target.holder;
   if (!(other instanceof Allocation) || other === allocation || !target.open) return;
-  const back = other.channels.find(({ peer, partner }) => relay.is(peer) && partner === undefined);
+  const back = unpairedChannelTo(other, relay);
   if (back === undefined || other.permission(back.peer.address) === undefined) return;
   const here = clientSide(core, allocation);
   const there = clientSide(core, other);
@@ -62,6 +62,12 @@ function installDirect(core: Core, allocation: Allocation, channel: Channel, rel
   back.partner = channel;
   channel.toPeer = addDirect(core, allocation, here, channel, there, back);
   back.toPeer = addDirect(core, other, there, back, here, channel);
+}
+
+function unpairedChannelTo({ channels }: Allocation, relay: Relay): Channel | undefined {
+  let channel = channels;
+  while (channel !== undefined && (channel.partner !== undefined || !relay.is(channel.peer))) channel = channel.next;
+  return channel;
 }
 
 function addDirect(core: Core, sender: Allocation, from: Side, sent: Channel, to: Side, received: Channel): FlowId {

@@ -96,10 +96,11 @@ function openWanted(core: Core, allocation: Allocation, opening: Opening): void 
 function openPair(core: Core, allocation: Allocation, first: Slot, second: Slot): void {
   const pair = [first, second];
   if (pair.some(({ state }) => state === 'binding') || !pair.some(({ state }) => state === 'wanted')) return;
-  const hopeless = pair.some(({ state }) => state === 'failed');
+  if (pair.some(({ state }) => state === 'failed')) {
+    first.state = second.state = 'failed';
+    return;
+  }
   for (const slot of pair) {
-    if (hopeless && slot.state === 'wanted') slot.state = 'failed';
-    if (hopeless) continue;
     if (slot.relay !== undefined) closeRelay(core, slot.relay);
     slot.relay = undefined;
   }

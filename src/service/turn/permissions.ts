@@ -1,5 +1,6 @@
 import type { Millis } from '../../net/time.ts';
-import { type Allocation, Permission, withItem } from './allocation.ts';
+import { type Allocation, Permission } from './allocation.ts';
+import { chained, each } from './chain.ts';
 import type { Core } from './core.ts';
 import { installFlows } from './flows.ts';
 import { PERMISSION_LIFETIME } from './lifetime.ts';
@@ -11,8 +12,8 @@ export function permit(core: Core, allocation: Allocation, address: string, now:
     permission.expiresAt = now + PERMISSION_LIFETIME;
     return;
   }
-  allocation.permissions = withItem(allocation.permissions, new Permission(address, now + PERMISSION_LIFETIME));
-  for (const channel of allocation.channels) {
+  allocation.permissions = chained(allocation.permissions, new Permission(address, now + PERMISSION_LIFETIME));
+  for (const channel of each(allocation.channels)) {
     if (channel.peer.address === address) installFlows(core, allocation, channel);
   }
 }

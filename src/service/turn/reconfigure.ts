@@ -2,6 +2,7 @@ import type { Family } from '../../net/address.ts';
 import { SourceBudget } from '../limiter.ts';
 import type { Allocation } from './allocation.ts';
 import { Authenticator } from './auth.ts';
+import { each } from './chain.ts';
 import type { TurnConfig } from './config.ts';
 import { type Core, makePools } from './core.ts';
 import { dropChannel, dropPermission, endReservation } from './ending.ts';
@@ -59,10 +60,10 @@ function endLostReservations(core: Core): void {
 }
 
 function applyFilter(core: Core, allocation: Allocation): void {
-  for (const channel of allocation.channels) {
+  for (const channel of each(allocation.channels)) {
     if (core.filter.refuse(channel.peer) !== undefined) dropChannel(core, allocation, channel);
   }
-  for (const permission of allocation.permissions) {
+  for (const permission of each(allocation.permissions)) {
     const { family, address } = permission;
     if (core.filter.refuseAddress({ family, address, port: 0 }) !== undefined) {
       dropPermission(core, allocation, permission);
@@ -73,7 +74,7 @@ function applyFilter(core: Core, allocation: Allocation): void {
 
 /** A flow's limit is part of it. */
 function renewFlows(core: Core, allocation: Allocation): void {
-  for (const channel of allocation.channels) {
+  for (const channel of each(allocation.channels)) {
     removeFlows(core, channel);
     installFlows(core, allocation, channel);
   }

@@ -3,6 +3,7 @@ import type { SocketId } from '../../net/ids.ts';
 import type { Millis } from '../../net/time.ts';
 import { Allocation, Channel, Permission, Relay, Reservation } from './allocation.ts';
 import { fromLatin1 } from './bytes.ts';
+import { chained, each } from './chain.ts';
 import { UdpClient } from './client.ts';
 import type { Core } from './core.ts';
 import { endRelay, endReservation, forgetPort } from './ending.ts';
@@ -33,7 +34,7 @@ export function settleRestored(core: Core, relay: Relay, now: Millis): void {
   if (holder === undefined) return;
   if (relay.open) {
     if (!(holder instanceof Allocation)) return;
-    for (const channel of holder.channels) installFlows(core, holder, channel);
+    for (const channel of each(holder.channels)) installFlows(core, holder, channel);
     return;
   }
   core.drop('restore-failed');
@@ -64,14 +65,15 @@ function restoreAllocation(core: Core, record: AllocationRecord, socket: SocketI
     core.table.addRelay(relay);
   }
   if (allocation.ipv4 === undefined && allocation.ipv6 === undefined) return false;
-  allocation.permissions = record.permissions
-    .filter(({ expiresAt }) => expiresAt > now)
-    .map(({ address, expiresAt }) => new Permission(address, expiresAt))
-    .filter(({ family, address }) => core.filter.refuseAddress({ family, address, port: 0 }) === undefined);
-  allocation.channels = record.channels
-    .filter(({ expiresAt, peer }) => expiresAt > now && allocation.relay(peer.family) !== undefined)
-    .filter(({ peer }) => core.filter.refuse(peer) === undefined)
-    .map(({ number, peer, expiresAt }) => new Channel(number, peer, expiresAt));
+  for (const { address, expiresAt } of record.permissions) {
+    const permission = new Permission(address, expiresAt);
+    if (expiresAt <= now || core.filter.refuseAddress({ family: permission.family, address, port: 0 })) continue;
+    allocation.permissions = chained(allocation.permissions, permission);
+  }
+  for (const { number, peer, expiresAt } of record.channels) {
+    if (expiresAt <= now || allocation.relay(peer.family) === undefined || core.filter.refuse(peer)) continue;
+    allocation.channels = chained(allocation.channels, new Channel(number, peer, expiresAt));
+  }
   if (record.reservationToken !== undefined) allocation.reservationToken = fromLatin1(record.reservationToken);
   allocation.missingFamily = record.missingFamily;
   core.table.add(allocation);

@@ -3,6 +3,7 @@ import { type Endpoint, endpointKey } from '../../net/endpoint.ts';
 import type { Millis } from '../../net/time.ts';
 import type { Allocation, Relay, Reservation } from './allocation.ts';
 import { toLatin1 } from './bytes.ts';
+import { each } from './chain.ts';
 import type { Core } from './core.ts';
 import { isUdp } from './table.ts';
 
@@ -66,8 +67,8 @@ function recordAllocation(core: Core, allocation: Allocation): AllocationRecord 
     nonceIssuedAt: allocation.nonceIssuedAt,
     transactionId: allocation.transactionId,
     relays: [ipv4, ipv6].filter((relay) => relay !== undefined).map(recordRelay),
-    permissions: allocation.permissions.map(({ address, expiresAt }) => ({ address, expiresAt })),
-    channels: allocation.channels.map(({ number, peer, expiresAt }) => ({
+    permissions: [...each(allocation.permissions)].map(({ address, expiresAt }) => ({ address, expiresAt })),
+    channels: [...each(allocation.channels)].map(({ number, peer, expiresAt }) => ({
       number,
       peer: recordEndpoint(peer),
       expiresAt,

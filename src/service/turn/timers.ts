@@ -1,5 +1,6 @@
 import type { Millis } from '../../net/time.ts';
 import { Allocation, Reservation } from './allocation.ts';
+import { each } from './chain.ts';
 import type { Core } from './core.ts';
 import { dropChannel, dropPermission, endRelay, endReservation } from './ending.ts';
 import { abandonOpening } from './opening.ts';
@@ -21,8 +22,8 @@ export function expire(core: Core, now: Millis): void {
 export function reschedule(core: Core, allocation: Allocation): void {
   const { ipv4, ipv6, permissions, channels } = allocation;
   let at = Math.min(ipv4?.expiresAt ?? Infinity, ipv6?.expiresAt ?? Infinity);
-  for (const { expiresAt } of permissions) at = Math.min(at, expiresAt);
-  for (const { expiresAt } of channels) at = Math.min(at, expiresAt);
+  for (const { expiresAt } of each(permissions)) at = Math.min(at, expiresAt);
+  for (const { expiresAt } of each(channels)) at = Math.min(at, expiresAt);
   if (at !== allocation.at || allocation.position === -1) core.deadlines.set(allocation, at);
 }
 
@@ -35,10 +36,10 @@ function expireAllocation(core: Core, allocation: Allocation, now: Millis): void
     if (relay !== undefined && relay.expiresAt <= now) endRelay(core, allocation, relay.family, 'expired', now);
   }
   if (allocation.ipv4 === undefined && allocation.ipv6 === undefined) return;
-  for (const permission of allocation.permissions) {
+  for (const permission of each(allocation.permissions)) {
     if (permission.expiresAt <= now) dropPermission(core, allocation, permission);
   }
-  for (const channel of allocation.channels) {
+  for (const channel of each(allocation.channels)) {
     if (channel.expiresAt <= now) dropChannel(core, allocation, channel);
   }
   reschedule(core, allocation);

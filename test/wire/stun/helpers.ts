@@ -11,10 +11,10 @@ export function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex');
 }
 
-/** One attribute laid out by hand. `padding` fills up to 32 bits, or not at all when undefined. */
-export function attribute(type: number, value: Uint8Array | string, padding: number | undefined = 0): Uint8Array {
+/** One attribute laid out by hand, filled up to 32 bits with `padding`. */
+export function attribute(type: number, value: Uint8Array | string, padding = 0): Uint8Array {
   const bytes = typeof value === 'string' ? Buffer.from(value) : value;
-  const pad = padding === undefined ? [] : new Array<number>(-bytes.length & 3).fill(padding);
+  const pad = new Array<number>(-bytes.length & 3).fill(padding);
   return Buffer.from([type >>> 8, type & 0xff, bytes.length >>> 8, bytes.length & 0xff, ...bytes, ...pad]);
 }
 
