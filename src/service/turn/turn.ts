@@ -45,6 +45,7 @@ export class TurnService implements Service {
 
   /** Ends every allocation whose client came by this UDP listener. */
   removeListener(socket: SocketId, now: Millis): void {
+    expire(this.#core, now);
     const lost = [...this.#core.table.all()].filter(
       ({ client }) => client instanceof UdpClient && client.socket === socket,
     );

@@ -33,22 +33,29 @@ export class OrderChecker {
   take(order: Order): void {
     switch (order.type) {
       case 'send':
-        return this.#send(order.from, order.to, order.packet);
+        this.#send(order.from, order.to, order.packet);
+        break;
       case 'write':
         require(this.streams.has(order.stream), 'write to a stream that is not open');
-        return require(order.packet.length % 4 === 0, 'message on a stream without its padding');
+        require(order.packet.length % 4 === 0, 'message on a stream without its padding');
+        break;
       case 'closeStream':
-        return require(this.streams.delete(order.stream), 'closeStream of a stream that is not open');
+        require(this.streams.delete(order.stream), 'closeStream of a stream that is not open');
+        break;
       case 'openPort':
-        return this.#openPort(order.socket, order.local);
+        this.#openPort(order.socket, order.local);
+        break;
       case 'closePort':
-        return this.#closePort(order.socket);
+        this.#closePort(order.socket);
+        break;
       case 'addFlow':
-        return this.#addFlow(order.flow);
+        this.#addFlow(order.flow);
+        break;
       case 'removeFlow':
-        return this.#removeFlow(order.flow);
+        this.#removeFlow(order.flow);
+        break;
       case 'event':
-        return require(order.event.name.startsWith('turn-'), 'event without a name of this service');
+        require(order.event.name.startsWith('turn-'), 'event without a name of this service');
     }
   }
 
@@ -92,14 +99,16 @@ export class OrderChecker {
     require(!this.flows.has(id), 'addFlow with an id in use');
     for (const side of [match, rewrite]) {
       const local = this.#localOf(side.socket);
-      require(local !== undefined && endpointKey(local) === endpointKey(side.local), 'flow on a socket that is not open');
+      require(local !== undefined &&
+        endpointKey(local) === endpointKey(side.local), 'flow on a socket that is not open');
       require(side.local.family === side.remote.family, 'flow side across families');
       require(side.remote.port > 0, 'flow with port 0');
       if (this.ports.has(side.socket)) require(!this.#isForbidden(side.remote), 'flow with a forbidden peer');
     }
     const fromChannel = match.discriminator.kind === 'channel';
     const { kind } = rewrite.encapsulation;
-    require(fromChannel === (kind === 'strip' || kind === 'replace'), 'encapsulation that does not fit the discriminator');
+    require(fromChannel ===
+      (kind === 'strip' || kind === 'replace'), 'encapsulation that does not fit the discriminator');
     for (const side of [match.discriminator, rewrite.encapsulation]) {
       if ('channel' in side) require(side.channel >= CHANNEL_MIN && side.channel <= CHANNEL_MAX_RFC5766, 'no channel');
     }

@@ -38,11 +38,11 @@ export const BASE_CONFIG: TurnConfig = {
   peers: { allow: [], deny: [mustPrefix('8.8.8.0/24')] },
   ownEndpoints: LISTENERS,
   ownAddresses: [BIND_4, ADDRESS_6],
-  quota: { perUser: 60, total: 170, bytesPerSecond: 0 },
+  quota: { perUser: 20, total: 130, bytesPerSecond: 0 },
   lifetime: { default: 10 * MINUTE, max: HOUR },
   maxPermissions: 6,
   maxChannels: 6,
-  unauthenticatedBudget: { perAddress: 50, perPrefix: 400, burstSeconds: 2, maxSources: 1024 },
+  unauthenticatedBudget: { perAddress: 5, perPrefix: 20, burstSeconds: 2, maxSources: 1024 },
   canSetDontFragment: true,
 };
 
@@ -52,7 +52,11 @@ export function changedConfig(chance: Chance): TurnConfig {
   return {
     ...BASE_CONFIG,
     strictChannels: chance.oneIn(2),
-    relay: chance.oneIn(3) ? (chance.oneIn(2) ? { ...(ipv4 && { ipv4 }) } : { ...(ipv6 && { ipv6 }) }) : BASE_CONFIG.relay,
+    relay: chance.oneIn(3)
+      ? chance.oneIn(2)
+        ? { ...(ipv4 && { ipv4 }) }
+        : { ...(ipv6 && { ipv6 }) }
+      : BASE_CONFIG.relay,
     ports: chance.oneIn(2) ? PORTS : { min: PORTS.min + chance.below(50), max: PORTS.max + chance.below(50) },
     peers: { allow: [], deny: chance.oneIn(2) ? BASE_CONFIG.peers.deny : [mustPrefix('9.9.0.0/16')] },
     quota: { ...BASE_CONFIG.quota, bytesPerSecond: chance.oneIn(2) ? 0 : 1000 + chance.below(100_000) },

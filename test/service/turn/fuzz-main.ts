@@ -43,7 +43,7 @@ console.log(`fuzz: nothing thrown, nothing broken, nothing left behind`);
 
 function progress(): string {
   globalThis.gc?.();
-  const { heapUsed, rss } = process.memoryUsage();
+  const { heapUsed, external, rss } = process.memoryUsage();
   const { allocations, held } = run.service.stats();
   const rate = Math.round((run.messages / (performance.now() - started)) * 1000);
   const megabytes = (bytes: number) => (bytes / 2 ** 20).toFixed(1);
@@ -51,6 +51,7 @@ function progress(): string {
     `${run.messages} messages`,
     `${rate}/s`,
     `heap ${megabytes(heapUsed)} MiB`,
+    `external ${megabytes(external)} MiB`,
     `rss ${megabytes(rss)} MiB`,
     `allocations ${allocations} (peak ${run.peakAllocations})`,
     `entries ${held.entries}`,

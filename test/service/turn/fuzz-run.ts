@@ -1,13 +1,13 @@
 import { type Endpoint, sameEndpoint } from '../../../src/net/endpoint.ts';
 import { IdSource, type SocketId } from '../../../src/net/ids.ts';
 import type { OpenFailure, OpenResult } from '../../../src/net/open-result.ts';
-import { HOUR, type Millis, MINUTE } from '../../../src/net/time.ts';
+import { HOUR, MINUTE, type Millis } from '../../../src/net/time.ts';
 import type { TurnConfig } from '../../../src/service/turn/config.ts';
 import type { Snapshot } from '../../../src/service/turn/snapshot.ts';
 import { TurnService } from '../../../src/service/turn/turn.ts';
-import { decodeMessage } from '../../../src/wire/stun/codec.ts';
+import { type DecodedMessage, decodeMessage } from '../../../src/wire/stun/codec.ts';
 import { Chance } from './fuzz-chance.ts';
-import { OrderChecker, require } from './fuzz-checker.ts';
+import { BrokenInvariant, OrderChecker, require } from './fuzz-checker.ts';
 import { BASE_CONFIG, changedConfig, LISTENERS } from './fuzz-config.ts';
 import { mutateBytes } from './fuzz-message.ts';
 import { freshLogin, isForbidden, pickPeer, regulars, stranger, streamSender } from './fuzz-population.ts';
@@ -52,7 +52,7 @@ export class FuzzRun {
     this.#chance = new Chance(options.seed);
     this.#maker = new MessageMaker(this.#chance);
     this.#sockets = LISTENERS.map(() => this.#ids.socket());
-    this.#regulars = regulars(this.#sockets, this.#chance, 240, this.#now);
+    this.#regulars = regulars(this.#sockets, this.#chance, 150, this.#now);
     [this.#service, this.#checker] = this.#start();
   }
 
@@ -94,7 +94,9 @@ export class FuzzRun {
     }
     this.checkAccounts();
     const { allocations, clients, held } = this.#service.stats();
-    require(allocations === 0 && clients === 0 && held.entries === 0, `left behind: ${JSON.stringify({ allocations, clients, held })}`);
+    require(allocations === 0 &&
+      clients === 0 &&
+      held.entries === 0, `left behind: ${JSON.stringify({ allocations, clients, held })}`);
     require(held.deadlines === 0 && held.openings === 0, 'deadlines left behind');
     require(this.#checker.heldPorts === 0 && this.#checker.flows.size === 0, 'ports or flows left behind');
   }
@@ -128,6 +130,8 @@ export class FuzzRun {
 
   #passTime(): void {
     const chance = this.#chance;
+    // A flood: so much in one millisecond that budgets run out.
+    if ((this.messages >> 9) % 8 === 7) return;
     this.#now += chance.below(chance.oneIn(20) ? 2000 : 12);
     if (chance.oneIn(4000)) this.#now += chance.below(11 * MINUTE);
     const next = this.#service.pollTimeout();
@@ -151,7 +155,7 @@ export class FuzzRun {
       this.#service.addListener(socket, local);
     }
     const sender = chance.pick(this.#regulars);
-    if (chance.oneIn(3000)) sender.login = freshLogin(chance, this.#now);
+    if (chance.oneIn(300)) sender.login = freshLogin(chance, this.#now);
   }
 
   #restart(): void {
@@ -171,7 +175,13 @@ export class FuzzRun {
     const local = this.#checker.opened(socket, ok);
     const failure = chance.oneIn(2) ? 'in-use' : chance.pick(FAILURES);
     const result: OpenResult = ok ? { ok, local } : { ok, failure, detail: 'fuzz' };
-    this.#run(() => this.#service.handlePortOpened(socket, result, this.#now));
+    this.#run(
+      () => this.#service.handlePortOpened(socket, result, this.#now),
+      (_, reply) => {
+        require(isAllocateAnswer(reply), 'a bound port answers another request than Allocate');
+        this.#maker.learn(checkReply(reply, 0));
+      },
+    );
   }
 
   #peerPacket(): void {
@@ -180,7 +190,7 @@ export class FuzzRun {
     const family = (this.#checker.ports.get(socket) ?? LISTENERS[0])?.family;
     let peer = pickPeer(chance);
     while (peer.family !== family) peer = pickPeer(chance);
-    this.#deliver(chance.bytes(chance.below(chance.oneIn(50) ? 1500 : 80)), (packet) =>
+    this.#deliver(chance.bytes(anyLength(chance)), (packet) =>
       this.#service.handleDatagram(socket, peer, packet, this.#now),
     );
   }
@@ -200,9 +210,9 @@ export class FuzzRun {
         if (to !== undefined && sameEndpoint(to, sender.from) && sameTransaction(reply, input)) {
           replies++;
           require((reply[0] as number) % 2 === 1 && (input[0] as number) < 0x40, 'answer to what is no request');
-          checkReply(reply, input.length);
+          this.#maker.learn(checkReply(reply, input.length));
         } else {
-          require(isAllocateError(reply), 'answer to nobody who asked');
+          require(isAllocateAnswer(reply), 'answer to nobody who asked');
         }
       },
     );
@@ -237,9 +247,13 @@ export class FuzzRun {
     const cut = chance.oneIn(3) ? chance.below(bytes.length + 1) : bytes.length;
     for (const part of [bytes.subarray(0, cut), bytes.subarray(cut)]) {
       if (part.length === 0 || !this.#checker.streams.has(stream)) continue;
-      this.#deliver(part, (chunk) => this.#service.handleStreamData(stream, chunk, this.#now), (_, reply) => {
-        if (isResponse(reply)) checkReply(reply, bytes.length);
-      });
+      this.#deliver(
+        part,
+        (chunk) => this.#service.handleStreamData(stream, chunk, this.#now),
+        (_, reply) => {
+          if (isResponse(reply)) checkReply(reply, bytes.length);
+        },
+      );
     }
   }
 
@@ -247,7 +261,7 @@ export class FuzzRun {
     const chance = this.#chance;
     const roll = chance.below(100);
     // A stream has no more to say after one damaged header, so there damage is rarer.
-    const damage = chance.oneIn(onStream ? 12 : 3);
+    const damage = chance.oneIn(onStream ? 12 : sender.trusted ? 6 : 2);
     if (roll < 12) {
       const data = this.#maker.channelData(onStream || chance.oneIn(3));
       return damage ? mutateBytes(data, chance) : data;
@@ -255,7 +269,7 @@ export class FuzzRun {
     if (roll < 15 && !onStream) return chance.bytes(chance.below(200));
     if (roll < 18 && sender.lastAllocate !== undefined) return sender.lastAllocate;
     const kind = chance.pick(KINDS);
-    const mutations = chance.oneIn(2) ? 0 : 1 + chance.below(3);
+    const mutations = chance.oneIn(sender.trusted ? 3 : 2) ? 1 + chance.below(3) : 0;
     const packet = this.#maker.make(sender, kind, () => pickPeer(chance), mutations, this.#now);
     if (kind === 'allocate') sender.lastAllocate = packet;
     return damage ? mutateBytes(packet, chance) : packet;
@@ -284,6 +298,12 @@ export class FuzzRun {
   }
 }
 
+/** Mostly short; now and then about as long as a datagram can be. */
+function anyLength(chance: Chance): number {
+  if (chance.oneIn(1000)) return 65_400 + chance.below(128);
+  return chance.below(chance.oneIn(50) ? 1500 : 80);
+}
+
 type ReplyCheck = (to: Endpoint | undefined, packet: Uint8Array) => void;
 
 /** Classes 10 and 11 of a STUN message (RFC 8489 §5). */
@@ -291,8 +311,9 @@ function isResponse(packet: Uint8Array): boolean {
   return ((packet[0] ?? 0xff) & 0xc1) === 0x01;
 }
 
-function isAllocateError(packet: Uint8Array): boolean {
-  return packet[0] === 0x01 && packet[1] === 0x13;
+/** The one answer that may come later than its request: when the ports are bound, or could not be. */
+function isAllocateAnswer(packet: Uint8Array): boolean {
+  return packet[0] === 0x01 && (packet[1] === 0x13 || packet[1] === 0x03);
 }
 
 function sameTransaction(a: Uint8Array, b: Uint8Array): boolean {
@@ -301,12 +322,14 @@ function sameTransaction(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 /** Readable, and no amplifier: who showed no key gets no more than a challenge, or what was sent. */
-function checkReply(reply: Uint8Array, asked: number): void {
+function checkReply(reply: Uint8Array, asked: number): DecodedMessage {
   const decoded = decodeMessage(reply);
-  if (!decoded.ok) return require(false, `answer that cannot be read: ${decoded.fault}`);
+  if (!decoded.ok) throw new BrokenInvariant(`answer that cannot be read: ${decoded.fault}`);
   const { messageIntegrity, messageIntegritySha256 } = decoded.message;
-  if (messageIntegrity !== undefined || messageIntegritySha256 !== undefined) return;
-  require(reply.length <= Math.max(CHALLENGE_BYTES, asked), `unauthenticated answer of ${reply.length} to ${asked} bytes`);
+  const isSigned = messageIntegrity !== undefined || messageIntegritySha256 !== undefined;
+  const enough = isSigned || reply.length <= Math.max(CHALLENGE_BYTES, asked);
+  require(enough, `unauthenticated answer of ${reply.length} to ${asked} bytes`);
+  return decoded.message;
 }
 
 /** Header 20, ERROR-CODE 24, REALM 16, NONCE 44, PASSWORD-ALGORITHMS 12, FINGERPRINT 8, and a word to spare. */

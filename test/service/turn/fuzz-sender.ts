@@ -5,6 +5,7 @@ import type { Millis } from '../../../src/net/time.ts';
 import { MINUTE } from '../../../src/net/time.ts';
 import { deriveKey, userhash } from '../../../src/service/turn/credentials.ts';
 import { FEATURE_PASSWORD_ALGORITHMS, NonceMint } from '../../../src/service/turn/nonce.ts';
+import type { StunMessage } from '../../../src/wire/stun/message.ts';
 import type { Chance } from './fuzz-chance.ts';
 import { type Login, NONCE_KEY, REALM } from './fuzz-config.ts';
 import { layOut, mutateAttributes, put16, type Signature, type Tlv, tlv } from './fuzz-message.ts';
@@ -27,16 +28,23 @@ export class MessageMaker {
   readonly #chance: Chance;
   readonly #mint = new NonceMint(NONCE_KEY, 10 * MINUTE);
   readonly #keys = new Map<string, Uint8Array>();
+  #token: Uint8Array = new Uint8Array(8);
 
   constructor(chance: Chance) {
     this.#chance = chance;
+  }
+
+  /** Remembers what answers gave away that may be used by anybody. */
+  learn({ attributes }: StunMessage): void {
+    if (attributes.reservationToken !== undefined) this.#token = attributes.reservationToken;
   }
 
   make(sender: Sender, kind: Kind, peers: () => Endpoint, mutations: number, now: Millis): Uint8Array {
     const chance = this.#chance;
     const transactionId = chance.bytes(12);
     const attributes = this.#attributesOf(kind, peers, transactionId);
-    const isSigned = kind !== 'binding' && kind !== 'send' && !(chance.oneIn(12) || (!sender.trusted && chance.oneIn(2)));
+    const isSigned =
+      kind !== 'binding' && kind !== 'send' && !(chance.oneIn(12) || (!sender.trusted && chance.oneIn(2)));
     const sign = isSigned ? this.#authenticate(sender, attributes, now) : undefined;
     for (let count = mutations; count > 0; count--) mutateAttributes(attributes, chance);
     const type = kind === 'unknown' ? chance.below(0x4000) : TYPES[kind];
@@ -45,7 +53,7 @@ export class MessageMaker {
 
   channelData(padded: boolean): Uint8Array {
     const chance = this.#chance;
-    const length = chance.below(chance.oneIn(50) ? 1500 : 60);
+    const length = chance.oneIn(2000) ? 65_400 + chance.below(128) : chance.below(chance.oneIn(50) ? 1500 : 60);
     const size = 4 + length;
     const packet = chance.bytes(padded ? (size + 3) & ~3 : size);
     put16(packet, 0, pickChannel(chance));
@@ -68,7 +76,11 @@ export class MessageMaker {
       case 'channel':
         return [tlv(0x000c, word(pickChannel(chance) * 0x10000)), peer()];
       case 'send':
-        return [peer(), tlv(0x0013, chance.bytes(chance.below(60))), ...(chance.oneIn(6) ? [tlv(0x001a, NOTHING)] : [])];
+        return [
+          peer(),
+          tlv(0x0013, chance.bytes(chance.below(60))),
+          ...(chance.oneIn(6) ? [tlv(0x001a, NOTHING)] : []),
+        ];
       case 'unknown':
         return chance.oneIn(2) ? [peer()] : this.#lifetime();
     }
@@ -77,6 +89,7 @@ export class MessageMaker {
   #wishes(): Tlv[] {
     const chance = this.#chance;
     const wishes = this.#lifetime();
+    if (chance.oneIn(10)) return [...wishes, tlv(0x0022, this.#token)];
     if (chance.oneIn(4)) wishes.push(this.#family(0x0017));
     if (chance.oneIn(5)) wishes.push(this.#family(chance.oneIn(2) ? 0x8000 : 0x8032));
     if (chance.oneIn(4)) wishes.push(tlv(0x0018, Uint8Array.of(chance.oneIn(2) ? 0x80 : 0)));
@@ -129,7 +142,7 @@ export class MessageMaker {
 /** Few, so that they meet: inside RFC 8656's range, above it, and outside of both. */
 function pickChannel(chance: Chance): number {
   if (chance.oneIn(30)) return chance.below(0x10000);
-  return (chance.oneIn(8) ? 0x5000 : 0x4000) + chance.below(8);
+  return (chance.oneIn(8) ? 0x5000 : 0x4000) + chance.below(6);
 }
 
 function xorAddress({ family, address, port }: Endpoint, transactionId: Uint8Array): Uint8Array {
