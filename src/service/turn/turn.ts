@@ -94,9 +94,10 @@ export class TurnService implements Service {
   }
 
   handleStreamClosed(stream: StreamId, now: Millis): void {
-    expire(this.#core, now);
+    // First of all: an order for a stream that is gone could not be carried out, were its time up in this very moment.
     const client = this.#core.table.streams.get(stream);
     if (client !== undefined) forgetStream(this.#core, client, now);
+    expire(this.#core, now);
   }
 
   handleTimeout(now: Millis): void {

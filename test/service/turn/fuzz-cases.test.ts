@@ -1,7 +1,7 @@
 // What the fuzz and the model found, shrunk by hand.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Harness } from './harness.ts';
+import { endpoint, Harness, ofType, silent } from './harness.ts';
 
 describe('cases that the fuzz found', () => {
   test('taking a listener away leaves no deadline standing that is due', () => {
@@ -11,5 +11,30 @@ describe('cases that the fuzz found', () => {
     harness.run(() => harness.service.removeListener(harness.listener4, harness.now));
     assert.equal(harness.service.pollTimeout(), undefined);
     assert.equal(harness.service.stats().allocations, 0);
+  });
+
+  test('a stream whose patience is over when it closes is not closed again', () => {
+    const harness = new Harness();
+    const stream = harness.ids.stream();
+    harness.run(() =>
+      harness.service.handleStreamOpened(stream, harness.listener4, endpoint('11.0.0.1:5000'), harness.now),
+    );
+    harness.now += 60_000;
+    const orders = harness.run(() => harness.service.handleStreamClosed(stream, harness.now));
+    assert.deepEqual(orders, []);
+    assert.equal(harness.service.stats().held.entries, 0);
+  });
+
+  test('nor is its Allocate answered that the engine never bound a port for', () => {
+    const harness = new Harness();
+    const client = harness.streamClient('11.0.0.1:5000');
+    harness.answer = silent;
+    client.allocate();
+    harness.now += 60_000;
+    const { reach } = client;
+    assert.ok('stream' in reach);
+    const orders = harness.run(() => harness.service.handleStreamClosed(reach.stream, harness.now));
+    assert.deepEqual(ofType(orders, 'write'), []);
+    assert.equal(harness.service.stats().held.openings, 0);
   });
 });
