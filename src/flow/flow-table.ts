@@ -18,7 +18,7 @@ export class FlowTable {
   readonly #flows = new Map<FlowId, InstalledFlow>();
   readonly #sockets = new Map<SocketId, SocketFlows>();
   readonly #buckets = new Map<BucketId, TokenBucket>();
-  readonly #tallies = new Map<string, Tally>();
+  readonly #tallies: Tally[] = [];
   readonly #sizes = new Map<ServiceName, number>();
   readonly #idle: IdleWheel<InstalledFlow>;
 
@@ -34,7 +34,8 @@ export class FlowTable {
   /** Installs; a flow with the same match is replaced, and its counters are gone. Throws FlowMisuse for what no service may ask. */
   add(flow: Flow, now: Millis): void {
     refuseMisuse(flow);
-    const older = this.socket(flow.match.socket).get(flow.match.remote, flow.match.discriminator);
+    const arriving = this.socket(flow.match.socket);
+    const older = arriving.get(flow.match.remote, flow.match.discriminator);
     const namesake = this.#flows.get(flow.id);
     if (namesake !== undefined && namesake !== older) throw new FlowMisuse(`flow id ${flow.id} is in use`);
 
@@ -43,8 +44,8 @@ export class FlowTable {
     if (older !== undefined) this.#uninstall(older);
     const entry = new InstalledFlow(flow, bucket, this.#tally(flow.service, flow.direction));
     this.#flows.set(flow.id, entry);
-    this.socket(flow.match.socket).set(entry);
-    this.socket(flow.match.socket).users.add(entry);
+    arriving.set(entry);
+    arriving.users.add(entry);
     this.socket(flow.rewrite.socket).users.add(entry);
     this.#sizes.set(flow.service, (this.#sizes.get(flow.service) ?? 0) + 1);
     if (flow.idle > 0) this.#idle.set(entry, now + flow.idle);
@@ -104,7 +105,7 @@ export class FlowTable {
   }
 
   traffic(): Tally[] {
-    return [...this.#tallies.values()].map((tally) => ({ ...tally }));
+    return this.#tallies.map((tally) => ({ ...tally }));
   }
 
   #uninstall(entry: InstalledFlow): void {
@@ -137,11 +138,10 @@ export class FlowTable {
   }
 
   #tally(service: ServiceName, direction: Direction): Tally {
-    const key = `${service} ${direction}`;
-    let tally = this.#tallies.get(key);
+    let tally = this.#tallies.find((one) => one.service === service && one.direction === direction);
     if (tally === undefined) {
       tally = { service, direction, packets: 0, bytes: 0 };
-      this.#tallies.set(key, tally);
+      this.#tallies.push(tally);
     }
     return tally;
   }
@@ -155,11 +155,10 @@ export class FlowMisuse extends Error {
 function refuseMisuse(flow: Flow): void {
   const { discriminator } = flow.match;
   const { encapsulation } = flow.rewrite;
-  const channels = [
-    ...(discriminator.kind === 'channel' ? [discriminator.channel] : []),
-    ...('channel' in encapsulation ? [encapsulation.channel] : []),
-  ];
-  if (channels.some((channel) => channel < CHANNEL_MIN || channel > CHANNEL_MAX_RFC5766)) {
+  if (
+    (discriminator.kind === 'channel' && !isChannel(discriminator.channel)) ||
+    ((encapsulation.kind === 'add' || encapsulation.kind === 'replace') && !isChannel(encapsulation.channel))
+  ) {
     throw new FlowMisuse(`flow ${flow.id}: a channel number is 0x4000 to 0x7FFF`);
   }
   if ((encapsulation.kind === 'strip' || encapsulation.kind === 'replace') && discriminator.kind !== 'channel') {
@@ -168,4 +167,8 @@ function refuseMisuse(flow: Flow): void {
   if (flow.limit !== undefined && !(flow.limit.bytesPerSecond > 0 && flow.limit.burst > 0)) {
     throw new FlowMisuse(`flow ${flow.id}: a limit has a rate and a burst above 0`);
   }
+}
+
+function isChannel(channel: number): boolean {
+  return channel >= CHANNEL_MIN && channel <= CHANNEL_MAX_RFC5766;
 }

@@ -31,6 +31,8 @@ export class Driver {
   readonly #seats = new Map<Service, Seat>();
   readonly #socketOwners = new Map<SocketId, Seat>();
   readonly #streamOwners = new Map<StreamId, Seat>();
+  /** Listeners that were closed under their service, which may not know and still order something of them. */
+  readonly #retired = new Set<SocketId>();
   #stopped = false;
 
   constructor(options: DriverOptions) {
@@ -51,9 +53,13 @@ export class Driver {
     return { socket, result };
   }
 
-  /** Closes a listener, as for a changed configuration; the service hears of each of its streams that it is closed. */
+  /**
+   * Closes a listener, as for a changed configuration. The service hears of each of its streams that it is closed; what it still sends
+   * to the listener's UDP clients goes nowhere.
+   */
   unlisten(socket: SocketId): void {
     this.#socketOwners.delete(socket);
+    this.#retired.add(socket);
     this.engine.closePort(socket);
   }
 
@@ -121,6 +127,7 @@ export class Driver {
   #execute(seat: Seat, order: Order): void {
     switch (order.type) {
       case 'send':
+        if (this.#retired.has(order.from)) return;
         this.engine.send(order.from, order.to, order.packet);
         return;
       case 'write':
@@ -139,6 +146,7 @@ export class Driver {
         this.engine.closePort(order.socket);
         return;
       case 'addFlow':
+        if (this.#retired.has(order.flow.match.socket) || this.#retired.has(order.flow.rewrite.socket)) return;
         this.engine.addFlow(order.flow);
         return;
       case 'removeFlow':

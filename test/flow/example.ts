@@ -1,4 +1,4 @@
-import type { Discriminator, Encapsulation, Flow, RateLimit } from '../../src/flow/flow.ts';
+import type { Direction, Discriminator, Encapsulation, Flow, RateLimit, ServiceName } from '../../src/flow/flow.ts';
 import type { Endpoint } from '../../src/net/endpoint.ts';
 import type { BucketId, FlowId, SocketId } from '../../src/net/ids.ts';
 
@@ -11,6 +11,8 @@ export const v6 = (port: number, address = '2001:db8::1'): Endpoint => ({ family
 
 export interface FlowParts {
   id?: number;
+  service?: ServiceName;
+  direction?: Direction;
   at?: number;
   remote?: Endpoint;
   discriminator?: Discriminator;
@@ -25,8 +27,8 @@ export interface FlowParts {
 export function exampleFlow(parts: FlowParts = {}): Flow {
   return {
     id: flowId(parts.id ?? 1),
-    service: 'turn',
-    direction: 'to_peer',
+    service: parts.service ?? 'turn',
+    direction: parts.direction ?? 'to_peer',
     match: {
       socket: socketId(parts.at ?? 1),
       local: v4(3478, '0.0.0.0'),

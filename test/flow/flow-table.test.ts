@@ -123,7 +123,7 @@ test('flows share a bucket by its id, and replacing a flow does not refill it', 
 test('traffic outlives its flows and is told by direction', () => {
   const table = new FlowTable();
   table.add(exampleFlow({ id: 1 }), 0);
-  table.add({ ...exampleFlow({ id: 2, remote: v4(2) }), direction: 'to_client' }, 0);
+  table.add(exampleFlow({ id: 2, remote: v4(2), direction: 'to_client' }), 0);
   for (const port of [1000, 1000, 2]) {
     const found = table.find(socketId(1), v4(port), data);
     assert.ok(typeof found !== 'string');

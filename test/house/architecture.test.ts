@@ -1,5 +1,6 @@
 // The direction of imports, the size of files, and the purity of the pure layers (ARCHITECTURE.md shows the table as a picture).
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { dependenciesOf, faultsOf, type SourceFile, sourceFiles } from './layers.ts';
@@ -10,6 +11,13 @@ describe('the house', () => {
   test('the tree keeps every rule', () => {
     const faults = sourceFiles(root).flatMap(faultsOf);
     assert.deepEqual(faults, []);
+  });
+
+  test('every layer that ARCHITECTURE.md names is there, and no other', () => {
+    const page = readFileSync(`${root}/ARCHITECTURE.md`, 'utf8');
+    const named = new Set([...page.matchAll(/^\| `src\/(\w+)` \|/gm)].map((match) => match[1]));
+    const there = new Set(sourceFiles(root).map((file) => file.layer));
+    assert.deepEqual([...named].sort(), [...there].sort());
   });
 });
 

@@ -31,7 +31,7 @@ describe('the packed package', { skip: missing('npm') }, () => {
       '\n',
     );
     assert.deepEqual(
-      files.filter((file) => /(?<!\.d)\.ts$|\/test\/|\/state\/|\.pem$/.test(file)),
+      files.filter((file) => /(?<!\.d)\.ts$|\/test\/|culvert\/state\/|\.pem$/.test(file)),
       [],
     );
   });

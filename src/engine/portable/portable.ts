@@ -20,7 +20,7 @@ import { Road } from './road.ts';
 import { Slab } from './slab.ts';
 import { StreamListener, type StreamListenSpec } from './stream-listener.ts';
 import { Streams } from './streams.ts';
-import { UdpSocket } from './udp-socket.ts';
+import { type PacketHandler, UdpSocket } from './udp-socket.ts';
 
 export interface PortableOptions {
   readonly sink: EngineSink;
@@ -59,7 +59,8 @@ class PortableEngine implements Engine {
   /** Answers to openPort that the sink has not had yet. */
   readonly #answers = new Map<SocketId, OpenResult>();
   readonly #streams: Streams;
-  readonly #road: Road;
+  /** One for all sockets. */
+  readonly #onPacket: PacketHandler;
   readonly #sweeper: NodeJS.Timeout;
   #closed = false;
 
@@ -75,13 +76,14 @@ class PortableEngine implements Engine {
       softLimit: options.streamBufferLimit ?? MIB,
       hardLimit: options.streamHardLimit ?? 4 * MIB,
     });
-    this.#road = new Road({
+    const road = new Road({
       sockets: this.#udp,
       drops: this.#drops,
       slab: this.#slab,
       clock: this.#clock,
       miss: (at, from, packet) => sink.datagram(at, from, packet),
     });
+    this.#onPacket = (at, packet, remote) => road.take(at, packet, remote);
     this.#sweeper = setInterval(() => this.#reap(), sweepEvery).unref();
   }
 
@@ -181,9 +183,7 @@ class PortableEngine implements Engine {
   }
 
   #bindUdp(id: SocketId, local: Endpoint, bufferBytes: number): OpenResult {
-    const socket = new UdpSocket(id, local.family, this.#flows.socket(id), this.#drops, (at, packet, remote) =>
-      this.#road.take(at, packet, remote),
-    );
+    const socket = new UdpSocket(id, local.family, this.#flows.socket(id), this.#drops, this.#onPacket);
     const result = socket.bind(local, bufferBytes);
     if (result.ok) this.#udp.set(id, socket);
     else this.#flows.removeSocket(id);
@@ -198,9 +198,10 @@ class PortableEngine implements Engine {
     });
     this.#listeners.set(id, listener);
     const result = await listener.bind(spec.local);
-    if (!result.ok) this.#listeners.delete(id);
-    if (result.ok && !this.#opening.has(id)) {
-      void listener.close();
+    if (result.ok && this.#opening.has(id)) return result;
+    this.#listeners.delete(id);
+    if (result.ok) {
+      await listener.close();
       return { ok: false, failure: 'failed', detail: 'closed while it was being opened' };
     }
     return result;

@@ -1,17 +1,21 @@
 import { formatAddress, parseAddress } from '../../net/address.ts';
 import type { Endpoint } from '../../net/endpoint.ts';
 
+/** What Node says about a peer → our canonical endpoint. */
+export function remoteEndpoint(heard: string, port: number): Endpoint {
+  const address = canonicalAddress(heard);
+  return { family: address.includes(':') ? 6 : 4, address, port };
+}
+
 /**
- * What Node says about a peer → our canonical endpoint. Node writes IPv6 as RFC 5952 does, except for a zone behind link-local
- * addresses and mixed notation for the IPv4-mapped and IPv4-compatible ones; only those cost more than two searches.
+ * Node writes IPv6 as RFC 5952 does, except for a zone behind link-local addresses and mixed notation for the IPv4-mapped and
+ * IPv4-compatible ones; only those cost more than two searches. IPv4 that was mapped comes out as IPv4.
  */
-export function remoteEndpoint(address: string, port: number): Endpoint {
-  if (!address.includes(':')) return { family: 4, address, port };
-  if (!address.includes('%') && !address.includes('.')) return { family: 6, address, port };
-  const bytes = parseAddress(address);
-  if (bytes === undefined) return { family: 6, address, port };
-  if (isMapped(bytes)) return { family: 4, address: formatAddress(bytes.subarray(12)), port };
-  return { family: bytes.length === 4 ? 4 : 6, address: formatAddress(bytes), port };
+export function canonicalAddress(heard: string): string {
+  if (!heard.includes('%') && !(heard.includes('.') && heard.includes(':'))) return heard;
+  const bytes = parseAddress(heard);
+  if (bytes === undefined) return heard;
+  return formatAddress(isMapped(bytes) ? bytes.subarray(12) : bytes);
 }
 
 /** ::ffff:0:0/96 (RFC 4291 §2.5.5.2): an IPv4 peer that a dual-stack socket saw. */

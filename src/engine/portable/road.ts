@@ -7,13 +7,14 @@ import type { SocketId } from '../../net/ids.ts';
 import type { Millis } from '../../net/time.ts';
 import { CHANNEL_HEADER_BYTES } from '../../wire/turn/channel-data.ts';
 import type { DropCounts } from './drop-counts.ts';
-import { remoteEndpoint } from './remote-endpoint.ts';
+import { canonicalAddress, remoteEndpoint } from './remote-endpoint.ts';
 import type { Slab } from './slab.ts';
 import type { UdpSocket } from './udp-socket.ts';
 
-/** What the hot path needs of the engine. */
+/** What the hot path needs of a socket, and of the engine. */
+export type RoadSocket = Pick<UdpSocket, 'id' | 'family' | 'flows' | 'send'>;
 export interface RoadParts {
-  readonly sockets: ReadonlyMap<SocketId, UdpSocket>;
+  readonly sockets: ReadonlyMap<SocketId, RoadSocket>;
   readonly drops: DropCounts;
   readonly slab: Slab;
   readonly clock: () => Millis;
@@ -31,10 +32,10 @@ export class Road {
     this.#parts = parts;
   }
 
-  take(at: UdpSocket, packet: Uint8Array, remote: RemoteInfo): void {
+  take(at: RoadSocket, packet: Uint8Array, remote: Pick<RemoteInfo, 'address' | 'port'>): void {
     const { port } = remote;
-    // IPv4 text is canonical as it comes. On IPv6 what is not has a zone or a dot in it.
-    const address = at.family === 4 ? remote.address : remoteEndpoint(remote.address, port).address;
+    // IPv4 text is canonical as it comes.
+    const address = at.family === 4 ? remote.address : canonicalAddress(remote.address);
     const found = at.flows.find(address, port, packet);
     if (typeof found === 'string') {
       this.#parts.miss(at.id, remoteEndpoint(address, port), packet);

@@ -90,6 +90,8 @@ async function createTls(
   });
   const refuseUnusable = (material: TlsMaterial): void => {
     try {
+      // OpenSSL takes a context without any; then every handshake fails.
+      if (material.cert === '' || material.key === '') throw new Error('the text is empty');
       tls.createSecureContext(options(material));
     } catch (error) {
       throw new TlsMaterialError(`certificate or key unusable: ${errorText(error)}`, { cause: error });

@@ -1,0 +1,108 @@
+/* The load of Culvert's benchmarks: a TURN client and its peer in one process. The driver in TypeScript says what to do. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "flows.h"
+#include "util.h"
+
+static void parse(struct options *options, int argc, char **argv);
+static struct sockaddr_in endpoint(const char *text);
+static void hex_key(uint8_t key[STUN_KEY_BYTES], const char *text);
+
+int main(int argc, char **argv) {
+  struct options options = {.user = "", .realm = "", .flows = 1, .size = 160, .rate = 2000, .count = 1000, .parallel = 200, .seconds = 1};
+  errno = 0;
+  if (argc < 2) die("usage: load ready|data|rtt|churn|hold --option value ...");
+  options.command = argv[1];
+  parse(&options, argc - 1, argv + 1);
+  if (options.flows < 1 || options.flows > MAX_FLOWS) die("--flows is out of range");
+  if (options.size < (int)sizeof(struct mark) || options.size > PAYLOAD_MAX) die("--size is out of range");
+  if (options.rate < 1) die("--rate is out of range");
+
+  if (strcmp(options.command, "ready") == 0) command_ready(&options);
+  else if (strcmp(options.command, "data") == 0) command_data(&options);
+  else if (strcmp(options.command, "rtt") == 0) command_rtt(&options);
+  else if (strcmp(options.command, "churn") == 0) command_churn(&options);
+  else if (strcmp(options.command, "hold") == 0) command_hold(&options);
+  else die("unknown command");
+  return 0;
+}
+
+/* Once a hundredth of a second, until it answers or --seconds are over. */
+void command_ready(const struct options *options) {
+  struct stun_request request;
+  struct stun_response response;
+  uint8_t packet[2048];
+  int fd = udp_socket(&options->client);
+  if (connect(fd, (const struct sockaddr *)&options->relay, sizeof options->relay) != 0) die("connect to the relay");
+  uint64_t start = now_ns();
+  /* One transaction, repeated: an answer that took longer than a turn of the loop counts too. */
+  stun_begin(&request, STUN_BINDING, 1);
+  while (now_ns() - start < (uint64_t)(options->seconds * 1e9)) {
+    if (send(fd, request.bytes, request.length, 0) < 0) errno = 0; /* ECONNREFUSED until it listens */
+    usleep(10000);
+    ssize_t length = recv(fd, packet, sizeof packet, MSG_DONTWAIT);
+    if (length <= 0 || !stun_parse(&request, packet, (size_t)length, &response)) continue;
+    printf("{\"seconds\":%.3f}\n", (double)(now_ns() - start) / 1e9);
+    return;
+  }
+  errno = 0;
+  die("the relay does not answer Binding requests");
+}
+
+static void parse(struct options *options, int argc, char **argv) {
+  static const struct option names[] = {
+      {"relay", required_argument, NULL, 'r'},    {"user", required_argument, NULL, 'u'},    {"realm", required_argument, NULL, 'R'},
+      {"key", required_argument, NULL, 'k'},      {"back", required_argument, NULL, 'b'},    {"client", required_argument, NULL, 'c'},
+      {"peer", required_argument, NULL, 'p'},     {"pid", required_argument, NULL, 'P'},     {"flows", required_argument, NULL, 'f'},
+      {"size", required_argument, NULL, 's'},     {"down", no_argument, NULL, 'd'},          {"window", required_argument, NULL, 'w'},
+      {"rate", required_argument, NULL, 'q'},     {"count", required_argument, NULL, 'n'},   {"parallel", required_argument, NULL, 'j'},
+      {"seconds", required_argument, NULL, 't'},  {"warm-up", required_argument, NULL, 'W'}, {NULL, 0, NULL, 0},
+  };
+  for (int name; (name = getopt_long(argc, argv, "", names, NULL)) != -1;) {
+    switch (name) {
+      case 'r': options->relay = endpoint(optarg); break;
+      case 'u': options->user = optarg; break;
+      case 'R': options->realm = optarg; break;
+      case 'k': hex_key(options->key, optarg); break;
+      case 'b': options->back = endpoint(optarg); break;
+      case 'c': options->client = endpoint(optarg); break;
+      case 'p': options->peer = endpoint(optarg); break;
+      case 'P': options->pid = atoi(optarg); break;
+      case 'f': options->flows = atoi(optarg); break;
+      case 's': options->size = atoi(optarg); break;
+      case 'd': options->down = true; break;
+      case 'w': options->window = atoi(optarg); break;
+      case 'q': options->rate = atoi(optarg); break;
+      case 'n': options->count = atoi(optarg); break;
+      case 'j': options->parallel = atoi(optarg); break;
+      case 't': options->seconds = atof(optarg); break;
+      case 'W': options->warm_up = atof(optarg); break;
+      default: exit(2);
+    }
+  }
+}
+
+static struct sockaddr_in endpoint(const char *text) {
+  struct sockaddr_in endpoint = {.sin_family = AF_INET};
+  char address[INET_ADDRSTRLEN + 1] = "";
+  unsigned port = 0;
+  if (sscanf(text, "%16[0-9.]:%u", address, &port) != 2 || port > 65535 || inet_pton(AF_INET, address, &endpoint.sin_addr) != 1)
+    die("an endpoint is written 192.0.2.1:3478");
+  endpoint.sin_port = htons((uint16_t)port);
+  return endpoint;
+}
+
+static void hex_key(uint8_t key[STUN_KEY_BYTES], const char *text) {
+  for (int i = 0; i < STUN_KEY_BYTES; i++) {
+    unsigned byte;
+    if (sscanf(text + 2 * i, "%2x", &byte) != 1) die("--key takes 32 hexadecimal digits");
+    key[i] = (uint8_t)byte;
+  }
+}

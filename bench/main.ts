@@ -1,0 +1,14 @@
+/** Each takes the arguments behind its name and gives the exit code: 0 fine, 1 failed, 2 wrong usage. */
+const benchmarks: Readonly<Record<string, (args: string[]) => Promise<number>>> = {
+  turn: async (args) => (await import('./turn/turn.ts')).benchTurn(args),
+  wire: async (args) => (await import('./wire.ts')).benchWire(args),
+};
+
+const [name = '', ...args] = process.argv.slice(2);
+const benchmark = Object.hasOwn(benchmarks, name) ? benchmarks[name] : undefined;
+if (benchmark === undefined) {
+  console.error(`bench: ${name === '' ? 'no benchmark named' : `no benchmark "${name}"`}; there are:`);
+  for (const known of Object.keys(benchmarks)) console.error(`  npm run bench -- ${known}`);
+  process.exit(2);
+}
+process.exit(await benchmark(args));

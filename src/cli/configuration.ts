@@ -1,0 +1,31 @@
+import { type Command, Option } from 'commander';
+import { formatFault } from '../control/config/faults.ts';
+import { type ConfigSources, type LoadResult, loadConfig } from '../control/config/load.ts';
+import { CommandFailure, EXIT_USAGE } from './failure.ts';
+
+export interface ConfigFlags {
+  readonly config?: string;
+  readonly engine?: string;
+  readonly set: readonly string[];
+}
+
+export type Loaded = Extract<LoadResult, { ok: true }>;
+
+/** Options of every command that reads the configuration. */
+export function withConfigOptions(command: Command): Command {
+  return command
+    .option('--config <file>', 'YAML file with settings')
+    .addOption(
+      new Option('--set <path=value>', 'one setting, such as turn.realm=example.org; may be repeated')
+        .default([], 'none')
+        .argParser((value: string, earlier: string[]) => [...earlier, value]),
+    );
+}
+
+/** The configuration, or the end of the command with every fault. */
+export async function load({ config, engine, set }: ConfigFlags): Promise<Loaded> {
+  const sources: ConfigSources = { file: config, engine, overrides: set, environment: process.env };
+  const result = await loadConfig(sources);
+  if (result.ok) return result;
+  throw new CommandFailure(result.faults.map(formatFault), EXIT_USAGE);
+}

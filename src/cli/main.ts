@@ -1,0 +1,65 @@
+import './lean-start.ts';
+import { Command, CommanderError } from 'commander';
+import { readVersion } from '../control/version.ts';
+import { CommandFailure, complain, EXIT_FAILED, EXIT_USAGE } from './failure.ts';
+
+/** One command a file. Only the one that is wanted is loaded: a relay that runs for months carries nothing of the others. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  up: async () => (await import('./up.ts')).upCommand(),
+  config: async () => (await import('./config.ts')).configCommand(),
+  credentials: async () => (await import('./credentials.ts')).credentialsCommand(),
+  probe: async () => {
+    const { localCredentials } = await import('./local-credentials.ts');
+    return (await import('./probe.ts')).probeCommand(localCredentials);
+  },
+};
+
+for (const stream of [process.stdout, process.stderr]) stream.on('error', ignoreClosedPipe);
+await run(process.argv.slice(2));
+
+async function run(given: readonly string[]): Promise<void> {
+  const program = new Command('culvert')
+    .description('One relay server for every peer that cannot reach another directly: STUN, TURN and more.')
+    .version(readVersion(), '--version', 'print the version')
+    .showHelpAfterError(false);
+  const wanted = commands[given[0] ?? ''];
+  for (const make of wanted === undefined ? Object.values(commands) : [wanted]) program.addCommand(await make());
+  prepare(program);
+  try {
+    await program.parseAsync([...given], { from: 'user' });
+  } catch (error) {
+    process.exitCode = report(error);
+  }
+}
+
+/** Commander's own messages take our form and our exit codes. */
+function prepare(command: Command): void {
+  command.exitOverride().configureOutput({
+    outputError: (text, write) =>
+      write(
+        `culvert: ${text
+          .replace(/^error: /, '')
+          .trim()
+          .replaceAll('\n', ' ')}\n`,
+      ),
+  });
+  for (const sub of command.commands) prepare(sub);
+}
+
+/** Whoever reads our output may stop reading ("culvert up | head"): that ends the output, not the relay. */
+function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+}
+
+function report(error: unknown): number {
+  if (error instanceof CommandFailure) {
+    for (const line of error.lines) complain(line);
+    return error.exitCode;
+  }
+  if (error instanceof CommanderError) {
+    // It has written its message already; its own code for wrong usage is 1.
+    return error.exitCode === 0 ? 0 : EXIT_USAGE;
+  }
+  complain(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  return EXIT_FAILED;
+}

@@ -1,0 +1,39 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { type ProbeOptions, runProbe } from '../probe/probe.ts';
+
+interface Flags {
+  readonly user?: string;
+  readonly password?: string;
+  readonly secret?: string;
+  readonly ipv4?: true;
+  readonly ipv6?: true;
+  readonly insecure?: true;
+  readonly timeout: number;
+  readonly json?: true;
+}
+
+/** `culvert probe URL`. `fallback` finds the credentials of a server on this machine, for a probe without any. */
+export function probeCommand(fallback?: ProbeOptions['fallback']): Command {
+  return new Command('probe')
+    .description('try a STUN or TURN server as a client would; exit code 0 only if everything works')
+    .argument('<url>', 'stun:host[:port], turn:[user:password@]host[:port][?transport=udp|tcp] or turns:host[:port]')
+    .option('--user <name>', 'user name')
+    .option('--password <password>', 'password of that user')
+    .option('--secret <secret>', "the server's secret: makes time-limited credentials from it")
+    .addOption(new Option('--ipv4', 'ask for an IPv4 relayed address').conflicts('ipv6'))
+    .option('--ipv6', 'ask for an IPv6 relayed address')
+    .option('--insecure', 'accept any TLS certificate')
+    .option('--timeout <duration>', 'how long each step may take, such as 5s or 800ms', parseTimeout, 5000)
+    .option('--json', 'print one JSON object in place of the table')
+    .action(async (url: string, { ipv4, ipv6, ...flags }: Flags) => {
+      const family = ipv6 ? 6 : ipv4 ? 4 : undefined;
+      process.exitCode = await runProbe(url, { ...flags, family, fallback });
+    });
+}
+
+function parseTimeout(text: string): number {
+  const found = /^(\d{1,6}(?:\.\d+)?)(ms|s)?$/.exec(text);
+  const millis = Number(found?.[1]) * (found?.[2] === 'ms' ? 1 : 1000);
+  if (!(millis >= 1)) throw new InvalidArgumentError('A number of seconds, or a duration such as 5s or 800ms.');
+  return millis;
+}

@@ -1,0 +1,32 @@
+import { Command } from 'commander';
+import { formatFault } from '../control/config/faults.ts';
+import { openLog } from '../control/log/log.ts';
+import { formatBanner } from '../runtime/banner.ts';
+import { startRelay } from '../runtime/compose.ts';
+import { logCrashes, runUntilStopped } from '../runtime/lifecycle.ts';
+import { type ConfigFlags, load, withConfigOptions } from './configuration.ts';
+import { CommandFailure, EXIT_FAILED } from './failure.ts';
+import { startIsOver } from './lean-start.ts';
+
+/** `culvert up`: runs the relay until a signal ends it. What runs is told on standard output, the log goes to standard error. */
+export function upCommand(): Command {
+  const command = new Command('up')
+    .description('run the relay; without a file TURN runs with generated credentials')
+    .option('--engine <engine>', 'auto, portable, batched or xdp; wins over the file')
+    .option('--json', 'print what runs as one JSON object');
+  return withConfigOptions(command).action(up);
+}
+
+async function up(flags: ConfigFlags & { readonly json?: true }): Promise<void> {
+  const { config, tree, warnings } = await load(flags);
+  const log = await openLog(config.log);
+  logCrashes(log);
+  for (const warning of warnings) log.warn(formatFault(warning));
+
+  const result = await startRelay({ config, log, usesDefaultListeners: !tree.has(['turn', 'listen']) });
+  if (!result.ok) throw new CommandFailure(result.reasons, EXIT_FAILED);
+  const summary = result.relay.summary();
+  process.stdout.write(flags.json ? `${JSON.stringify(summary)}\n` : formatBanner(summary));
+  runUntilStopped(result.relay, log);
+  startIsOver();
+}

@@ -1,0 +1,128 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Endpoint } from '../../net/endpoint.ts';
+import { Access } from './access.ts';
+
+export interface AdminOptions {
+  readonly listen: Endpoint;
+  readonly token?: string | undefined;
+  /** Undefined when new clients can be taken, else why not. */
+  readonly notReady: () => string | undefined;
+  /** Prometheus' text. */
+  readonly metrics: () => string;
+  readonly metricsType: string;
+  /** A route failed by our own mistake: it must not end the relay. */
+  readonly onError: (error: unknown) => void;
+}
+
+export interface AdminServer {
+  readonly local: Endpoint;
+  close(): Promise<void>;
+}
+
+// An import statement would read every export of node:http, and one of them (WebSocket) loads undici: 8 MB of memory for nothing.
+const { createServer } = process.getBuiltinModule('node:http');
+
+/** Opens the admin listener; rejects with the system's error when it cannot be bound. */
+export async function openAdmin(options: AdminOptions): Promise<AdminServer> {
+  const access = new Access(options.token);
+  const server = createServer(LIMITS, (request, response) =>
+    send(request, response, replyTo(request, options, access)),
+  );
+  server.maxConnections = 256;
+  server.on('clientError', (_error, socket) => socket.destroy());
+  await listen(server, options.listen);
+  server.on('error', () => {});
+  const { port } = server.address() as AddressInfo;
+  return {
+    local: { ...options.listen, port },
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/** Bodies are not read at all; who sends slowly is cut off. */
+const LIMITS = {
+  requestTimeout: 10_000,
+  headersTimeout: 5_000,
+  keepAliveTimeout: 5_000,
+  connectionsCheckingInterval: 5_000,
+  maxHeaderSize: 8 * 1024,
+} as const;
+
+interface Reply {
+  readonly status: number;
+  readonly text: string;
+  readonly type?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+interface Route {
+  /** Probes of load balancers and orchestrators carry neither a token nor our Host name. */
+  readonly open: boolean;
+  reply(options: AdminOptions): Reply;
+}
+
+const routes: ReadonlyMap<string, Route> = new Map([
+  ['/healthz', { open: true, reply: () => ({ status: 200, text: 'ok\n' }) }],
+  ['/readyz', { open: true, reply: readiness }],
+  [
+    '/metrics',
+    { open: false, reply: ({ metrics, metricsType }) => ({ status: 200, text: metrics(), type: metricsType }) },
+  ],
+  ['/', { open: false, reply: () => ({ status: 200, text: INDEX }) }],
+] satisfies [string, Route][]);
+
+const INDEX = `Culvert
+
+/healthz  200 while the process lives
+/readyz   200 when new clients can be taken
+/metrics  Prometheus metrics
+`;
+
+function replyTo(request: IncomingMessage, options: AdminOptions, access: Access): Reply {
+  const route = routes.get((request.url ?? '').split('?', 1)[0] ?? '');
+  const refusal = route?.open === true ? undefined : access.refuse(request);
+  if (refusal !== undefined) return refusal;
+  if (route === undefined) return { status: 404, text: 'There is nothing here; see /.\n' };
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    return { status: 405, text: 'Only GET and HEAD.\n', headers: { Allow: 'GET, HEAD' } };
+  }
+  try {
+    return route.reply(options);
+  } catch (error) {
+    options.onError(error);
+    return { status: 500, text: 'This failed; the log says why.\n' };
+  }
+}
+
+function readiness({ notReady }: AdminOptions): Reply {
+  const reason = notReady();
+  return reason === undefined ? { status: 200, text: 'ready\n' } : { status: 503, text: `not ready: ${reason}\n` };
+}
+
+function send(request: IncomingMessage, response: ServerResponse, { status, text, type, headers }: Reply): void {
+  const body = Buffer.from(text);
+  response.writeHead(status, {
+    'Content-Type': type ?? 'text/plain; charset=utf-8',
+    'Content-Length': body.length,
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+    ...headers,
+  });
+  response.end(request.method === 'HEAD' ? undefined : body);
+}
+
+function listen(server: Server, { address, port, family }: Endpoint): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host: address, port, ipv6Only: family === 6 }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,18 @@
+import type { Check } from './checks.ts';
+
+/** Keys of turn that must fit together. */
+export const checkTurn: Check = ({ config: { turn }, isSound }, findings) => {
+  if (turn === undefined) return;
+  if (turn.listen.length === 0 && isSound(['turn', 'listen'])) {
+    findings.fault(['turn', 'listen'], 'is empty (name a listener, or take the section "turn" out)');
+  }
+  const { lifetime } = turn;
+  if (isSound(['turn', 'lifetime']) && lifetime.default > lifetime.max) {
+    findings.fault(
+      ['turn', 'lifetime', 'default'],
+      'is longer than turn.lifetime.max (raise the one or lower the other)',
+    );
+  }
+  if (lifetime.default === 0) findings.fault(['turn', 'lifetime', 'default'], 'must be longer than nothing');
+  if (turn.nonceLifetime === 0) findings.fault(['turn', 'nonceLifetime'], 'must be longer than nothing');
+};

@@ -1,0 +1,105 @@
+import * as v from 'valibot';
+import { type CheckContext, checkAll } from './checks.ts';
+import type { Fault } from './faults.ts';
+import { resolvePaths } from './paths.ts';
+import { type Config, configSchema } from './schema.ts';
+import { SettingsTree } from './settings-tree.ts';
+import { readEnvironment, readOverride } from './text-sources.ts';
+import { findUnknownKeys } from './unknown-keys.ts';
+import { readYamlFile } from './yaml-file.ts';
+
+export interface ConfigSources {
+  /** YAML file; without one TURN is on with defaults. */
+  readonly file?: string | undefined;
+  readonly environment: NodeJS.ProcessEnv;
+  /** Of `--engine`. */
+  readonly engine?: string | undefined;
+  /** `path=value` of each `--set`, later ones win. */
+  readonly overrides: readonly string[];
+}
+
+export type LoadResult =
+  | {
+      readonly ok: true;
+      readonly config: Config;
+      /** What was written, for `config print`. */
+      readonly tree: SettingsTree;
+      /** Not wrong, but hardly meant. */
+      readonly warnings: readonly Fault[];
+    }
+  | { readonly ok: false; readonly faults: readonly Fault[] };
+
+/** All sources → one frozen configuration, or every fault of all of them at once. */
+export async function loadConfig(sources: ConfigSources): Promise<LoadResult> {
+  const tree = new SettingsTree();
+  const faults: Fault[] = [];
+  if (sources.file === undefined) tree.set(['turn'], {}, () => ({ kind: 'default' }));
+  else faults.push(...(await readYamlFile(sources.file, tree)));
+  faults.push(...readEnvironment(sources.environment, tree));
+  if (sources.engine !== undefined) faults.push(...readOverride('--engine', `engine=${sources.engine}`, tree));
+  for (const override of sources.overrides) faults.push(...readOverride('--set', override, tree));
+  faults.push(...findUnknownKeys(tree));
+
+  const written = structuredClone(tree.root);
+  const config = parseWhatIsSound(tree, faults);
+  const isSound = (path: readonly string[]) => !faults.some((fault) => touches(fault.path, path));
+  const context: CheckContext = { config, originOf: (path) => tree.originOf(path), isSound, written };
+  resolvePaths(context);
+  const { faults: found, warnings } = checkAll(context);
+  faults.push(...found);
+  if (faults.length > 0) return { ok: false, faults: inOrder(faults) };
+  return { ok: true, config: deepFreeze(config), tree, warnings };
+}
+
+/**
+ * Takes out what is faulty until the rest parses: so the checks across sections still see everything else, and one run of the program
+ * shows all faults.
+ */
+function parseWhatIsSound(tree: SettingsTree, faults: Fault[]): Config {
+  for (const fault of faults) if (fault.path.length > 0) tree.remove(fault.path);
+  for (;;) {
+    const result = v.safeParse(configSchema, tree.root);
+    if (result.success) return result.output;
+    for (const issue of result.issues) {
+      const path = (issue.path ?? []).map((item) => String(item.key));
+      const isMissing = issue.type === 'strict_object' && issue.received === 'undefined';
+      if (!faults.some((fault) => startsWith(fault.path, path))) {
+        faults.push({ origin: tree.originOf(path), path, message: isMissing ? 'is missing' : issue.message });
+      }
+      removeNearest(tree, isMissing ? path.slice(0, -1) : path);
+    }
+  }
+}
+
+/** Items of lists cannot be taken out alone: their list goes. */
+function removeNearest(tree: SettingsTree, path: readonly string[]): void {
+  for (let length = path.length; length > 0; length--) {
+    const candidate = path.slice(0, length);
+    if (!tree.has(candidate)) continue;
+    tree.remove(candidate);
+    return;
+  }
+}
+
+function touches(faulty: readonly string[], path: readonly string[]): boolean {
+  return faulty.length > 0 && (startsWith(faulty, path) || startsWith(path, faulty));
+}
+
+function startsWith(path: readonly string[], start: readonly string[]): boolean {
+  return start.length <= path.length && start.every((key, index) => key === path[index]);
+}
+
+/** By source, then line: as one reads the file. */
+function inOrder(faults: readonly Fault[]): Fault[] {
+  const rank = (fault: Fault) => ['file', 'environment', 'override', 'default'].indexOf(fault.origin.kind);
+  const line = (fault: Fault) => (fault.origin.kind === 'file' ? fault.origin.line : 0);
+  return faults.toSorted((a, b) => rank(a) - rank(b) || line(a) - line(b));
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !ArrayBuffer.isView(value)) {
+    for (const part of Object.values(value)) deepFreeze(part);
+    Object.freeze(value);
+  }
+  return value;
+}

@@ -1,0 +1,88 @@
+import * as v from 'valibot';
+import { choice, itemOf, listOf, notation, section, text, whole } from './fields.ts';
+import { turnSection } from './turn.ts';
+import { parseHttpListener, parseIpv4, parseIpv6 } from './units.ts';
+
+/** The whole configuration: types, JSON Schema, reference page, environment names and faults all come from here. */
+export const configSchema = section('Configuration of Culvert.', {
+  engine: v.optional(
+    choice('What moves the packets. `auto` takes the best one that works here.', [
+      'auto',
+      'portable',
+      'batched',
+      'xdp',
+    ]),
+    'auto',
+  ),
+  interfaces: v.optional(
+    listOf('Network interfaces of the xdp engine; `auto` = those that carry the listeners.', itemOf(anyText), {
+      form: 'interface name',
+    }),
+    'auto',
+  ),
+  public: v.optional(
+    section("Addresses under which others reach this machine. Default: the machine's own.", {
+      ipv4: v.optional(notation('Public IPv4 address.', 'IPv4 address', parseIpv4)),
+      ipv6: v.optional(notation('Public IPv6 address.', 'IPv6 address', parseIpv6)),
+    }),
+    {},
+  ),
+  state: v.optional(text('Folder for generated credentials and other state.', { form: 'folder' }), './state'),
+  turn: v.optional(turnSection),
+  admin: v.optional(
+    section('HTTP listener with `/healthz`, `/readyz` and `/metrics`.', {
+      listen: v.optional(
+        notation('Address and port, or `off`. Beyond loopback a token is required.', 'HTTP URL', parseHttpListener),
+        'http://127.0.0.1:8666',
+      ),
+      token: v.optional(
+        v.pipe(
+          text('Bearer token for everything but `/healthz` and `/readyz`.', { form: 'text', secret: true }),
+          v.minLength(16, 'must have at least 16 characters (openssl rand -hex 32 makes a good one)'),
+        ),
+      ),
+    }),
+    {},
+  ),
+  limits: v.optional(
+    section('Budgets against floods.', {
+      unauthenticated: v.optional(
+        section('Replies that need no credentials (Binding, 401, 438, 400, 420), each one token.', {
+          perAddress: v.optional(whole('Tokens a second for one address; 0 = no limit.', 0, 1_000_000), 500),
+          perPrefix: v.optional(whole('Tokens a second for one /24 or /64; 0 = no limit.', 0, 1_000_000), 2500),
+          burstSeconds: v.optional(whole('Seconds of budget that may be saved up.', 1, 3600), 10),
+          maxSources: v.optional(whole('Sources that are remembered.', 1, 10_000_000), 16_384),
+        }),
+        {},
+      ),
+      connections: v.optional(whole('Open TCP and TLS connections of one listener.', 1, 1_000_000), 10_000),
+    }),
+    {},
+  ),
+  log: v.optional(
+    section('The log, on standard error.', {
+      level: v.optional(
+        choice('Least level that is written. Client addresses appear at `debug` only.', [
+          'trace',
+          'debug',
+          'info',
+          'warn',
+          'error',
+          'fatal',
+        ]),
+        'info',
+      ),
+      format: v.optional(choice('For people or for machines.', ['pretty', 'json']), 'pretty'),
+    }),
+    {},
+  ),
+});
+
+export type Config = v.InferOutput<typeof configSchema>;
+
+/** Sections and values of the design that later versions bring: named, so that nobody takes them for typing errors. */
+export const LATER_SECTIONS: ReadonlySet<string> = new Set(['wireguard', 'pair', 'forward']);
+
+function anyText(given: string) {
+  return { ok: true, value: given } as const;
+}

@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto';
+import { chmodSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { replaceFile } from './replace-file.ts';
+
+/** What Culvert generates for itself, once per state folder. */
+export interface StateSecrets {
+  /** Key of the nonce HMAC (32 bytes), so that nonces outlive a restart. */
+  readonly nonceKey: Uint8Array;
+  /** Used where the configuration names no credentials. */
+  readonly turn: GeneratedCredentials;
+}
+
+export interface GeneratedCredentials {
+  readonly username: string;
+  readonly password: string;
+  /** For time-limited credentials. */
+  readonly secret: string;
+}
+
+export type SecretsResult =
+  | {
+      readonly ok: true;
+      readonly secrets: StateSecrets;
+      /** False when they last only as long as this process. */
+      readonly kept: boolean;
+      /** Something that the operator should know. */
+      readonly note?: string;
+    }
+  | { readonly ok: false; readonly reason: string };
+
+/** Name of the file in the state folder. `culvert probe` reads it as well. */
+export const SECRETS_FILE = 'secrets.json';
+
+/**
+ * Reads the secrets of a state folder; makes folder (0700) and file (0600) when they are not there. A file that is there and cannot be
+ * used is a failure: making a new one would silently turn every client away. A folder that cannot be written (a read-only container)
+ * gives secrets that last as long as the process, and a note that says so.
+ */
+export function loadOrMakeSecrets(folder: string): SecretsResult {
+  const existing = readSecrets(folder);
+  if (existing !== undefined) return existing;
+  const made = makeSecrets();
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    replaceFile(join(folder, SECRETS_FILE), `${JSON.stringify(toFile(made), null, 2)}\n`, 0o600);
+    return { ok: true, secrets: made, kept: true };
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
+    const note = `state folder ${folder} cannot be written (${code}): generated secrets will not outlive this process`;
+    return { ok: true, secrets: made, kept: false, note };
+  }
+}
+
+/** The secrets of a state folder, or undefined when it has none yet. */
+export function readSecrets(folder: string): SecretsResult | undefined {
+  const file = join(folder, SECRETS_FILE);
+  let source: string;
+  try {
+    source = readFileSync(file, 'utf8');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    return {
+      ok: false,
+      reason: `${file}: cannot be read (${code ?? 'unknown error'}; check its owner and permissions)`,
+    };
+  }
+  const parsed = v.safeParse(secretsFile, source);
+  if (!parsed.success) {
+    return { ok: false, reason: `${file}: is damaged (restore it, or remove it to have new secrets generated)` };
+  }
+  const { nonceKey, turn } = parsed.output;
+  const note = tighten(file);
+  return { ok: true, secrets: { nonceKey, turn }, kept: true, ...(note === undefined ? {} : { note }) };
+}
+
+const secretsFile = v.pipe(
+  v.string(),
+  v.parseJson(),
+  v.object({
+    version: v.literal(1),
+    nonceKey: v.pipe(
+      v.string(),
+      v.base64(),
+      v.transform((text): Uint8Array => new Uint8Array(Buffer.from(text, 'base64'))),
+      v.length(32),
+    ),
+    turn: v.object({
+      username: v.pipe(v.string(), v.nonEmpty()),
+      password: v.pipe(v.string(), v.nonEmpty()),
+      secret: v.pipe(v.string(), v.nonEmpty()),
+    }),
+  }),
+);
+
+function toFile({ nonceKey, turn }: StateSecrets): v.InferInput<typeof secretsFile> | object {
+  return { version: 1, nonceKey: Buffer.from(nonceKey).toString('base64'), turn };
+}
+
+function makeSecrets(): StateSecrets {
+  return {
+    nonceKey: new Uint8Array(randomBytes(32)),
+    turn: {
+      username: 'culvert',
+      password: randomBytes(18).toString('base64url'),
+      secret: randomBytes(32).toString('base64url'),
+    },
+  };
+}
+
+/** Somebody copied or restored the file with wider permissions: takes them back. */
+function tighten(file: string): string | undefined {
+  if (process.platform === 'win32' || (statSync(file).mode & 0o077) === 0) return undefined;
+  try {
+    chmodSync(file, 0o600);
+    return `${file} could be read by other users; its permissions are 0600 again`;
+  } catch {
+    return `${file} can be read by other users (chmod 600 it)`;
+  }
+}

@@ -1,0 +1,53 @@
+import { type Endpoint, endpointKey } from '../net/endpoint.ts';
+import type { IceServer } from './ice-servers.ts';
+
+/** What `culvert up` tells once it runs. */
+export interface Summary {
+  readonly version: string;
+  readonly listeners: readonly { readonly service: string; readonly transport: string; readonly local: Endpoint }[];
+  readonly relay:
+    | { readonly addresses: readonly string[]; readonly ports: { readonly min: number; readonly max: number } }
+    | undefined;
+  readonly engine: { readonly name: string; readonly mode: string; readonly why: string };
+  readonly admin: Endpoint | undefined;
+  /** Where the configuration names no credentials. */
+  readonly generated: { readonly iceServer: IceServer; readonly keptIn: string | undefined } | undefined;
+}
+
+/** For people, on standard output. */
+export function formatBanner(summary: Summary): string {
+  return `${[`Culvert ${summary.version}`, table(facts(summary)), ...credentials(summary)].join('\n\n')}\n`;
+}
+
+function facts({ listeners, relay, engine, admin }: Summary): string[][] {
+  const rows = listeners.map(({ service, transport, local }) => [service, transport, endpointKey(local)]);
+  if (relay !== undefined) {
+    rows.push(['relayed', 'udp', `${relay.addresses.join(', ')}, ports ${relay.ports.min}-${relay.ports.max}`]);
+  }
+  rows.push(['engine', engine.name, `${engine.mode} (${engine.why})`]);
+  if (admin !== undefined) {
+    const url = `http://${endpointKey(admin)}`;
+    rows.push(['admin', 'http', url], ['metrics', 'http', `${url}/metrics`]);
+  }
+  return rows;
+}
+
+function credentials({ generated }: Summary): string[] {
+  if (generated === undefined) return [];
+  const { iceServer, keptIn } = generated;
+  const place = keptIn === undefined ? 'for this run only' : `kept in ${keptIn}`;
+  const url = iceServer.urls[0] ?? 'turn:localhost:3478';
+  return [
+    `The configuration names no TURN credentials: generated, ${place}. For a browser:`,
+    `  iceServers: ${JSON.stringify([iceServer])}`,
+    'Try it:',
+    `  npx culvert probe "${url}" --user ${iceServer.username} --password ${iceServer.credential}`,
+  ];
+}
+
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows
+    .map((row) => `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}`.trimEnd())
+    .join('\n');
+}

@@ -1,0 +1,169 @@
+import { join } from 'node:path';
+import { type AdminServer, openAdmin } from '../control/admin/server.ts';
+import type { Config } from '../control/config/schema.ts';
+import type { Log } from '../control/log/log.ts';
+import { EXPOSITION_TYPE, expose } from '../control/metrics/exposition.ts';
+import { collectProcess } from '../control/metrics/process.ts';
+import { collectBlocks, collectBuild, collectEngine, collectTurn } from '../control/metrics/relay.ts';
+import { loadOrMakeSecrets, SECRETS_FILE, type StateSecrets } from '../control/state/secrets.ts';
+import { readVersion } from '../control/version.ts';
+import type { ServiceName } from '../flow/flow.ts';
+import { IdSource } from '../net/ids.ts';
+import type { ServiceEvent } from '../service/service.ts';
+import { ownAddresses } from './addresses.ts';
+import type { Summary } from './banner.ts';
+import { bindFailureOf, explainBindFailure } from './bind-failures.ts';
+import { Driver } from './driver.ts';
+import { type ChosenEngine, chooseEngine } from './engines.ts';
+import { turnUrls } from './ice-servers.ts';
+import type { Stoppable } from './lifecycle.ts';
+import { planTurn, type TurnPlan } from './plan.ts';
+import { needsGenerated } from './turn-config.ts';
+import { TurnHost } from './turn-host.ts';
+
+export interface RelayOptions {
+  readonly config: Config;
+  /** Nobody wrote turn.listen. */
+  readonly usesDefaultListeners: boolean;
+  readonly log: Log;
+}
+
+export type StartResult =
+  | { readonly ok: true; readonly relay: Relay }
+  | { readonly ok: false; readonly reasons: readonly string[] };
+
+/** Composition root: configuration → state, engine, services, admin listener, all of them running; or every reason why not. */
+export async function startRelay(options: RelayOptions): Promise<StartResult> {
+  const { config, log } = options;
+  const secrets = loadOrMakeSecrets(config.state);
+  if (!secrets.ok) return { ok: false, reasons: [secrets.reason] };
+  if (secrets.note !== undefined) log.warn(secrets.note);
+
+  const relay = new Relay(options, secrets.secrets, secrets.kept);
+  const reasons = await relay.open();
+  if (reasons.length === 0) return { ok: true, relay };
+  await relay.stop();
+  return { ok: false, reasons };
+}
+
+/** A relay that runs in this process. */
+export class Relay implements Stoppable {
+  readonly #config: Config;
+  readonly #log: Log;
+  readonly #secrets: StateSecrets;
+  readonly #secretsKept: boolean;
+  readonly #plan: TurnPlan;
+  readonly #ids = new IdSource();
+  readonly #chosen: ChosenEngine;
+  readonly #driver: Driver;
+  readonly #version = readVersion();
+  #notReady: string | undefined = 'starting';
+  #turn: TurnHost | undefined;
+  #admin: AdminServer | undefined;
+
+  constructor({ config, usesDefaultListeners, log }: RelayOptions, secrets: StateSecrets, secretsKept: boolean) {
+    this.#config = config;
+    this.#log = log;
+    this.#secrets = secrets;
+    this.#secretsKept = secretsKept;
+    this.#plan = planTurn(config, usesDefaultListeners, ownAddresses());
+    this.#chosen = chooseEngine(config.engine);
+    this.#driver = new Driver({
+      ids: this.#ids,
+      createEngine: (sink) => this.#chosen.create(sink, this.#ids),
+      onEvent: (service, event) => this.#logEvent(service, event),
+    });
+  }
+
+  /** The admin listener comes first, so that it can say that the others are not ready yet. */
+  async open(): Promise<string[]> {
+    const reasons = [...(await this.#openAdmin()), ...(await this.#openTurn())];
+    if (reasons.length === 0) this.#notReady = undefined;
+    return reasons;
+  }
+
+  /** Not ready first, then the listeners, the admin listener last: whoever balances load sees it coming. */
+  async stop(): Promise<void> {
+    this.#notReady = 'stopping';
+    this.#turn?.close();
+    await this.#driver.stop();
+    await this.#admin?.close();
+  }
+
+  reload(): void {
+    this.#turn?.reload();
+  }
+
+  summary(): Summary {
+    const { turn } = this.#config;
+    const { ipv4, ipv6 } = this.#plan.relay;
+    const addresses = [ipv4?.advertised, ipv6?.advertised].filter((address) => address !== undefined);
+    const { name, mode } = this.#driver.engine;
+    return {
+      version: this.#version,
+      listeners: (this.#turn?.bound ?? []).map((listener) => ({ service: 'turn', ...listener })),
+      relay: turn === undefined ? undefined : { addresses, ports: turn.relay.ports },
+      engine: { name, mode, why: this.#chosen.why },
+      admin: this.#admin?.local,
+      generated: this.#generated(),
+    };
+  }
+
+  #generated(): Summary['generated'] {
+    const { turn, state } = this.#config;
+    if (turn === undefined || !needsGenerated(turn)) return undefined;
+    const { username, password } = this.#secrets.turn;
+    const urls = turnUrls(this.#config, this.#plan, this.#turn?.bound);
+    const keptIn = this.#secretsKept ? join(state, SECRETS_FILE) : undefined;
+    return { iceServer: { urls, username, credential: password }, keptIn };
+  }
+
+  async #openAdmin(): Promise<string[]> {
+    const { listen, token } = this.#config.admin;
+    if (listen === undefined) return [];
+    const collectors = [
+      collectBuild(this.#version),
+      collectEngine(this.#driver.engine),
+      collectBlocks(() => 0),
+      () => (this.#turn === undefined ? [] : collectTurn(this.#turn.metrics())),
+      collectProcess,
+    ];
+    try {
+      this.#admin = await openAdmin({
+        listen,
+        token,
+        notReady: () => this.#notReady,
+        metrics: () => expose(collectors),
+        metricsType: EXPOSITION_TYPE,
+        onError: (error) => this.#log.error('an admin request failed', { error: String(error) }),
+      });
+      return [];
+    } catch (error) {
+      return [explainBindFailure({ key: 'admin.listen', transport: 'http', local: listen, ...bindFailureOf(error) })];
+    }
+  }
+
+  async #openTurn(): Promise<string[]> {
+    const { turn } = this.#config;
+    if (turn === undefined) {
+      this.#log.warn('no service is on: the configuration has no section "turn"');
+      return [];
+    }
+    for (const note of this.#plan.notes) this.#log.info(note);
+    this.#turn = new TurnHost({
+      config: this.#config,
+      turn,
+      plan: this.#plan,
+      secrets: this.#secrets,
+      driver: this.#driver,
+      ids: this.#ids,
+      admin: this.#admin?.local,
+      log: this.#log,
+    });
+    return (await this.#turn.open()).map(explainBindFailure);
+  }
+
+  #logEvent(service: ServiceName, { level, name, fields }: ServiceEvent): void {
+    this.#log[level](name, { service, ...fields });
+  }
+}

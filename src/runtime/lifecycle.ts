@@ -1,0 +1,45 @@
+import type { Log } from '../control/log/log.ts';
+
+export interface Stoppable {
+  stop(): Promise<void>;
+  /** SIGHUP: reads again what may be read again without a restart. */
+  reload(): void;
+}
+
+/**
+ * Signals and last words of the process. SIGTERM and SIGINT end it cleanly, exit code 0; a second one ends it at once with the code that
+ * the shell gives a process killed by it. What nobody caught is logged with its stack, exit code 1: the state is unknown then.
+ */
+export function runUntilStopped(relay: Stoppable, log: Log): void {
+  let stopping = false;
+  const stop = (signal: 'SIGTERM' | 'SIGINT') => {
+    if (stopping) process.exit(signal === 'SIGINT' ? 130 : 143);
+    stopping = true;
+    log.info('stopping', { signal });
+    relay.stop().then(
+      () => {
+        log.info('stopped');
+        process.exit(0);
+      },
+      (error: unknown) => die('stop failed', error, log),
+    );
+  };
+  process.on('SIGTERM', () => stop('SIGTERM'));
+  process.on('SIGINT', () => stop('SIGINT'));
+  process.on('SIGHUP', () => {
+    log.info('SIGHUP: reading TLS files again; other settings need a restart');
+    relay.reload();
+  });
+}
+
+/** From here on nothing ends the process without a line that says why. */
+export function logCrashes(log: Log): void {
+  process.on('uncaughtException', (error) => die('uncaught exception', error, log));
+  process.on('unhandledRejection', (reason) => die('unhandled rejection', reason, log));
+}
+
+function die(message: string, error: unknown, log: Log): never {
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  log.fatal(message, { stack: stack.split('\n') });
+  process.exit(1);
+}

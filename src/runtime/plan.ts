@@ -1,0 +1,71 @@
+import type { Config } from '../control/config/schema.ts';
+import type { ListenerAddress } from '../control/config/units.ts';
+import type { Family } from '../net/address.ts';
+import type { RelayAddress } from '../service/turn/config.ts';
+import { bestAddress, isLocal, isWildcard, type OwnAddress } from './addresses.ts';
+
+/** What TURN will bind and tell: the configuration seen from this machine. */
+export interface TurnPlan {
+  readonly listeners: readonly PlannedListener[];
+  readonly relay: { readonly ipv4?: RelayAddress; readonly ipv6?: RelayAddress };
+  /** Under these addresses peers would reach this machine itself. */
+  readonly ownAddresses: readonly string[];
+  /** For the log: what was decided and might surprise. */
+  readonly notes: readonly string[];
+}
+
+export interface PlannedListener extends ListenerAddress {
+  /** Came with the defaults: may be left out where the machine cannot have it. */
+  readonly optional: boolean;
+}
+
+/** `usesDefaults`: nobody wrote turn.listen. */
+export function planTurn(config: Config, usesDefaults: boolean, own: readonly OwnAddress[]): TurnPlan {
+  const notes: string[] = [];
+  const listeners = (config.turn?.listen ?? [])
+    .map((listener) => ({ ...listener, optional: usesDefaults && listener.local.family === 6 }))
+    .filter(({ optional }) => !optional || own.some(({ family }) => family === 6));
+  if (listeners.length < (config.turn?.listen.length ?? 0)) notes.push('this machine has no IPv6: no IPv6 listeners');
+
+  const ipv4 = relayAddress(4, config, listeners, own, notes);
+  const ipv6 = relayAddress(6, config, listeners, own, notes);
+  const told = [ipv4?.advertised, ipv6?.advertised, config.public.ipv4, config.public.ipv6];
+  return {
+    listeners,
+    relay: { ...(ipv4 && { ipv4 }), ...(ipv6 && { ipv6 }) },
+    ownAddresses: [
+      ...new Set([...own.map(({ address }) => address), ...told.filter((address) => address !== undefined)]),
+    ],
+    notes,
+  };
+}
+
+/** Addresses under which clients reach the listeners, best first; a wildcard stands for what is told to clients. */
+export function reachableHost(listener: ListenerAddress, plan: TurnPlan, config: Config): string | undefined {
+  const { address, family } = listener.local;
+  if (!isWildcard(address)) return address;
+  const [told, relay] = family === 4 ? [config.public.ipv4, plan.relay.ipv4] : [config.public.ipv6, plan.relay.ipv6];
+  return told ?? relay?.advertised;
+}
+
+function relayAddress(
+  family: Family,
+  config: Config,
+  listeners: readonly ListenerAddress[],
+  own: readonly OwnAddress[],
+  notes: string[],
+): RelayAddress | undefined {
+  const key = family === 4 ? 'ipv4' : 'ipv6';
+  const told = config.turn?.relay[key] ?? config.public[key];
+  const advertised = told ?? listeningAddress(family, listeners) ?? bestAddress(own, family);
+  if (advertised === undefined) return undefined;
+  if (isLocal(own, advertised)) return { advertised, bind: advertised };
+  notes.push(`${advertised} is not an address of this machine: relayed ports are bound on all (static NAT)`);
+  return { advertised, bind: family === 4 ? '0.0.0.0' : '::' };
+}
+
+/** Where every listener of a family names one address, relayed ports belong there too. */
+function listeningAddress(family: Family, listeners: readonly ListenerAddress[]): string | undefined {
+  const addresses = listeners.filter(({ local }) => local.family === family).map(({ local }) => local.address);
+  return addresses.some(isWildcard) ? undefined : addresses[0];
+}

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import dgram from 'node:dgram';
+import type { Family } from '../../../src/net/address.ts';
+import type { Endpoint } from '../../../src/net/endpoint.ts';
+import { loopback, until } from './rig.ts';
+
+/** A UDP socket on loopback with everything that it got. */
+export class Peer {
+  readonly local: Endpoint;
+  readonly inbox: { packet: Buffer; from: number }[] = [];
+  readonly #socket: dgram.Socket;
+
+  static async open(family: Family): Promise<Peer> {
+    const socket = dgram.createSocket({ type: family === 4 ? 'udp4' : 'udp6', ipv6Only: family === 6 });
+    await new Promise<void>((resolve) => socket.bind(0, loopback(family).address, resolve));
+    return new Peer(socket, family);
+  }
+
+  private constructor(socket: dgram.Socket, family: Family) {
+    this.#socket = socket;
+    this.local = loopback(family, socket.address().port);
+    socket.on('message', (packet, remote) => this.inbox.push({ packet, from: remote.port }));
+  }
+
+  async send(to: Endpoint, packet: Uint8Array | string): Promise<void> {
+    const bytes = Buffer.from(packet);
+    await new Promise<void>((resolve, reject) => {
+      this.#socket.send(bytes, to.port, to.address, (error) => (error === null ? resolve() : reject(error)));
+    });
+  }
+
+  /** The next packet that came. */
+  async next(): Promise<{ packet: Buffer; from: number }> {
+    await until(() => this.inbox.length > 0, 'a packet at a peer');
+    const got = this.inbox.shift();
+    assert.ok(got);
+    return got;
+  }
+
+  /** The next packet is this one, and came from there. */
+  async expect(packet: Uint8Array | string, from: Endpoint): Promise<void> {
+    const got = await this.next();
+    assert.equal(got.packet.toString('hex'), Buffer.from(packet).toString('hex'));
+    assert.equal(got.from, from.port);
+  }
+
+  /** Nothing has come, though what was sent after it arrived somewhere else meanwhile. */
+  expectSilence(): void {
+    assert.deepEqual(this.inbox, []);
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+}

@@ -1,0 +1,280 @@
+import assert from 'node:assert/strict';
+import { mock, type TestContext, test } from 'node:test';
+import { createPortableEngine } from '../../src/engine/portable/portable.ts';
+import type { ServiceName } from '../../src/flow/flow.ts';
+import { IdSource } from '../../src/net/ids.ts';
+import { Driver, DriverMisuse } from '../../src/runtime/driver.ts';
+import type { Order } from '../../src/service/service.ts';
+import { Peer } from '../engine/conformance/peer.ts';
+import { until } from '../engine/conformance/rig.ts';
+import { exampleFlow, flowId, v4 } from '../flow/example.ts';
+import { FakeEngine, FakeService } from './fakes.ts';
+
+const spec = { transport: 'udp', local: v4(3478) } as const;
+const packet = Buffer.from('packet');
+
+test('a datagram goes to the service that owns the listener, with the time', async () => {
+  const { driver, engine } = start();
+  const [turn, pair] = [new FakeService('turn'), new FakeService('pair')];
+  const a = await driver.listen(turn, spec);
+  const b = await driver.listen(pair, spec);
+  assert.deepEqual(engine.calls, [
+    ['listen', a.socket, spec],
+    ['listen', b.socket, spec],
+  ]);
+  assert.deepEqual(a.result, engine.listenResult);
+  engine.sink.datagram(b.socket, v4(1), packet);
+  assert.deepEqual(pair.calls, [['datagram', b.socket, v4(1), packet, 1000]]);
+  assert.deepEqual(turn.calls, []);
+});
+
+test('a listener that cannot be opened owns nothing', async () => {
+  const { driver, engine } = start();
+  const service = new FakeService();
+  engine.listenResult = { ok: false, failure: 'in-use', detail: '' };
+  const { socket, result } = await driver.listen(service, spec);
+  assert.equal(result.ok, false);
+  engine.sink.datagram(socket, v4(1), packet);
+  assert.deepEqual(service.calls, []);
+});
+
+test('orders are done in order, whatever they are', async () => {
+  const { driver, engine, ids, events } = start();
+  const service = new FakeService();
+  const { socket } = await driver.listen(service, spec);
+  engine.calls.length = 0;
+  const [port, stream] = [ids.socket(), ids.stream()];
+  const flow = exampleFlow();
+  const event = { level: 'info', name: 'something', fields: { n: 1 } } as const;
+  const orders: Order[] = [
+    { type: 'openPort', socket: port, local: v4(0) },
+    { type: 'addFlow', flow },
+    { type: 'send', from: socket, to: v4(1), packet },
+    { type: 'event', event },
+    { type: 'write', stream, packet, droppable: true },
+    { type: 'closeStream', stream },
+    { type: 'removeFlow', flow: flowId(1) },
+    { type: 'closePort', socket: port },
+  ];
+  service.onCall = () => service.orders.push(...orders);
+  engine.sink.datagram(socket, v4(1), packet);
+  assert.deepEqual(engine.calls, [
+    ['openPort', port, v4(0)],
+    ['addFlow', flow],
+    ['send', socket, v4(1), packet],
+    ['write', stream, packet, true],
+    ['closeStream', stream],
+    ['removeFlow', 1],
+    ['closePort', port],
+  ]);
+  assert.deepEqual(events, [['turn', event]]);
+});
+
+test('ports: the answer and the datagrams go to who asked, until the port closes', async () => {
+  const { driver, engine, ids } = start();
+  const [turn, pair] = [new FakeService('turn'), new FakeService('pair')];
+  await driver.listen(turn, spec);
+  const [kept, failed] = [ids.socket(), ids.socket()];
+  for (const socket of [kept, failed]) order(driver, pair, { type: 'openPort', socket, local: v4(0) });
+  const ok = { ok: true, local: v4(50_000) } as const;
+  const bad = { ok: false, failure: 'in-use', detail: '' } as const;
+  engine.sink.portOpened(kept, ok);
+  engine.sink.portOpened(failed, bad);
+  engine.sink.datagram(kept, v4(1), packet);
+  engine.sink.datagram(failed, v4(1), packet);
+  order(driver, pair, { type: 'closePort', socket: kept });
+  engine.sink.datagram(kept, v4(1), packet);
+  assert.deepEqual(pair.calls, [
+    ['portOpened', kept, ok, 1000],
+    ['portOpened', failed, bad, 1000],
+    ['datagram', kept, v4(1), packet, 1000],
+  ]);
+  assert.deepEqual(turn.calls, []);
+});
+
+test('streams go to the owner of their listener; after closeStream nothing does', async () => {
+  const { driver, engine, ids } = start();
+  const service = new FakeService();
+  const { socket } = await driver.listen(service, spec);
+  const [a, b] = [ids.stream(), ids.stream()];
+  for (const stream of [a, b]) engine.sink.streamOpened(stream, socket, v4(9));
+  engine.sink.streamData(a, packet);
+  engine.sink.streamClosed(a);
+  engine.sink.streamData(a, packet);
+  order(driver, service, { type: 'closeStream', stream: b });
+  engine.sink.streamData(b, packet);
+  engine.sink.streamClosed(b);
+  assert.deepEqual(service.calls, [
+    ['streamOpened', a, socket, v4(9), 1000],
+    ['streamOpened', b, socket, v4(9), 1000],
+    ['streamData', a, packet, 1000],
+    ['streamClosed', a, 1000],
+  ]);
+});
+
+test('what a service orders of a listener that was closed under it goes nowhere', async () => {
+  const { driver, engine, ids } = start();
+  const service = new FakeService();
+  const { socket } = await driver.listen(service, spec);
+  const stream = ids.stream();
+  engine.sink.streamOpened(stream, socket, v4(9));
+  driver.unlisten(socket);
+  engine.sink.datagram(socket, v4(1), packet);
+  engine.sink.streamClosed(stream);
+  order(driver, service, { type: 'send', from: socket, to: v4(1), packet });
+  order(driver, service, { type: 'addFlow', flow: exampleFlow({ at: socket }) });
+  order(driver, service, { type: 'addFlow', flow: exampleFlow({ via: socket, at: ids.socket() }) });
+  assert.deepEqual(engine.calls.slice(1), [['closePort', socket]]);
+  assert.deepEqual(
+    service.calls.map(([name]) => name),
+    ['streamOpened', 'streamClosed'],
+  );
+});
+
+test('idle flows go to the service of that name', async () => {
+  const { driver, engine } = start();
+  const [turn, pair] = [new FakeService('turn'), new FakeService('pair')];
+  await driver.listen(turn, spec);
+  await driver.listen(pair, spec);
+  engine.sink.flowIdle(flowId(7), 'pair');
+  assert.deepEqual(pair.calls, [['flowIdle', 7, 1000]]);
+  assert.deepEqual(turn.calls, []);
+});
+
+test('a service is never called while its orders are open', async () => {
+  const { driver, engine } = start();
+  const service = new FakeService();
+  const { socket } = await driver.listen(service, spec);
+  service.onCall = ([name]) => {
+    if (name === 'datagram') engine.sink.flowIdle(flowId(1), 'turn');
+  };
+  assert.throws(() => engine.sink.datagram(socket, v4(1), packet), DriverMisuse);
+  service.onCall = () => {};
+  engine.sink.datagram(socket, v4(1), packet);
+  assert.equal(service.calls.length, 2, 'and the driver is fit for the next');
+});
+
+test('a timer for each service: at its deadline, not before, moved and cleared', async (t) => {
+  const { driver, clock } = start();
+  mock.timers.enable({ apis: ['setTimeout'] });
+  t.after(() => mock.timers.reset());
+  const [turn, pair] = [new FakeService('turn'), new FakeService('pair')];
+  const pass = (millis: number): void => {
+    clock.now += millis;
+    mock.timers.tick(millis);
+  };
+  const setDeadline = (service: FakeService, deadline: number | undefined): void => {
+    service.deadline = deadline;
+    driver.run(service, () => {});
+  };
+  for (const service of [turn, pair]) service.onCall = () => (service.deadline = undefined);
+
+  setDeadline(turn, 1100);
+  setDeadline(pair, 1500);
+  pass(99);
+  assert.deepEqual(turn.calls, []);
+  pass(1);
+  assert.deepEqual(turn.calls, [['timeout', 1100]]);
+  assert.deepEqual(pair.calls, []);
+
+  setDeadline(turn, 1200);
+  setDeadline(turn, 1400);
+  pass(150);
+  assert.equal(turn.calls.length, 1, 'moved to later');
+  setDeadline(turn, 1300);
+  pass(50);
+  assert.deepEqual(turn.calls[1], ['timeout', 1300], 'moved to earlier');
+  setDeadline(pair, undefined);
+  pass(1000);
+  assert.deepEqual(pair.calls, [], 'cleared');
+  setDeadline(pair, clock.now + 2 ** 33);
+  pass(1000);
+  assert.deepEqual(pair.calls, [], 'beyond what setTimeout takes');
+  setDeadline(pair, clock.now - 5);
+  pass(1);
+  assert.equal(pair.calls.length, 1, 'long due');
+});
+
+test('stop closes the engine, and services hear no more', async () => {
+  const { driver, engine } = start();
+  const service = new FakeService();
+  const { socket } = await driver.listen(service, spec);
+  service.deadline = 1001;
+  driver.run(service, () => {});
+  await driver.stop();
+  assert.deepEqual(engine.calls.at(-1), ['close']);
+  engine.sink.datagram(socket, v4(1), packet);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual(service.calls, []);
+});
+
+test('with the portable engine: a request, a port, a flow, and the stop', async (t) => {
+  const { driver, ids, service, client, peer } = await startReal(t);
+  const { socket, result } = await driver.listen(service, {
+    transport: 'udp',
+    local: { ...v4(0), address: '127.0.0.1' },
+  });
+  assert.ok(result.ok);
+  const relayed = ids.socket();
+  service.onCall = ([name, , second]) => {
+    if (name === 'datagram') {
+      service.orders.push({ type: 'openPort', socket: relayed, local: { ...v4(0), address: '127.0.0.1' } });
+    }
+    if (name !== 'portOpened') return;
+    assert.ok(typeof second === 'object' && second !== null && 'ok' in second && second.ok === true);
+    const flow = exampleFlow({ at: socket, remote: client.local, via: relayed, to: peer.local });
+    service.orders.push({ type: 'addFlow', flow });
+    service.orders.push({ type: 'send', from: socket, to: client.local, packet: Buffer.from('ready') });
+  };
+  await client.send(result.local, 'open');
+  await client.expect('ready', result.local);
+  await client.send(result.local, 'through');
+  assert.equal((await peer.next()).packet.toString(), 'through');
+  assert.deepEqual(
+    service.calls.map(([name]) => name),
+    ['datagram', 'portOpened'],
+  );
+  await driver.stop();
+  await until(() => driver.engine.stats().flows.get('turn') === 0, 'the flow to be gone');
+});
+
+function order(driver: Driver, service: FakeService, ...orders: Order[]): void {
+  driver.run(service, () => service.orders.push(...orders));
+}
+
+/** A driver on a fake engine, at time 1000. */
+function start() {
+  const ids = new IdSource();
+  const events: [ServiceName, unknown][] = [];
+  const clock = { now: 1000 };
+  const engines: FakeEngine[] = [];
+  const driver = new Driver({
+    createEngine: (sink) => {
+      const engine = new FakeEngine(sink);
+      engines.push(engine);
+      return engine;
+    },
+    ids,
+    clock: () => clock.now,
+    onEvent: (name, event) => events.push([name, event]),
+  });
+  const [engine] = engines;
+  assert.ok(engine);
+  return { driver, engine, ids, events, clock };
+}
+
+async function startReal(t: TestContext) {
+  const ids = new IdSource();
+  const driver = new Driver({
+    createEngine: (sink) => createPortableEngine({ sink, ids }),
+    ids,
+    onEvent: () => {},
+  });
+  const [client, peer] = [await Peer.open(4), await Peer.open(4)];
+  t.after(async () => {
+    client.close();
+    peer.close();
+    await driver.stop();
+  });
+  return { driver, ids, service: new FakeService(), client, peer };
+}
