@@ -42,7 +42,7 @@ export const BASE_CONFIG: TurnConfig = {
   lifetime: { default: 10 * MINUTE, max: HOUR },
   maxPermissions: 6,
   maxChannels: 6,
-  unauthenticatedBudget: { perAddress: 5, perPrefix: 20, burstSeconds: 2, maxSources: 1024 },
+  unauthenticatedBudget: { perAddress: 2, perPrefix: 5, burstSeconds: 2, maxSources: 1024 },
   canSetDontFragment: true,
 };
 

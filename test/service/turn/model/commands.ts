@@ -41,7 +41,7 @@ const lifetime: fc.Arbitrary<number | undefined> = fc.constantFrom(
   900,
   4_294_967_295,
 );
-const size: fc.Arbitrary<number> = fc.oneof(fc.nat(40), fc.constantFrom(0, 1, 3, 4, 1200));
+const size: fc.Arbitrary<number> = fc.oneof(fc.nat(40), fc.constantFrom(0, 1, 3, 4, 1200, 65_470, 65_503));
 const peer: fc.Arbitrary<number> = fc.oneof(fc.constantFrom(0, 0, 2, 6, 7), fc.nat(PEERS - 1));
 const CHANNELS: readonly number[] = [
   ...Array(6).fill(0x4000),

@@ -1,7 +1,7 @@
 import { type Endpoint, endpointKey, sameEndpoint } from '../../../../src/net/endpoint.ts';
 import { type Millis, SECOND } from '../../../../src/net/time.ts';
 import type { DecodedMessage } from '../../../../src/wire/stun/codec.ts';
-import { hex } from './text.ts';
+import { fingerprint, hex } from './text.ts';
 
 /** What a request or Send indication says, under its transaction ID: the model reads no STUN. */
 export interface Intent {
@@ -155,15 +155,19 @@ export class Reference {
     if (relay === undefined || !permits(held, peer)) return [];
     // To an address of this relay: to whoever holds that port, or to nobody.
     if (peer.address === relay.address) return this.#fromPeer(peer, relay, data);
-    return [`${endpointKey(relay)} > ${endpointKey(peer)} ${hex(data)}`];
+    return [`${endpointKey(relay)} > ${endpointKey(peer)} ${fingerprint(data)}`];
   }
 
   #fromPeer(relay: Endpoint, peer: Endpoint, data: Uint8Array): string[] {
     const held = this.#held.find(({ relays }) => relays?.some((one) => sameEndpoint(one, relay)));
     if (held === undefined || !permits(held, peer)) return [];
     const channel = held.channels.find((one) => sameEndpoint(one.peer, peer));
+    // Clients are at IPv4: a datagram has room for 65,507 bytes. Data goes into a channel's 4 bytes, or into an indication.
+    const words = (data.length + 3) & ~3;
+    const size = channel === undefined ? (peer.family === 4 ? 36 : 48) + words : 4 + data.length;
+    if (size > 65_507) return [];
     const by = channel === undefined ? `data from ${endpointKey(peer)}` : `channel ${channel.number}`;
-    return [`${endpointKey(this.#rules.listener)} > ${endpointKey(held.client)} ${by} ${hex(data)}`];
+    return [`${endpointKey(this.#rules.listener)} > ${endpointKey(held.client)} ${by} ${fingerprint(data)}`];
   }
 }
 

@@ -8,7 +8,7 @@ import { endpoint } from '../harness.ts';
 import { ModelClient, PASSWORDS, REALM } from './client.ts';
 import { type Act, CLIENTS, type Command } from './commands.ts';
 import { Reference, type Rules } from './reference.ts';
-import { describeForClient, hex, readMessage } from './text.ts';
+import { describeForClient, fingerprint, hex, readMessage } from './text.ts';
 
 export const START: Millis = 1_800_000_000_000;
 export const LISTENER: Endpoint = endpoint('198.51.100.1:3478');
@@ -173,7 +173,7 @@ export class World {
 
   #loggedHost(at: Endpoint): Host {
     return new Host(this.#network, at, (from, packet) => {
-      const what = sameEndpoint(from, LISTENER) ? describeForClient(packet) : hex(packet);
+      const what = sameEndpoint(from, LISTENER) ? describeForClient(packet) : fingerprint(packet);
       this.#log.push(`${this.#network.now} ${endpointKey(at)} < ${endpointKey(from)} ${what}`);
     });
   }
@@ -195,6 +195,6 @@ export class World {
 }
 
 function describeDeparture({ from, to, packet }: Departure): string {
-  const what = sameEndpoint(from, LISTENER) ? describeForClient(packet) : hex(packet);
+  const what = sameEndpoint(from, LISTENER) ? describeForClient(packet) : fingerprint(packet);
   return `${endpointKey(from)} > ${endpointKey(to)} ${what}`;
 }
