@@ -10,10 +10,10 @@ import { type Act, CLIENTS, type Command } from './commands.ts';
 import { Reference, type Rules } from './reference.ts';
 import { describeForClient, fingerprint, hex, readMessage } from './text.ts';
 
-export const START: Millis = 1_800_000_000_000;
-export const LISTENER: Endpoint = endpoint('198.51.100.1:3478');
+const START: Millis = 1_800_000_000_000;
+const LISTENER: Endpoint = endpoint('198.51.100.1:3478');
 
-export const CONFIG: TurnConfig = {
+const CONFIG: TurnConfig = {
   realm: REALM,
   software: '',
   strictChannels: false,
