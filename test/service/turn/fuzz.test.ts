@@ -23,7 +23,7 @@ describe('the TURN service under mutated messages', () => {
 
   test('the run reaches what it is there for', () => {
     const run = new FuzzRun({ seed: 2, reconfigureEvery: 0, restartEvery: 0 });
-    for (let message = 0; message < 30_000; message++) run.step();
+    for (let message = 0; message < 60_000; message++) run.step();
     const { drops, responses } = run.service.stats();
     for (const method of ['binding', 'allocate', 'refresh', 'create_permission', 'channel_bind']) {
       const answered = responses.find((response) => response.method === method && response.code === 0)?.count ?? 0;

@@ -26,8 +26,8 @@ describe('the TURN service and the reference model', () => {
       }),
       { numRuns: 100 },
     );
-    assert.ok(delivered > 500, `only ${delivered} packets of data were due`);
-    assert.ok(forwarded > 100, `flows carried only ${forwarded}`);
+    assert.ok(delivered > 300, `only ${delivered} packets of data were due`);
+    assert.ok(forwarded > 60, `flows carried only ${forwarded}`);
   });
 
   test('two clients of one relay talk by direct flows', () => {
