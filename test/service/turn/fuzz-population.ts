@@ -52,7 +52,7 @@ export function isForbidden({ address, port }: Endpoint, config: TurnConfig): bo
   const denied = config.peers.deny.some(({ address: bytes, bits }) => {
     return address.startsWith(`${bytes.slice(0, bits / 8).join('.')}.`);
   });
-  return denied || /^(?:10|127|0)\.|^::/.test(address);
+  return denied || FORBIDDEN.test(address);
 }
 
 export function freshLogin(chance: Chance, now: Millis): Sender['login'] {
@@ -70,6 +70,8 @@ function mustBe<T>(value: T | undefined): T {
   return value;
 }
 
+/** Private, loopback, unspecified; IPv4-compatible (::/96, ::1 among it) and IPv4-mapped (::ffff:0:0/96). */
+const FORBIDDEN: RegExp = /^(?:10|127|0)\.|^::(?:ffff:)?[0-9a-f]{0,4}(?::[0-9a-f]{1,4})?$/;
 const GOOD_PEERS: readonly Endpoint[] = [
   '8.8.4.4:7000',
   '8.8.4.4:7001',
