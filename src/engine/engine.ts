@@ -2,6 +2,8 @@ import type { Direction, Flow, FlowCounters, ServiceName } from '../flow/flow.ts
 import type { Endpoint } from '../net/endpoint.ts';
 import type { FlowId, SocketId, StreamId } from '../net/ids.ts';
 import type { OpenResult } from '../net/open-result.ts';
+import type { ConnectResult, KeepAlive, StreamEnd, StreamTarget } from '../net/stream-target.ts';
+import type { Millis } from '../net/time.ts';
 
 /**
  * An engine owns sockets, executes flows, and hands up everything else ("miss") to its sink. All engines pass the conformance suite.
@@ -23,11 +25,20 @@ export interface Engine {
   openPort(socket: SocketId, local: Endpoint): void;
   /** Closes a listener or a port, and forgets every flow that still uses it. A listener's streams end, each with its streamClosed. */
   closePort(socket: SocketId): void;
+  /** Closes a stream listener; the streams that it accepted go on. */
+  stopListening(socket: SocketId): void;
   /** `packet` may be reused by the caller as soon as this returns. */
   send(from: SocketId, to: Endpoint, packet: Uint8Array): void;
   /** Droppable packets are dropped whole and counted once the stream has `streamBufferLimit` bytes waiting. */
   write(stream: StreamId, packet: Uint8Array, droppable: boolean): void;
+  /** What is written still goes out, then the stream ends; a joined one ends at once, with its other end. The sink hears no more of this one. */
   closeStream(stream: StreamId): void;
+  /** The answer comes as sink.streamConnected, never from inside this call; not after a closeStream. */
+  connect(stream: StreamId, spec: ConnectSpec): void;
+  /** One chunk of a held stream, as sink.streamData. A stream that ends instead is closed. */
+  read(stream: StreamId): void;
+  /** Moves bytes both ways from now on. Both are held streams; when one is gone already, the other ends. `a` is the client's. */
+  join(a: StreamId, b: StreamId, spec: JoinSpec): void;
 
   /** A flow with the same match replaces the older one. */
   addFlow(flow: Flow): void;
@@ -53,15 +64,40 @@ export interface EngineSink {
   portOpened(socket: SocketId, result: OpenResult): void;
   /** The service is told so that nobody need remember whose every flow is. */
   flowIdle(flow: FlowId, service: ServiceName): void;
-  streamOpened(stream: StreamId, at: SocketId, from: Endpoint): void;
+  streamOpened(stream: StreamId, at: SocketId, from: Endpoint, local: Endpoint): void;
+  streamConnected(stream: StreamId, result: ConnectResult): void;
   streamData(stream: StreamId, chunk: Uint8Array): void;
-  streamClosed(stream: StreamId): void;
+  streamClosed(stream: StreamId, end: StreamEnd): void;
 }
 
 export type ListenSpec =
   | { readonly transport: 'udp'; readonly local: Endpoint }
-  | { readonly transport: 'tcp'; readonly local: Endpoint; readonly maxStreams: number }
+  | {
+      readonly transport: 'tcp';
+      readonly local: Endpoint;
+      readonly maxStreams: number;
+      /** Nothing is read from its streams until somebody asks by `read` or `join`, and each may half-close. */
+      readonly held?: true;
+      readonly keepAlive?: KeepAlive;
+    }
+  /** A stream listener in the file system, always held. Its clients have no endpoint: `from` and `local` are UNIX_ENDPOINT. */
+  | { readonly transport: 'unix'; readonly path: string; readonly maxStreams: number }
   | { readonly transport: 'tls'; readonly local: Endpoint; readonly maxStreams: number; readonly tls: TlsMaterial };
+
+export interface ConnectSpec {
+  readonly to: StreamTarget;
+  readonly timeout: Millis;
+  readonly keepAlive?: KeepAlive;
+  /** The address to connect from; its port may be 0. */
+  readonly from?: Endpoint;
+}
+
+export interface JoinSpec {
+  /** Whose traffic it is. */
+  readonly service: ServiceName;
+  /** 0 = never. */
+  readonly idle: Millis;
+}
 
 /** PEM texts. */
 export interface TlsMaterial {
@@ -76,7 +112,7 @@ export interface EngineStats {
   readonly drops: ReadonlyMap<ServiceName | 'engine', ReadonlyMap<string, number>>;
 }
 
-/** Packets and payload bytes that flows forwarded, since the start. */
+/** Packets and payload bytes that flows and joined streams forwarded, since the start. Bytes of a stream come in no packets. */
 export interface TrafficCount {
   readonly service: ServiceName;
   readonly direction: Direction;

@@ -3,7 +3,7 @@ type Branded<Name extends string> = number & { readonly [brand]: Name };
 
 /** One bound local socket of an engine: a listener or a relayed port. Chosen by whoever asks for the socket, unique in a process. */
 export type SocketId = Branded<'SocketId'>;
-/** One accepted TCP or TLS connection. Chosen by the engine, unique in a process. */
+/** One connection. Chosen by the engine when it was accepted, by the service when it was asked for; unique in a process. */
 export type StreamId = Branded<'StreamId'>;
 /** One installed flow. Chosen by the service that installs it, unique in a process. */
 export type FlowId = Branded<'FlowId'>;

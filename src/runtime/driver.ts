@@ -2,6 +2,7 @@ import type { Engine, EngineSink, ListenSpec } from '../engine/engine.ts';
 import type { ServiceName } from '../flow/flow.ts';
 import type { IdSource, SocketId, StreamId } from '../net/ids.ts';
 import type { OpenResult } from '../net/open-result.ts';
+import type { Resolution } from '../net/resolution.ts';
 import type { Millis } from '../net/time.ts';
 import type { Order, Service, ServiceEvent } from '../service/service.ts';
 import { ServiceTimer } from './service-timer.ts';
@@ -12,6 +13,8 @@ export interface DriverOptions {
   readonly createEngine: (sink: EngineSink) => Engine;
   readonly ids: IdSource;
   readonly onEvent: (service: ServiceName, event: ServiceEvent) => void;
+  /** For services that order `resolve`. */
+  readonly resolve?: (name: string) => Promise<Resolution>;
   /** Unix time that never goes back; default a SteadyClock. */
   readonly clock?: () => Millis;
 }
@@ -27,6 +30,7 @@ export class Driver {
   readonly engine: Engine;
   readonly #ids: IdSource;
   readonly #onEvent: (service: ServiceName, event: ServiceEvent) => void;
+  readonly #resolve: (name: string) => Promise<Resolution>;
   readonly #clock: () => Millis;
   readonly #seats = new Map<Service, Seat>();
   readonly #socketOwners = new Map<SocketId, Seat>();
@@ -39,6 +43,7 @@ export class Driver {
     const steady = new SteadyClock();
     this.#ids = options.ids;
     this.#onEvent = options.onEvent;
+    this.#resolve = options.resolve ?? noResolver;
     this.#clock = options.clock ?? (() => steady.now());
     this.engine = options.createEngine(this.#sink());
   }
@@ -61,6 +66,12 @@ export class Driver {
     this.#socketOwners.delete(socket);
     this.#retired.add(socket);
     this.engine.closePort(socket);
+  }
+
+  /** Closes a stream listener; its streams go on. */
+  stopListening(socket: SocketId): void {
+    this.#socketOwners.delete(socket);
+    this.engine.stopListening(socket);
   }
 
   /** Runs what a service offers beyond the contract (new settings, a drain, a restore), then does what it orders. */
@@ -90,18 +101,23 @@ export class Driver {
           if (seat.service.name === name) this.#turn(seat, (service, now) => service.handleFlowIdle(flow, now));
         }
       },
-      streamOpened: (stream, at, from) => {
+      streamOpened: (stream, at, from, local) => {
         const owner = this.#socketOwners.get(at);
         if (owner !== undefined) this.#streamOwners.set(stream, owner);
-        this.#turn(owner, (service, now) => service.handleStreamOpened(stream, at, from, now));
+        this.#turn(owner, (service, now) => service.handleStreamOpened(stream, at, from, now, local));
+      },
+      streamConnected: (stream, result) => {
+        const owner = this.#streamOwners.get(stream);
+        if (!result.ok) this.#streamOwners.delete(stream);
+        this.#turn(owner, (service, now) => service.handleStreamConnected?.(stream, result, now));
       },
       streamData: (stream, chunk) => {
         this.#turn(this.#streamOwners.get(stream), (service, now) => service.handleStreamData(stream, chunk, now));
       },
-      streamClosed: (stream) => {
+      streamClosed: (stream, end) => {
         const owner = this.#streamOwners.get(stream);
         this.#streamOwners.delete(stream);
-        this.#turn(owner, (service, now) => service.handleStreamClosed(stream, now));
+        this.#turn(owner, (service, now) => service.handleStreamClosed(stream, now, end));
       },
     };
   }
@@ -137,6 +153,21 @@ export class Driver {
         this.#streamOwners.delete(order.stream);
         this.engine.closeStream(order.stream);
         return;
+      case 'connect':
+        this.#streamOwners.set(order.stream, seat);
+        this.engine.connect(order.stream, order);
+        return;
+      case 'read':
+        this.engine.read(order.stream);
+        return;
+      case 'join':
+        this.engine.join(order.a, order.b, { service: seat.service.name, idle: order.idle });
+        return;
+      case 'resolve':
+        void this.#resolve(order.name).then((resolution) => {
+          this.#turn(seat, (service, now) => service.handleResolved?.(order.name, resolution, now));
+        });
+        return;
       case 'openPort':
         this.#socketOwners.set(order.socket, seat);
         this.engine.openPort(order.socket, order.local);
@@ -167,6 +198,10 @@ export class Driver {
     }
     return seat;
   }
+}
+
+async function noResolver(): Promise<Resolution> {
+  return { ok: false, detail: 'this relay has no resolver' };
 }
 
 /** A service at this driver. `busy` from its change until its orders are done. */

@@ -2,6 +2,8 @@ import type { Flow, ServiceName } from '../flow/flow.ts';
 import type { Endpoint } from '../net/endpoint.ts';
 import type { FlowId, SocketId, StreamId } from '../net/ids.ts';
 import type { OpenResult } from '../net/open-result.ts';
+import type { Resolution } from '../net/resolution.ts';
+import type { ConnectResult, KeepAlive, StreamEnd, StreamTarget } from '../net/stream-target.ts';
 import type { Millis } from '../net/time.ts';
 
 /**
@@ -19,10 +21,15 @@ export interface Service {
   handlePortOpened(socket: SocketId, result: OpenResult, now: Millis): void;
   /** The engine reaped a flow that was idle for as long as it allows. */
   handleFlowIdle(flow: FlowId, now: Millis): void;
-  handleStreamOpened(stream: StreamId, at: SocketId, from: Endpoint, now: Millis): void;
+  /** `local`: where it was accepted, the real address also at a wildcard listener. */
+  handleStreamOpened(stream: StreamId, at: SocketId, from: Endpoint, now: Millis, local: Endpoint): void;
   handleStreamData(stream: StreamId, chunk: Uint8Array, now: Millis): void;
   /** The stream is gone, by whichever side; its id is never used again. Not called after the service's own closeStream. */
-  handleStreamClosed(stream: StreamId, now: Millis): void;
+  handleStreamClosed(stream: StreamId, now: Millis, end: StreamEnd): void;
+  /** Answer to a connect order. A stream that is connected is held, as those of a held listener are. */
+  handleStreamConnected?(stream: StreamId, result: ConnectResult, now: Millis): void;
+  /** Answer to a resolve order. */
+  handleResolved?(name: string, resolution: Resolution, now: Millis): void;
   handleTimeout(now: Millis): void;
 
   pollOutput(): Order | undefined;
@@ -48,6 +55,25 @@ export type Order =
       readonly droppable: boolean;
     }
   | { readonly type: 'closeStream'; readonly stream: StreamId }
+  /** Answered by handleStreamConnected, after `timeout` at the latest. `from`: the address to connect from. */
+  | {
+      readonly type: 'connect';
+      readonly stream: StreamId;
+      readonly to: StreamTarget;
+      readonly timeout: Millis;
+      readonly keepAlive?: KeepAlive;
+      readonly from?: Endpoint;
+    }
+  /** Wants the next piece of a held stream (64 KiB at most), by handleStreamData; then it is held again. */
+  | { readonly type: 'read'; readonly stream: StreamId }
+  /**
+   * From now on the engine moves what comes from the one held stream to the other, both ways, with back-pressure and half-close, until both
+   * have ended; each then ends by handleStreamClosed. What was written or read before stays in front. `a` is the client's. `idle`:
+   * after how long without a byte the engine may end them; 0 = never.
+   */
+  | { readonly type: 'join'; readonly a: StreamId; readonly b: StreamId; readonly idle: Millis }
+  /** Asks what addresses a name has now; answered by handleResolved. */
+  | { readonly type: 'resolve'; readonly name: string }
   | { readonly type: 'openPort'; readonly socket: SocketId; readonly local: Endpoint }
   | { readonly type: 'closePort'; readonly socket: SocketId }
   | { readonly type: 'addFlow'; readonly flow: Flow }

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { mock, type TestContext, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { createPortableEngine } from '../../src/engine/portable/portable.ts';
 import type { ServiceName } from '../../src/flow/flow.ts';
 import { IdSource } from '../../src/net/ids.ts';
+import type { Resolution } from '../../src/net/resolution.ts';
 import { Driver, DriverMisuse } from '../../src/runtime/driver.ts';
 import type { Order } from '../../src/service/service.ts';
 import { Peer } from '../engine/conformance/peer.ts';
@@ -12,6 +14,7 @@ import { FakeEngine, FakeService } from './fakes.ts';
 
 const spec = { transport: 'udp', local: v4(3478) } as const;
 const packet = Buffer.from('packet');
+const END = { bytes: 0, clean: true };
 
 test('a datagram goes to the service that owns the listener, with the time', async () => {
   const { driver, engine } = start();
@@ -97,19 +100,59 @@ test('streams go to the owner of their listener; after closeStream nothing does'
   const service = new FakeService();
   const { socket } = await driver.listen(service, spec);
   const [a, b] = [ids.stream(), ids.stream()];
-  for (const stream of [a, b]) engine.sink.streamOpened(stream, socket, v4(9));
+  for (const stream of [a, b]) engine.sink.streamOpened(stream, socket, v4(9), v4(3478));
   engine.sink.streamData(a, packet);
-  engine.sink.streamClosed(a);
+  engine.sink.streamClosed(a, END);
   engine.sink.streamData(a, packet);
   order(driver, service, { type: 'closeStream', stream: b });
   engine.sink.streamData(b, packet);
-  engine.sink.streamClosed(b);
+  engine.sink.streamClosed(b, END);
   assert.deepEqual(service.calls, [
-    ['streamOpened', a, socket, v4(9), 1000],
-    ['streamOpened', b, socket, v4(9), 1000],
+    ['streamOpened', a, socket, v4(9), 1000, v4(3478)],
+    ['streamOpened', b, socket, v4(9), 1000, v4(3478)],
     ['streamData', a, packet, 1000],
-    ['streamClosed', a, 1000],
+    ['streamClosed', a, 1000, END],
   ]);
+});
+
+test('a stream that a service asked for is its own, until it fails', () => {
+  const { driver, engine, ids } = start();
+  const service = new FakeService('forward');
+  const other = new FakeService('turn');
+  const [good, bad] = [ids.stream(), ids.stream()];
+  order(driver, other);
+  for (const stream of [good, bad]) {
+    order(driver, service, { type: 'connect', stream, to: v4(80), timeout: 10 });
+  }
+  const failure = { ok: false, failure: 'refused', detail: '' } as const;
+  engine.sink.streamConnected(bad, failure);
+  engine.sink.streamConnected(good, { ok: true });
+  engine.sink.streamData(bad, packet);
+  order(driver, service, { type: 'read', stream: good }, { type: 'join', a: good, b: bad, idle: 5 });
+  engine.sink.streamClosed(good, END);
+  assert.deepEqual(service.calls, [
+    ['streamConnected', bad, failure, 1000],
+    ['streamConnected', good, { ok: true }, 1000],
+    ['streamClosed', good, 1000, END],
+  ]);
+  assert.deepEqual(other.calls, []);
+  assert.deepEqual(engine.calls.slice(2), [
+    ['read', good],
+    ['join', good, bad, { service: 'forward', idle: 5 }],
+  ]);
+});
+
+test('the answer of the resolver comes back to who asked, and to nobody once stopped', async () => {
+  const answer: Resolution = { ok: true, addresses: ['192.0.2.1'], ttl: 60_000 };
+  const { driver } = start(async () => answer);
+  const service = new FakeService('forward');
+  order(driver, service, { type: 'resolve', name: 'upstream.example' });
+  await setImmediate();
+  assert.deepEqual(service.calls, [['resolved', 'upstream.example', answer, 1000]]);
+  order(driver, service, { type: 'resolve', name: 'upstream.example' });
+  await driver.stop();
+  await setImmediate();
+  assert.equal(service.calls.length, 1);
 });
 
 test('what a service orders of a listener that was closed under it goes nowhere', async () => {
@@ -117,10 +160,10 @@ test('what a service orders of a listener that was closed under it goes nowhere'
   const service = new FakeService();
   const { socket } = await driver.listen(service, spec);
   const stream = ids.stream();
-  engine.sink.streamOpened(stream, socket, v4(9));
+  engine.sink.streamOpened(stream, socket, v4(9), v4(3478));
   driver.unlisten(socket);
   engine.sink.datagram(socket, v4(1), packet);
-  engine.sink.streamClosed(stream);
+  engine.sink.streamClosed(stream, END);
   order(driver, service, { type: 'send', from: socket, to: v4(1), packet });
   order(driver, service, { type: 'addFlow', flow: exampleFlow({ at: socket }) });
   order(driver, service, { type: 'addFlow', flow: exampleFlow({ via: socket, at: ids.socket() }) });
@@ -243,7 +286,7 @@ function order(driver: Driver, service: FakeService, ...orders: Order[]): void {
 }
 
 /** A driver on a fake engine, at time 1000. */
-function start() {
+function start(resolve?: (name: string) => Promise<Resolution>) {
   const ids = new IdSource();
   const events: [ServiceName, unknown][] = [];
   const clock = { now: 1000 };
@@ -256,6 +299,7 @@ function start() {
     },
     ids,
     clock: () => clock.now,
+    ...(resolve && { resolve }),
     onEvent: (name, event) => events.push([name, event]),
   });
   const [engine] = engines;

@@ -42,6 +42,14 @@ export class FakeService implements Service {
     this.#note('streamClosed', call);
   }
 
+  handleStreamConnected(...call: unknown[]): void {
+    this.#note('streamConnected', call);
+  }
+
+  handleResolved(...call: unknown[]): void {
+    this.#note('resolved', call);
+  }
+
   handleTimeout(...call: unknown[]): void {
     this.#note('timeout', call);
   }
@@ -100,6 +108,22 @@ export class FakeEngine implements Engine {
 
   closeStream(...call: unknown[]): void {
     this.calls.push(['closeStream', ...call]);
+  }
+
+  stopListening(...call: unknown[]): void {
+    this.calls.push(['stopListening', ...call]);
+  }
+
+  connect(...call: unknown[]): void {
+    this.calls.push(['connect', ...call]);
+  }
+
+  read(...call: unknown[]): void {
+    this.calls.push(['read', ...call]);
+  }
+
+  join(...call: unknown[]): void {
+    this.calls.push(['join', ...call]);
   }
 
   addFlow(...call: unknown[]): void {

@@ -1,8 +1,14 @@
 import type { OpenFailure, OpenResult } from '../../net/open-result.ts';
+import type { ConnectFailure, ConnectResult } from '../../net/stream-target.ts';
 
 /** What a failed bind means to whoever asked for it. */
 export function openFailed(error: unknown): OpenResult {
   return { ok: false, failure: openFailures[errorCode(error)] ?? 'failed', detail: errorText(error) };
+}
+
+/** What a failed connect means to whoever asked for it. */
+export function connectFailed(error: unknown): ConnectResult {
+  return { ok: false, failure: connectFailures[errorCode(error)] ?? 'failed', detail: errorText(error) };
 }
 
 /** Name of the drop for an error of sending: few and fixed, because they become label values. */
@@ -26,6 +32,23 @@ const openFailures: Readonly<Record<string, OpenFailure>> = {
   EPERM: 'not-permitted',
   EADDRNOTAVAIL: 'no-address',
   EAFNOSUPPORT: 'no-address',
+};
+
+const connectFailures: Readonly<Record<string, ConnectFailure>> = {
+  ECONNREFUSED: 'refused',
+  ECONNRESET: 'refused',
+  // Of a unix socket that is not there.
+  ENOENT: 'refused',
+  ETIMEDOUT: 'timeout',
+  ENETUNREACH: 'unreachable',
+  EHOSTUNREACH: 'unreachable',
+  ENETDOWN: 'unreachable',
+  EHOSTDOWN: 'unreachable',
+  EMFILE: 'no-descriptors',
+  ENFILE: 'no-descriptors',
+  EADDRNOTAVAIL: 'no-address',
+  EAFNOSUPPORT: 'no-address',
+  EADDRINUSE: 'no-address',
 };
 
 const sendFailures: Readonly<Record<string, string>> = {

@@ -6,11 +6,13 @@ import type { FlowId, IdSource, SocketId, StreamId } from '../../net/ids.ts';
 import type { OpenResult } from '../../net/open-result.ts';
 import { type Millis, SECOND } from '../../net/time.ts';
 import {
+  type ConnectSpec,
   type Engine,
   type EngineCapabilities,
   EngineMisuse,
   type EngineSink,
   type EngineStats,
+  type JoinSpec,
   type ListenSpec,
   type TlsMaterial,
 } from '../engine.ts';
@@ -20,6 +22,7 @@ import { Road } from './road.ts';
 import { Slab } from './slab.ts';
 import { StreamListener, type StreamListenSpec } from './stream-listener.ts';
 import { Streams } from './streams.ts';
+import { mergeTraffic } from './traffic.ts';
 import { type PacketHandler, UdpSocket } from './udp-socket.ts';
 
 export interface PortableOptions {
@@ -130,6 +133,13 @@ class PortableEngine implements Engine {
     }
   }
 
+  stopListening(socket: SocketId): void {
+    const listener = this.#listeners.get(socket);
+    if (listener === undefined) throw new EngineMisuse(`socket ${socket} is no stream listener`);
+    this.#listeners.delete(socket);
+    void listener.close();
+  }
+
   send(from: SocketId, to: Endpoint, packet: Uint8Array): void {
     const socket = this.#udp.get(from);
     if (socket === undefined) throw new EngineMisuse(`socket ${from} is not open`);
@@ -142,6 +152,18 @@ class PortableEngine implements Engine {
 
   closeStream(stream: StreamId): void {
     this.#streams.close(stream);
+  }
+
+  connect(stream: StreamId, spec: ConnectSpec): void {
+    this.#streams.connect(stream, spec);
+  }
+
+  read(stream: StreamId): void {
+    this.#streams.read(stream);
+  }
+
+  join(a: StreamId, b: StreamId, spec: JoinSpec): void {
+    this.#streams.join(a, b, spec);
   }
 
   addFlow(flow: Flow): void {
@@ -168,7 +190,8 @@ class PortableEngine implements Engine {
   }
 
   stats(): EngineStats {
-    return { flows: this.#flows.sizes(), traffic: this.#flows.traffic(), drops: this.#drops.read() };
+    const traffic = mergeTraffic(this.#flows.traffic(), this.#streams.traffic());
+    return { flows: this.#flows.sizes(), traffic, drops: this.#drops.read() };
   }
 
   async close(): Promise<void> {
@@ -194,10 +217,10 @@ class PortableEngine implements Engine {
     const listener = await StreamListener.create(spec, this.#drops, (socket: Socket) => {
       // Accepted in the turn in which the listener was closed.
       if (this.#listeners.get(id) !== listener) socket.destroy();
-      else this.#streams.accept(socket, id);
+      else this.#streams.accept(socket, id, spec);
     });
     this.#listeners.set(id, listener);
-    const result = await listener.bind(spec.local);
+    const result = await listener.bind(spec);
     if (result.ok && this.#opening.has(id)) return result;
     this.#listeners.delete(id);
     if (result.ok) {

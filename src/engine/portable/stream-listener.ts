@@ -1,10 +1,12 @@
-import { createServer, type Server, type Socket } from 'node:net';
+import { lstatSync, rmSync } from 'node:fs';
+import { connect, createServer, type ListenOptions, type Server, type ServerOpts, type Socket } from 'node:net';
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { OpenResult } from '../../net/open-result.ts';
+import { UNIX_ENDPOINT } from '../../net/stream-target.ts';
 import { type Millis, SECOND } from '../../net/time.ts';
 import { EngineMisuse, type ListenSpec, type TlsMaterial, TlsMaterialError } from '../engine.ts';
 import type { DropCounts } from './drop-counts.ts';
-import { errorText, openFailed } from './error-names.ts';
+import { errorCode, errorText, openFailed } from './error-names.ts';
 import { Handshakes } from './handshakes.ts';
 
 export type StreamListenSpec = Exclude<ListenSpec, { transport: 'udp' }>;
@@ -20,8 +22,8 @@ export class StreamListener {
     drops: DropCounts,
     onStream: (socket: Socket) => void,
   ): Promise<StreamListener> {
-    if (spec.transport === 'tcp') {
-      return new StreamListener(createServer(SOCKET_OPTIONS, onStream), undefined, spec.maxStreams, drops);
+    if (spec.transport !== 'tls') {
+      return new StreamListener(createServer(optionsOf(spec), onStream), undefined, spec.maxStreams, drops);
     }
     const { server, part } = await createTls(spec.tls, spec.maxStreams, drops, onStream);
     return new StreamListener(server, part, spec.maxStreams, drops);
@@ -38,20 +40,37 @@ export class StreamListener {
     });
   }
 
-  bind(local: Endpoint): Promise<OpenResult> {
+  async bind(spec: StreamListenSpec): Promise<OpenResult> {
+    if (spec.transport !== 'unix') return this.#bindTo(spec.local);
+    if (await isStale(spec.path)) rmSync(spec.path, { force: true });
+    const failure = await this.#listen({ path: spec.path, backlog: BACKLOG });
+    return failure ?? { ok: true, local: UNIX_ENDPOINT };
+  }
+
+  async #bindTo(local: Endpoint): Promise<OpenResult> {
+    const { address: host, family } = local;
+    const failure = await this.#listen({
+      host,
+      port: local.port,
+      ipv6Only: family === 6,
+      exclusive: true,
+      backlog: BACKLOG,
+    });
+    if (failure !== undefined) return failure;
+    const bound = this.#server.address();
+    const port = typeof bound === 'object' && bound !== null ? bound.port : local.port;
+    return { ok: true, local: { ...local, port } };
+  }
+
+  #listen(options: ListenOptions): Promise<OpenResult | undefined> {
     const server = this.#server;
     return new Promise((resolve) => {
       const failed = (error: Error): void => resolve(openFailed(error));
       server.once('error', failed);
-      server.listen(
-        { host: local.address, port: local.port, ipv6Only: local.family === 6, exclusive: true, backlog: BACKLOG },
-        () => {
-          server.removeListener('error', failed);
-          const bound = server.address();
-          const port = typeof bound === 'object' && bound !== null ? bound.port : local.port;
-          resolve({ ok: true, local: { ...local, port } });
-        },
-      );
+      server.listen(options, () => {
+        server.removeListener('error', failed);
+        resolve(undefined);
+      });
     });
   }
 
@@ -68,6 +87,28 @@ export class StreamListener {
       else resolve();
     });
   }
+}
+
+/** Nobody listens any more at what a process left behind that could not take it along. */
+function isStale(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ path });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(false);
+    });
+    // Of a file that is no socket the answer is the same: that must stay.
+    socket.once('error', (error) => resolve(errorCode(error) === 'ECONNREFUSED' && isSocket(path)));
+  });
+}
+
+function isSocket(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;
+}
+
+function optionsOf(spec: Exclude<StreamListenSpec, { transport: 'tls' }>): ServerOpts {
+  if (spec.transport === 'unix') return HELD_OPTIONS;
+  return spec.held ? { ...SOCKET_OPTIONS, ...HELD_OPTIONS } : SOCKET_OPTIONS;
 }
 
 interface TlsPart {
@@ -111,6 +152,7 @@ async function createTls(
 }
 
 const SOCKET_OPTIONS = { noDelay: true, keepAlive: true };
+const HELD_OPTIONS = { allowHalfOpen: true, pauseOnConnect: true };
 const HANDSHAKE_TIMEOUT: Millis = 10 * SECOND;
 const BACKLOG = 1024;
 /** RFC 7443 §3. A client that offers none is as welcome; one that offers only others is refused (RFC 7301 §3.2). */

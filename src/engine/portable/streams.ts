@@ -1,9 +1,15 @@
-import type { Socket } from 'node:net';
+import { connect as connectSocket, type Socket } from 'node:net';
+import type { Endpoint } from '../../net/endpoint.ts';
 import type { IdSource, SocketId, StreamId } from '../../net/ids.ts';
+import { type KeepAlive, type StreamEnd, UNIX_ENDPOINT } from '../../net/stream-target.ts';
 import { type Millis, SECOND } from '../../net/time.ts';
-import type { EngineSink } from '../engine.ts';
+import { type ConnectSpec, EngineMisuse, type EngineSink, type JoinSpec, type TrafficCount } from '../engine.ts';
 import type { DropCounts } from './drop-counts.ts';
+import { connectFailed } from './error-names.ts';
+import { endedCleanly, pump } from './pump.ts';
 import { remoteEndpoint } from './remote-endpoint.ts';
+import type { StreamListenSpec } from './stream-listener.ts';
+import { StreamTraffic } from './traffic.ts';
 
 export interface StreamsParts {
   readonly sink: EngineSink;
@@ -16,37 +22,107 @@ export interface StreamsParts {
 }
 
 /**
- * Accepted TCP and TLS connections, from the moment they can carry data.
+ * TCP and TLS connections, from the moment they can carry data; those that we make ourselves from the moment they are asked for.
  *
  *   accept ──▶ open ── closeStream ──▶ lingering (flushes, unknown to the service) ──▶ gone
- *               └───── peer, error, or hard limit ── streamClosed to the sink ──────▶ gone
+ *              ▲ └───── peer, error, or hard limit ── streamClosed to the sink ──────▶ gone
+ *   connect ───┘
+ *
+ * A held stream is read only when somebody asks: one chunk by read(), everything from join() on.
  */
 export class Streams {
   readonly #parts: StreamsParts;
   readonly #open = new Map<StreamId, OpenStream>();
+  readonly #connecting = new Map<StreamId, Socket>();
   readonly #lingering = new Set<OpenStream>();
+  readonly #traffic = new StreamTraffic();
 
   constructor(parts: StreamsParts) {
     this.#parts = parts;
   }
 
-  accept(socket: Socket, at: SocketId): void {
+  accept(socket: Socket, at: SocketId, spec: StreamListenSpec): void {
     const { sink, ids, drops } = this.#parts;
     // Reset and timed-out connections end in 'close' as well, which is where they are dealt with.
     socket.on('error', () => drops.add('engine', 'stream-error'));
-    if (socket.remoteAddress === undefined || socket.remotePort === undefined) {
+    const ends = endsOf(socket, spec);
+    if (ends === undefined) {
       socket.destroy();
       return;
     }
     const id = ids.stream();
-    this.#open.set(id, { socket, at });
-    socket.on('data', (chunk) => {
-      if (this.#open.has(id)) sink.streamData(id, chunk);
+    const held = spec.transport === 'unix' || (spec.transport === 'tcp' && spec.held === true);
+    if (spec.transport === 'tcp' && spec.keepAlive !== undefined) keepAlive(socket, spec.keepAlive);
+    this.#adopt(id, socket, at, held);
+    if (!held) {
+      socket.on('data', (chunk) => {
+        if (this.#open.has(id)) sink.streamData(id, chunk);
+      });
+    }
+    sink.streamOpened(id, at, ends.remote, ends.local);
+  }
+
+  connect(id: StreamId, spec: ConnectSpec): void {
+    const { sink, drops } = this.#parts;
+    if (this.#open.has(id) || this.#connecting.has(id)) throw new EngineMisuse(`stream ${id} is in use`);
+    const socket = connectSocket({ ...placeOf(spec), allowHalfOpen: true, noDelay: true });
+    // Data that comes at once waits in the kernel, like that of accepted streams.
+    socket.pause();
+    this.#connecting.set(id, socket);
+    const fail = (error: unknown): void => {
+      if (!this.#connecting.delete(id)) return;
+      clearTimeout(timer);
+      socket.destroy();
+      sink.streamConnected(id, connectFailed(error));
+    };
+    const timer = setTimeout(() => fail(timedOut()), spec.timeout);
+    socket.once('error', fail);
+    socket.once('close', () => clearTimeout(timer));
+    socket.once('connect', () => {
+      clearTimeout(timer);
+      if (!this.#connecting.delete(id)) return;
+      socket.on('error', () => drops.add('engine', 'stream-error'));
+      if (spec.keepAlive !== undefined && !('path' in spec.to)) keepAlive(socket, spec.keepAlive);
+      this.#adopt(id, socket, undefined, true);
+      sink.streamConnected(id, { ok: true });
     });
-    socket.on('close', () => {
-      if (this.#open.delete(id)) sink.streamClosed(id);
-    });
-    sink.streamOpened(id, at, remoteEndpoint(socket.remoteAddress, socket.remotePort));
+  }
+
+  read(id: StreamId): void {
+    const stream = this.#open.get(id);
+    // Gone meanwhile: the service hears of it, or has.
+    if (stream === undefined) return;
+    const { socket } = stream;
+    if (!stream.held || stream.partner !== undefined) throw new EngineMisuse(`stream ${id} is not held`);
+    const take = (chunk: Buffer): void => {
+      socket.removeListener('end', finish);
+      socket.pause();
+      if (this.#open.has(id)) this.#parts.sink.streamData(id, chunk);
+    };
+    const finish = (): void => {
+      socket.removeListener('data', take);
+      socket.destroy();
+    };
+    socket.once('data', take);
+    socket.once('end', finish);
+    socket.resume();
+  }
+
+  join(a: StreamId, b: StreamId, { service, idle }: JoinSpec): void {
+    const [first, second] = [this.#open.get(a), this.#open.get(b)];
+    if (first === undefined || second === undefined) {
+      (first ?? second)?.socket.destroy();
+      return;
+    }
+    if (!isFree(first) || !isFree(second) || first === second) {
+      throw new EngineMisuse(`streams ${a} and ${b} cannot be joined`);
+    }
+    first.partner = second;
+    second.partner = first;
+    this.#move(first, second, this.#traffic.of(service, 'to_peer'));
+    this.#move(second, first, this.#traffic.of(service, 'to_client'));
+    // A byte that moves is activity on both: one clock is enough.
+    if (idle > 0) first.socket.setTimeout(idle, () => first.socket.destroy());
   }
 
   write(id: StreamId, packet: Uint8Array, droppable: boolean): void {
@@ -71,13 +147,20 @@ export class Streams {
     socket.write(Buffer.from(packet));
   }
 
-  /** What is written still goes out, for LINGER at most; the sink hears no more of this stream. */
+  /** What is written still goes out, for LINGER at most; the sink hears no more of this stream. A joined one is cut, with its other end. */
   close(id: StreamId): void {
+    const connecting = this.#connecting.get(id);
+    this.#connecting.delete(id);
+    connecting?.destroy();
     const stream = this.#open.get(id);
     if (stream === undefined) return;
     this.#open.delete(id);
-    this.#lingering.add(stream);
     const { socket } = stream;
+    if (stream.partner !== undefined) {
+      socket.destroy();
+      return;
+    }
+    this.#lingering.add(stream);
     const timer = setTimeout(() => socket.destroy(), LINGER).unref();
     socket.once('close', () => {
       clearTimeout(timer);
@@ -86,6 +169,10 @@ export class Streams {
     // Unread input would turn our end into a reset, and the peer could lose the last answer: so it is still read, by nobody.
     socket.end();
     socket.resume();
+  }
+
+  traffic(): TrafficCount[] {
+    return this.#traffic.read();
   }
 
   /** Ends the streams of one listener at once; the sink hears of each. */
@@ -97,15 +184,75 @@ export class Streams {
 
   /** Ends everything at once; the sink hears nothing. */
   abandon(): void {
-    const streams = [...this.#open.values(), ...this.#lingering];
+    const sockets = [...this.#open.values(), ...this.#lingering].map(({ socket }) => socket);
+    sockets.push(...this.#connecting.values());
     this.#open.clear();
-    for (const stream of streams) stream.socket.destroy();
+    this.#connecting.clear();
+    for (const socket of sockets) socket.destroy();
+  }
+
+  #adopt(id: StreamId, socket: Socket, at: SocketId | undefined, held: boolean): void {
+    const stream: OpenStream = { socket, at, held, partner: undefined, bytes: 0 };
+    this.#open.set(id, stream);
+    socket.on('close', () => {
+      const end: StreamEnd = { bytes: stream.bytes, clean: endedCleanly(socket) };
+      if (!end.clean) cutOff(stream.partner?.socket);
+      if (this.#open.delete(id)) this.#parts.sink.streamClosed(id, end);
+    });
+  }
+
+  #move(from: OpenStream, to: OpenStream, count: { bytes: number }): void {
+    pump(from.socket, to.socket, (bytes) => {
+      from.bytes += bytes;
+      count.bytes += bytes;
+    });
   }
 }
 
 interface OpenStream {
   readonly socket: Socket;
-  readonly at: SocketId;
+  /** Undefined when we made the connection. */
+  readonly at: SocketId | undefined;
+  readonly held: boolean;
+  partner: OpenStream | undefined;
+  /** That came while it was joined. */
+  bytes: number;
+}
+
+/** What one side lost must not look complete to the other: a reset, not an end. */
+function cutOff(partner: Socket | undefined): void {
+  if (partner !== undefined && !partner.destroyed) partner.resetAndDestroy();
+}
+
+function isFree({ held, partner }: OpenStream): boolean {
+  return held && partner === undefined;
+}
+
+function endsOf(socket: Socket, spec: StreamListenSpec): { remote: Endpoint; local: Endpoint } | undefined {
+  if (spec.transport === 'unix') return { remote: UNIX_ENDPOINT, local: UNIX_ENDPOINT };
+  const { remoteAddress, remotePort, localAddress, localPort } = socket;
+  // Gone before anybody looked.
+  if (remoteAddress === undefined || remotePort === undefined) return undefined;
+  const local =
+    localAddress === undefined || localPort === undefined ? spec.local : remoteEndpoint(localAddress, localPort);
+  return { remote: remoteEndpoint(remoteAddress, remotePort), local };
+}
+
+function placeOf({ to, from }: ConnectSpec) {
+  if ('path' in to) return { path: to.path };
+  const local = from && { localAddress: from.address, ...(from.port > 0 && { localPort: from.port }) };
+  return { host: to.address, port: to.port, family: to.family, ...local };
+}
+
+function keepAlive(socket: Socket, { idle, interval, count }: KeepAlive): void {
+  (socket.setKeepAlive as KeepAliveSetter).call(socket, true, idle, interval, count);
+}
+
+/** Interval and count are newer than the types of Node 24; a Node that does not know them takes the kernel's. */
+type KeepAliveSetter = (this: Socket, on: boolean, idle: Millis, interval: Millis, count: number) => Socket;
+
+function timedOut(): Error {
+  return Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' });
 }
 
 const LINGER: Millis = 5 * SECOND;

@@ -6,6 +6,7 @@ import type { Family } from '../../../src/net/address.ts';
 import type { Endpoint } from '../../../src/net/endpoint.ts';
 import { type FlowId, IdSource, type SocketId, type StreamId } from '../../../src/net/ids.ts';
 import type { OpenResult } from '../../../src/net/open-result.ts';
+import type { ConnectResult, StreamEnd } from '../../../src/net/stream-target.ts';
 import type { Millis } from '../../../src/net/time.ts';
 import { exampleFlow, type FlowParts } from '../../flow/example.ts';
 import { Peer } from './peer.ts';
@@ -42,6 +43,8 @@ export class Rig {
   readonly streams: { stream: StreamId; at: SocketId; from: Endpoint }[] = [];
   readonly streamBytes = new Map<StreamId, Buffer>();
   readonly closedStreams: StreamId[] = [];
+  readonly ends = new Map<StreamId, StreamEnd>();
+  readonly connected = new Map<StreamId, ConnectResult>();
   now: Millis = 1_700_000_000_000;
   #engine: Engine | undefined;
 
@@ -130,7 +133,11 @@ export class Rig {
       streamData: (stream, chunk) => {
         this.streamBytes.set(stream, Buffer.concat([this.streamBytes.get(stream) ?? Buffer.alloc(0), chunk]));
       },
-      streamClosed: (stream) => this.closedStreams.push(stream),
+      streamClosed: (stream, end) => {
+        this.closedStreams.push(stream);
+        this.ends.set(stream, end);
+      },
+      streamConnected: (stream, result) => this.connected.set(stream, result),
     };
   }
 }

@@ -15,6 +15,7 @@ const engine = createPortableEngine({
     streamOpened: nothing,
     streamData: nothing,
     streamClosed: nothing,
+    streamConnected: nothing,
   },
 });
 const socket = ids.socket();

@@ -21,6 +21,7 @@ const engine = createPortableEngine({
     streamOpened: () => {},
     streamData: () => {},
     streamClosed: () => {},
+    streamConnected: () => {},
   },
 });
 
