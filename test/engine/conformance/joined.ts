@@ -319,6 +319,7 @@ async function collect(socket: Socket): Promise<Buffer> {
 function closing(socket: Socket): Promise<void> {
   socket.on('error', () => {});
   socket.resume();
+  socket.once('end', () => socket.destroy());
   return new Promise((resolve) => socket.once('close', () => resolve()));
 }
 

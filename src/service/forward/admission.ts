@@ -1,0 +1,74 @@
+import { parseAddress } from '../../net/address.ts';
+import type { Endpoint } from '../../net/endpoint.ts';
+import { type Prefix, prefixContains } from '../../net/prefix.ts';
+import type { Millis } from '../../net/time.ts';
+import { SourceBudget } from '../limiter.ts';
+import type { ForwardRule } from './config.ts';
+import type { Refusal } from './reasons.ts';
+
+/** Who may use a forward, and how much of it. */
+export class Admission {
+  /** Connections and sessions that are there. */
+  total = 0;
+  readonly #sources = new Map<string, number>();
+  #rule: ForwardRule;
+  #budget: SourceBudget;
+
+  constructor(rule: ForwardRule) {
+    this.#rule = rule;
+    this.#budget = makeBudget(rule);
+  }
+
+  /** What is there stays; the new limits count from the next client on. */
+  update(rule: ForwardRule): void {
+    if (rule.limits.ratePerSource !== this.#rule.limits.ratePerSource) this.#budget = makeBudget(rule);
+    this.#rule = rule;
+  }
+
+  /** A place among all, for whoever has not said yet who he is. To be given back by leave(). */
+  enter(): Refusal | undefined {
+    if (this.total >= this.#rule.limits.total) return 'total-limit';
+    this.total += 1;
+    return undefined;
+  }
+
+  leave(): void {
+    this.total -= 1;
+  }
+
+  /** A place among those of its address, for the time until release(). */
+  admit(source: Endpoint, now: Millis): Refusal | undefined {
+    const { perSource } = this.#rule.limits;
+    if (!this.#isAllowed(source)) return 'denied';
+    const there = this.#sources.get(source.address) ?? 0;
+    if (perSource > 0 && there >= perSource) return 'source-limit';
+    if (!this.#budget.take(source, 1, now)) return 'source-rate';
+    this.#sources.set(source.address, there + 1);
+    return undefined;
+  }
+
+  release(source: Endpoint): void {
+    const there = this.#sources.get(source.address) ?? 0;
+    if (there > 1) this.#sources.set(source.address, there - 1);
+    else this.#sources.delete(source.address);
+  }
+
+  get sources(): number {
+    return this.#sources.size;
+  }
+
+  #isAllowed({ address }: Endpoint): boolean {
+    const { allow, deny } = this.#rule;
+    return !covers(deny, address) && (allow.length === 0 || covers(allow, address));
+  }
+}
+
+export function covers(prefixes: readonly Prefix[], address: string): boolean {
+  if (prefixes.length === 0) return false;
+  const bytes = parseAddress(address);
+  return bytes !== undefined && prefixes.some((prefix) => prefixContains(prefix, bytes));
+}
+
+function makeBudget({ limits }: ForwardRule): SourceBudget {
+  return new SourceBudget({ perAddress: limits.ratePerSource, perPrefix: 0, burstSeconds: 2, maxSources: 4096 });
+}

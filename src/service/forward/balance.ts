@@ -1,0 +1,64 @@
+import type { Endpoint } from '../../net/endpoint.ts';
+import type { Millis } from '../../net/time.ts';
+import type { Forward } from './forward.ts';
+import type { Target } from './upstreams.ts';
+
+/**
+ * The target for a client, or undefined when there is none. Those that checks found down are never taken; those that a connect just failed at
+ * only when there is no other; each at most once for a client.
+ */
+export function chooseTarget(
+  forward: Forward,
+  source: Endpoint,
+  tried: readonly Target[],
+  now: Millis,
+): Target | undefined {
+  const able = forward.upstreams
+    .flatMap(({ targets }) => targets)
+    .filter((target) => target.up && !tried.includes(target));
+  const sound = able.filter(({ suspectUntil }) => suspectUntil <= now);
+  const candidates = sound.length > 0 ? sound : able;
+  return candidates.length > 1 ? choose(forward, source, candidates) : candidates[0];
+}
+
+function choose(forward: Forward, source: Endpoint, candidates: readonly Target[]): Target | undefined {
+  switch (forward.rule.balance) {
+    case 'roundRobin':
+      return inTurn(forward, candidates);
+    case 'leastConnections': {
+      const least = Math.min(...candidates.map(({ active }) => active));
+      return inTurn(
+        forward,
+        candidates.filter(({ active }) => active === least),
+      );
+    }
+    case 'sourceHash':
+      return best(candidates, (target) => hash(`${source.address} ${target.upstream.key} ${target.address}`));
+  }
+}
+
+function inTurn(forward: Forward, candidates: readonly Target[]): Target | undefined {
+  return candidates[forward.turn++ % candidates.length];
+}
+
+/** Highest score wins (rendezvous hashing): when a target goes, only its own clients move. */
+function best(candidates: readonly Target[], score: (target: Target) => number): Target | undefined {
+  let winner: Target | undefined;
+  let highest = -1;
+  for (const target of candidates) {
+    const points = score(target);
+    if (points <= highest) continue;
+    winner = target;
+    highest = points;
+  }
+  return winner;
+}
+
+/** FNV-1a with a final mix. Not against an attacker, who can only choose which upstream he gets. */
+function hash(text: string): number {
+  let value = 0x811c9dc5;
+  for (let index = 0; index < text.length; index++) value = Math.imul(value ^ text.charCodeAt(index), 0x01000193);
+  value = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
+  value = Math.imul(value ^ (value >>> 13), 0xc2b2ae35);
+  return (value ^ (value >>> 16)) >>> 0;
+}

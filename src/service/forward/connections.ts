@@ -1,0 +1,193 @@
+import type { Endpoint } from '../../net/endpoint.ts';
+import type { StreamId } from '../../net/ids.ts';
+import type { ConnectResult, StreamEnd } from '../../net/stream-target.ts';
+import { type Millis, SECOND } from '../../net/time.ts';
+import { decodeProxyHeader } from '../../wire/proxy-protocol/codec.ts';
+import { covers } from './admission.ts';
+import { chooseTarget } from './balance.ts';
+import { Connection, NOTHING } from './connection.ts';
+import type { Core } from './core.ts';
+import type { Forward, Listener } from './forward.ts';
+import { proxyHeaderFor } from './proxy-out.ts';
+import type { DropReason } from './reasons.ts';
+
+/** A client connected. He is told nothing when he is refused: his stream ends. */
+export function openConnection(
+  core: Core,
+  client: StreamId,
+  listener: Listener,
+  from: Endpoint,
+  local: Endpoint,
+  now: Millis,
+): void {
+  const { forward } = listener;
+  const refusal = core.draining ? 'draining' : forward.admission.enter();
+  if (refusal !== undefined) {
+    core.drop(refusal);
+    core.orders.add({ type: 'closeStream', stream: client });
+    return;
+  }
+  const connection = new Connection(client, listener, from, local);
+  core.connections.add(connection);
+  core.streams.set(client, connection);
+  if (!covers(forward.rule.proxyIn, from.address)) {
+    admit(core, connection, now);
+    return;
+  }
+  connection.state = 'reading';
+  core.deadlines.set(connection, now + HEADER_PATIENCE);
+  core.orders.add({ type: 'read', stream: client });
+}
+
+/** What was asked for by `read`: a header, or a part of one. */
+export function handleHeader(core: Core, connection: Connection, chunk: Uint8Array, now: Millis): void {
+  if (connection.state !== 'reading') return;
+  connection.held = concat(connection.held, chunk);
+  const result = decodeProxyHeader(connection.held);
+  if (!result.ok) {
+    if (result.reason === 'incomplete') core.orders.add({ type: 'read', stream: connection.client });
+    else abandon(core, connection, result.reason);
+    return;
+  }
+  const { addresses, tlvs } = result.header;
+  connection.held = connection.held.slice(result.length);
+  connection.tlvs = tlvs;
+  if (addresses !== undefined) {
+    connection.source = addresses.source;
+    connection.destination = addresses.destination;
+  }
+  admit(core, connection, now);
+}
+
+export function handleConnected(core: Core, connection: Connection, result: ConnectResult, now: Millis): void {
+  const { upstream, target, listener } = connection;
+  if (connection.state !== 'connecting' || upstream === undefined || target === undefined) return;
+  const { rule, counts } = listener.forward;
+  if (!result.ok) {
+    counts.failed += 1;
+    core.drop(`connect-${result.failure}`);
+    core.event('debug', 'forward-connect-failed', { forward: rule.name, upstream: target.name, detail: result.detail });
+    target.suspect(now);
+    leaveUpstream(core, connection);
+    connectNext(core, connection, now);
+    return;
+  }
+  counts.connected += 1;
+  connection.state = 'joined';
+  const header = proxyHeaderFor(rule.proxyOut, 'stream', connection);
+  for (const packet of [header, connection.held]) {
+    if (packet.length > 0) core.orders.add({ type: 'write', stream: upstream, packet, droppable: false });
+  }
+  connection.held = NOTHING;
+  core.orders.add({ type: 'join', a: connection.client, b: upstream, idle: rule.idle });
+}
+
+/** One of the two streams ended. Once joined, the other ends by itself and the connection with the later one. */
+export function handleEnded(core: Core, connection: Connection, stream: StreamId, end: StreamEnd): void {
+  const { counts } = connection.listener.forward;
+  core.streams.delete(stream);
+  if (stream === connection.client) counts.toUpstream += end.bytes;
+  else counts.toClient += end.bytes;
+  if (connection.state === 'joined') {
+    if (core.streams.has(stream === connection.client ? (connection.upstream ?? stream) : connection.client)) return;
+  } else if (connection.upstream !== undefined) {
+    core.orders.add({ type: 'closeStream', stream: connection.upstream });
+  }
+  forget(core, connection);
+}
+
+/** Its header or its name did not come in time. */
+export function handleConnectionDue(core: Core, connection: Connection): void {
+  abandon(core, connection, connection.state === 'reading' ? 'header-timeout' : 'no-upstream');
+}
+
+/** Something became known of the addresses. */
+export function retryWaiting(core: Core, forward: Forward, now: Millis): void {
+  for (const connection of [...forward.waiting]) {
+    forward.waiting.delete(connection);
+    connectNext(core, connection, now);
+  }
+}
+
+function admit(core: Core, connection: Connection, now: Millis): void {
+  const refusal = connection.listener.forward.admission.admit(connection.source, now);
+  if (refusal !== undefined) {
+    abandon(core, connection, refusal);
+    return;
+  }
+  connection.admitted = true;
+  connectNext(core, connection, now);
+}
+
+function connectNext(core: Core, connection: Connection, now: Millis): void {
+  const { listener, source, tried } = connection;
+  const { forward } = listener;
+  const target = tried.length < MAX_TRIES ? chooseTarget(forward, source, tried, now) : undefined;
+  if (target === undefined) {
+    if (core.isResolving(forward)) wait(core, connection, now);
+    else abandon(core, connection, 'no-upstream');
+    return;
+  }
+  core.deadlines.clear(connection);
+  const stream = core.ids.stream();
+  connection.state = 'connecting';
+  connection.upstream = stream;
+  connection.target = target;
+  tried.push(target);
+  target.active += 1;
+  core.streams.set(stream, connection);
+  const { connectTimeout: timeout, keepAlive } = forward.rule;
+  core.orders.add({
+    type: 'connect',
+    stream,
+    to: target.place(listener.offset),
+    timeout,
+    ...(keepAlive && { keepAlive }),
+  });
+}
+
+/** For the first answer for a name. Patience does not begin anew with every answer. */
+function wait(core: Core, connection: Connection, now: Millis): void {
+  const { forward } = connection.listener;
+  forward.waiting.add(connection);
+  if (connection.state === 'waiting') return;
+  connection.state = 'waiting';
+  core.deadlines.set(connection, now + forward.rule.connectTimeout);
+}
+
+function abandon(core: Core, connection: Connection, reason: DropReason): void {
+  core.drop(reason);
+  core.event('debug', 'forward-refused', { forward: connection.listener.forward.rule.name, reason });
+  core.orders.add({ type: 'closeStream', stream: connection.client });
+  forget(core, connection);
+}
+
+function forget(core: Core, connection: Connection): void {
+  const { forward } = connection.listener;
+  leaveUpstream(core, connection);
+  core.deadlines.clear(connection);
+  core.streams.delete(connection.client);
+  core.connections.delete(connection);
+  forward.waiting.delete(connection);
+  if (connection.admitted) forward.admission.release(connection.source);
+  forward.admission.leave();
+}
+
+function leaveUpstream(core: Core, connection: Connection): void {
+  if (connection.upstream !== undefined) core.streams.delete(connection.upstream);
+  if (connection.target !== undefined) connection.target.active -= 1;
+  connection.upstream = undefined;
+  connection.target = undefined;
+}
+
+function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const both = new Uint8Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
+}
+
+/** A balancer sends its header before anything else. */
+const HEADER_PATIENCE: Millis = 5 * SECOND;
+/** Upstreams for one client: beyond, he has given up. */
+const MAX_TRIES = 8;

@@ -1,0 +1,69 @@
+import { EndpointMap } from '../../flow/endpoint-map.ts';
+import type { FlowId, IdSource, SocketId, StreamId } from '../../net/ids.ts';
+import { Counter } from '../counters.ts';
+import { Deadlines } from '../deadlines.ts';
+import type { ServiceEvent } from '../service.ts';
+import { RelayedCounts } from '../turn/counts.ts';
+import { OrderQueue } from '../turn/orders.ts';
+import type { Connection } from './connection.ts';
+import type { Forward, Listener } from './forward.ts';
+import type { Name } from './names.ts';
+import type { DropReason } from './reasons.ts';
+import type { Session } from './session.ts';
+import type { Target } from './upstreams.ts';
+
+/** What every handler works on: the state of the forward service. */
+export class Core {
+  /** Nobody new is served. */
+  draining = false;
+  readonly ids: IdSource;
+  readonly orders = new OrderQueue();
+  readonly deadlines = new Deadlines<Connection | Name | Target>();
+  readonly forwards = new Map<string, Forward>();
+  readonly names = new Map<string, Name>();
+  readonly listeners = new Map<SocketId, Listener>();
+  readonly connections = new Set<Connection>();
+  /** Both streams of a connection. */
+  readonly streams = new Map<StreamId, Connection>();
+  /** Streams of health checks. */
+  readonly checks = new Map<StreamId, Target>();
+  /** Ports of sessions and of health checks. */
+  readonly ports = new Map<SocketId, Session | Target>();
+  readonly flows = new Map<FlowId, Session>();
+  readonly drops = new Counter<DropReason>();
+  /** Datagrams that no flow carried. */
+  readonly relayed = new RelayedCounts();
+  readonly #sessions = new Map<SocketId, EndpointMap<Session>>();
+
+  constructor(ids: IdSource) {
+    this.ids = ids;
+  }
+
+  /** The sessions of a listener, by client. */
+  sessionsAt(listener: SocketId): EndpointMap<Session> {
+    let sessions = this.#sessions.get(listener);
+    if (sessions === undefined) {
+      sessions = new EndpointMap();
+      this.#sessions.set(listener, sessions);
+    }
+    return sessions;
+  }
+
+  forgetListener(listener: SocketId): void {
+    this.listeners.delete(listener);
+    this.#sessions.delete(listener);
+  }
+
+  /** A name of the forward has had no answer yet. */
+  isResolving({ upstreams }: Forward): boolean {
+    return upstreams.some(({ rule }) => rule.kind === 'name' && this.names.get(rule.name)?.failing === undefined);
+  }
+
+  drop(reason: DropReason): undefined {
+    this.drops.add(reason);
+  }
+
+  event(level: ServiceEvent['level'], name: string, fields: ServiceEvent['fields']): void {
+    this.orders.add({ type: 'event', event: { level, name, fields } });
+  }
+}

@@ -1,0 +1,187 @@
+import type { Direction } from '../../flow/flow.ts';
+import type { Endpoint } from '../../net/endpoint.ts';
+import type { FlowId, IdSource, SocketId, StreamId } from '../../net/ids.ts';
+import type { OpenResult } from '../../net/open-result.ts';
+import type { Resolution } from '../../net/resolution.ts';
+import type { ConnectResult, StreamEnd } from '../../net/stream-target.ts';
+import type { Millis } from '../../net/time.ts';
+import type { Counter } from '../counters.ts';
+import type { Order, Service } from '../service.ts';
+import type { ForwardConfig } from './config.ts';
+import { Connection } from './connection.ts';
+import { handleConnected, handleConnectionDue, handleEnded, handleHeader, openConnection } from './connections.ts';
+import { Core } from './core.ts';
+import type { ForwardCounts, Listener } from './forward.ts';
+import { handleCheckConnected, handleCheckDue, handleCheckPort, handleCheckReply } from './health.ts';
+import { ask, handleResolved, Name } from './names.ts';
+import type { DropReason } from './reasons.ts';
+import { reconfigure } from './reconfigure.ts';
+import { Session } from './session.ts';
+import { endSessions, handleFromClient, handleFromUpstream, handleSessionIdle, handleSessionPort } from './sessions.ts';
+
+/**
+ * Port forwarding as a state machine: an incoming port goes to one of several upstreams, bytes unchanged.
+ *
+ * TCP: a client's stream is held, an upstream is connected to, and the engine joins the two. UDP: each client becomes a session with a port of
+ * its own and a pair of flows. So what is moved never comes through here. Names are asked for again at their TTL; health checks,
+ * failover and balancing choose among the addresses; what has begun stays where it is.
+ */
+export class ForwardService implements Service {
+  readonly name = 'forward';
+  readonly #core: Core;
+
+  /** Rules come by updateConfig(), so that their first orders are done as all others are. */
+  constructor(ids: IdSource) {
+    this.#core = new Core(ids);
+  }
+
+  /** Must be called for every listener before its first client. `offset`: how many ports above the first of its range. */
+  addListener(socket: SocketId, rule: string, local: Endpoint, offset: number): void {
+    const forward = this.#core.forwards.get(rule);
+    if (forward === undefined) throw new RangeError(`no forward is called ${rule}`);
+    const listener: Listener = { socket, forward, local, offset };
+    this.#core.listeners.set(socket, listener);
+    forward.listeners.add(listener);
+  }
+
+  /** Its sessions end, whose way back it is; its connections go on. */
+  removeListener(socket: SocketId): void {
+    const listener = this.#core.listeners.get(socket);
+    if (listener === undefined) return;
+    endSessions(this.#core, listener.forward, (session) => session.listener === listener);
+    listener.forward.listeners.delete(listener);
+    this.#core.forgetListener(socket);
+  }
+
+  handleDatagram(at: SocketId, from: Endpoint, packet: Uint8Array, now: Millis): undefined {
+    const core = this.#core;
+    this.#expire(now);
+    const listener = core.listeners.get(at);
+    if (listener !== undefined) return handleFromClient(core, listener, from, packet, now);
+    const user = core.ports.get(at);
+    if (user instanceof Session) return handleFromUpstream(core, user, from, packet);
+    if (user === undefined) return core.drop('unknown-socket');
+    handleCheckReply(core, user, from, packet, now);
+  }
+
+  handlePortOpened(socket: SocketId, result: OpenResult, now: Millis): void {
+    this.#expire(now);
+    const user = this.#core.ports.get(socket);
+    if (user instanceof Session) handleSessionPort(this.#core, user, result);
+    else if (user !== undefined) handleCheckPort(this.#core, user, result, now);
+  }
+
+  handleFlowIdle(flow: FlowId, now: Millis): void {
+    this.#expire(now);
+    const session = this.#core.flows.get(flow);
+    if (session !== undefined) handleSessionIdle(this.#core, session, flow);
+  }
+
+  handleStreamOpened(stream: StreamId, at: SocketId, from: Endpoint, now: Millis, local: Endpoint): void {
+    this.#expire(now);
+    const listener = this.#core.listeners.get(at);
+    if (listener !== undefined) openConnection(this.#core, stream, listener, from, local, now);
+    else this.#core.orders.add({ type: 'closeStream', stream });
+  }
+
+  handleStreamConnected(stream: StreamId, result: ConnectResult, now: Millis): void {
+    this.#expire(now);
+    const target = this.#core.checks.get(stream);
+    const connection = this.#core.streams.get(stream);
+    if (target !== undefined) handleCheckConnected(this.#core, target, result.ok, now);
+    else if (connection !== undefined) handleConnected(this.#core, connection, result, now);
+  }
+
+  handleStreamData(stream: StreamId, chunk: Uint8Array, now: Millis): void {
+    this.#expire(now);
+    const connection = this.#core.streams.get(stream);
+    if (connection !== undefined) handleHeader(this.#core, connection, chunk, now);
+  }
+
+  handleStreamClosed(stream: StreamId, now: Millis, end: StreamEnd): void {
+    this.#expire(now);
+    const connection = this.#core.streams.get(stream);
+    if (connection !== undefined) handleEnded(this.#core, connection, stream, end);
+  }
+
+  handleResolved(name: string, resolution: Resolution, now: Millis): void {
+    this.#expire(now);
+    handleResolved(this.#core, name, resolution, now);
+  }
+
+  handleTimeout(now: Millis): void {
+    this.#expire(now);
+  }
+
+  pollOutput(): Order | undefined {
+    return this.#core.orders.take();
+  }
+
+  pollTimeout(): Millis | undefined {
+    return this.#core.deadlines.next();
+  }
+
+  /** Takes effect at once; drain pollOutput() afterwards. Listeners of rules that went are the caller's to remove, before. */
+  updateConfig(config: ForwardConfig, now: Millis): void {
+    this.#expire(now);
+    reconfigure(this.#core, config, now);
+  }
+
+  /** From now on nobody new is served. */
+  drain(): void {
+    this.#core.draining = true;
+  }
+
+  stats(): ForwardStats {
+    const { forwards, connections, drops, relayed, ports, names, deadlines, streams, flows } = this.#core;
+    const states = [...forwards.values()].map(({ rule, upstreams, sessions, counts, down, admission }) => ({
+      name: rule.name,
+      transport: rule.transport,
+      down,
+      inUse: admission.total,
+      sessions: sessions.size,
+      counts: { ...counts },
+      upstreams: upstreams.flatMap((upstream) =>
+        upstream.targets.length === 0
+          ? [{ name: upstream.key, up: false, active: 0 }]
+          : upstream.targets.map(({ name, up, active }) => ({ name, up, active })),
+      ),
+    }));
+    const held = ports.size + names.size + deadlines.size + streams.size + flows.size;
+    return { forwards: states, connections: connections.size, drops, relayed: relayed.read(), held };
+  }
+
+  /** Ends what is due, before anything else at every door. */
+  #expire(now: Millis): void {
+    const core = this.#core;
+    for (let due = core.deadlines.takeDue(now); due !== undefined; due = core.deadlines.takeDue(now)) {
+      if (due instanceof Connection) handleConnectionDue(core, due);
+      else if (due instanceof Name) ask(core, due, now);
+      else handleCheckDue(core, due, now);
+    }
+  }
+}
+
+export interface ForwardStats {
+  readonly forwards: readonly ForwardState[];
+  /** Of TCP, those of forwards that are gone included. */
+  readonly connections: number;
+  readonly drops: Counter<DropReason>;
+  /** Datagrams without a flow. */
+  readonly relayed: Readonly<Record<Direction, { readonly packets: number; readonly bytes: number }>>;
+  /** Ports, names, deadlines, streams and flows in memory, for leak checks. */
+  readonly held: number;
+}
+
+export interface ForwardState {
+  readonly name: string;
+  readonly transport: 'stream' | 'dgram';
+  /** No upstream can be used. */
+  readonly down: boolean;
+  /** Connections and sessions. */
+  readonly inUse: number;
+  readonly sessions: number;
+  readonly counts: ForwardCounts;
+  /** Each address of each; a name without any counts as one that is down. */
+  readonly upstreams: readonly { readonly name: string; readonly up: boolean; readonly active: number }[];
+}

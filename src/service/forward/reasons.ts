@@ -1,0 +1,18 @@
+import type { ConnectFailure } from '../../net/stream-target.ts';
+import type { ProxyFault } from '../../wire/proxy-protocol/header.ts';
+
+/** Why a client is not served. */
+export type Refusal = 'denied' | 'total-limit' | 'source-limit' | 'source-rate' | 'draining' | 'no-upstream';
+
+/** Why something came to nothing; names are label values of culvert_drops_total. */
+export type DropReason =
+  | Refusal
+  | ProxyFault
+  | `connect-${ConnectFailure}`
+  | 'unknown-socket'
+  | 'header-timeout'
+  | 'source-port-zero'
+  | 'foreign-reply'
+  | 'port-not-opened'
+  | 'too-many-waiting'
+  | 'unsafe-address';

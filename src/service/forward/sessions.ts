@@ -1,0 +1,181 @@
+import type { Flow } from '../../flow/flow.ts';
+import { type Endpoint, sameEndpoint } from '../../net/endpoint.ts';
+import type { FlowId } from '../../net/ids.ts';
+import type { OpenResult } from '../../net/open-result.ts';
+import { type Millis, SECOND } from '../../net/time.ts';
+import { decodeProxyHeader } from '../../wire/proxy-protocol/codec.ts';
+import type { ProxyHeader } from '../../wire/proxy-protocol/header.ts';
+import { covers } from './admission.ts';
+import { chooseTarget } from './balance.ts';
+import type { Core } from './core.ts';
+import type { Forward, Listener } from './forward.ts';
+import { anyAddress } from './health.ts';
+import { proxyHeaderFor } from './proxy-out.ts';
+import { Session } from './session.ts';
+import type { Target } from './upstreams.ts';
+
+/** A datagram that no flow took: of a client who is new, or whose flow was idle. */
+export function handleFromClient(
+  core: Core,
+  listener: Listener,
+  from: Endpoint,
+  packet: Uint8Array,
+  now: Millis,
+): undefined {
+  const session = core.sessionsAt(listener.socket).get(from.address, from.port);
+  if (session === undefined) return openSession(core, listener, from, packet, now);
+  if (session.local === undefined) return enqueue(core, session, packet);
+  sendUp(core, session, packet);
+  installToUpstream(core, session);
+}
+
+/** The first reply, or one after a long silence; nobody else is listened to. */
+export function handleFromUpstream(core: Core, session: Session, from: Endpoint, packet: Uint8Array): undefined {
+  if (!sameEndpoint(from, session.upstream)) return core.drop('foreign-reply');
+  core.relayed.add('to_client', packet.length);
+  core.orders.add({ type: 'send', from: session.listener.socket, to: session.client, packet });
+  if (session.toClient === undefined) installToClient(core, session);
+  if (session.answered) return;
+  session.answered = true;
+  installToUpstream(core, session, true);
+}
+
+export function handleSessionPort(core: Core, session: Session, result: OpenResult): void {
+  if (!result.ok) {
+    core.drop('port-not-opened');
+    core.event('warn', 'forward-port-not-opened', { failure: result.failure, detail: result.detail });
+    endSession(core, session, 'port-failed');
+    return;
+  }
+  session.local = result.local;
+  for (const packet of session.queue) sendUp(core, session, packet);
+  session.queue.length = 0;
+  installToUpstream(core, session);
+}
+
+/** One way was silent for as long as it may be. The other may be busy: then the session stays. */
+export function handleSessionIdle(core: Core, session: Session, flow: FlowId): void {
+  core.flows.delete(flow);
+  if (session.toUpstream === flow) session.toUpstream = undefined;
+  if (session.toClient === flow) session.toClient = undefined;
+  if (session.toUpstream === undefined && session.toClient === undefined) endSession(core, session);
+}
+
+/** Flows first, then the port that they use. */
+export function endSession(core: Core, session: Session, port: 'open' | 'port-failed' = 'open'): void {
+  const { listener, client, socket, target } = session;
+  for (const flow of [session.toUpstream, session.toClient]) {
+    if (flow === undefined) continue;
+    core.flows.delete(flow);
+    core.orders.add({ type: 'removeFlow', flow });
+  }
+  core.ports.delete(socket);
+  if (port === 'open') core.orders.add({ type: 'closePort', socket });
+  core.sessionsAt(listener.socket).delete(client.address, client.port);
+  listener.forward.sessions.delete(session);
+  target.active -= 1;
+  listener.forward.admission.release(session.source);
+  listener.forward.admission.leave();
+}
+
+export function endSessionsOf(core: Core, target: Target): void {
+  endSessions(core, target.upstream.forward, (session) => session.target === target);
+}
+
+export function endSessions(core: Core, forward: Forward, concerns: (session: Session) => boolean): void {
+  for (const session of [...forward.sessions]) if (concerns(session)) endSession(core, session);
+}
+
+function openSession(core: Core, listener: Listener, from: Endpoint, packet: Uint8Array, now: Millis): undefined {
+  const { forward } = listener;
+  if (core.draining) return core.drop('draining');
+  if (from.port === 0) return core.drop('source-port-zero');
+  const opened = openDatagram(core, forward, from, packet);
+  if (opened === undefined) return undefined;
+  const source = opened.header?.addresses?.source ?? from;
+  const destination = opened.header?.addresses?.destination ?? listener.local;
+  const refusal = forward.admission.enter();
+  if (refusal !== undefined) return core.drop(refusal);
+  const denial = forward.admission.admit(source, now);
+  const target = denial === undefined ? chooseTarget(forward, source, [], now) : undefined;
+  if (target === undefined) {
+    if (denial === undefined) forward.admission.release(source);
+    forward.admission.leave();
+    return core.drop(denial ?? 'no-upstream');
+  }
+  const session = new Session(listener, from, source, target, core.ids.socket());
+  target.active += 1;
+  forward.sessions.add(session);
+  core.sessionsAt(listener.socket).set(from.address, from.port, session);
+  core.ports.set(session.socket, session);
+  core.orders.add({ type: 'openPort', socket: session.socket, local: anyAddress(session.upstream) });
+  const sender = { source, destination, tlvs: opened.header?.tlvs ?? [] };
+  session.queue.push(concat(proxyHeaderFor(forward.rule.proxyOut, 'dgram', sender), opened.payload));
+}
+
+/** What a session's first datagram holds; undefined when it lacks a header that must be there. */
+function openDatagram(
+  core: Core,
+  { rule }: Forward,
+  from: Endpoint,
+  packet: Uint8Array,
+): { header: ProxyHeader | undefined; payload: Uint8Array } | undefined {
+  if (!covers(rule.proxyIn, from.address)) return { header: undefined, payload: packet };
+  const result = decodeProxyHeader(packet);
+  if (result.ok) return { header: result.header, payload: packet.subarray(result.length) };
+  return core.drop(result.reason === 'incomplete' ? 'malformed-proxy-header' : result.reason);
+}
+
+function enqueue(core: Core, session: Session, packet: Uint8Array): undefined {
+  if (session.queue.length >= MAX_QUEUE) return core.drop('too-many-waiting');
+  session.queue.push(new Uint8Array(packet));
+}
+
+function sendUp(core: Core, session: Session, packet: Uint8Array): void {
+  core.relayed.add('to_peer', packet.length);
+  core.orders.add({ type: 'send', from: session.socket, to: session.upstream, packet });
+}
+
+/** `renew`: with the patience of a session that was answered, in the place of the first. */
+function installToUpstream(core: Core, session: Session, renew = false): void {
+  const { listener, client, local, upstream, answered } = session;
+  if (local === undefined || (session.toUpstream !== undefined && !renew)) return;
+  const { idle } = listener.forward.rule;
+  if (session.toUpstream !== undefined) core.flows.delete(session.toUpstream);
+  session.toUpstream = addFlow(core, session, {
+    direction: 'to_peer',
+    match: { socket: listener.socket, local: listener.local, remote: client, discriminator: { kind: 'none' } },
+    rewrite: { socket: session.socket, local, remote: upstream, encapsulation: { kind: 'keep' } },
+    idle: answered ? idle : Math.min(idle, UNANSWERED),
+  });
+}
+
+function installToClient(core: Core, session: Session): void {
+  const { listener, client, local, upstream } = session;
+  if (local === undefined) return;
+  session.toClient = addFlow(core, session, {
+    direction: 'to_client',
+    match: { socket: session.socket, local, remote: upstream, discriminator: { kind: 'none' } },
+    rewrite: { socket: listener.socket, local: listener.local, remote: client, encapsulation: { kind: 'keep' } },
+    idle: listener.forward.rule.idle,
+  });
+}
+
+function addFlow(core: Core, session: Session, way: Omit<Flow, 'id' | 'service'>): FlowId {
+  const id = core.ids.flow();
+  core.flows.set(id, session);
+  core.orders.add({ type: 'addFlow', flow: { id, service: 'forward', ...way } });
+  return id;
+}
+
+function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const both = new Uint8Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
+}
+
+/** As connection tracking does it: a source that nobody answers is probably not there. */
+const UNANSWERED: Millis = 30 * SECOND;
+/** Datagrams of one session that wait for its port. */
+const MAX_QUEUE = 16;
