@@ -18,8 +18,8 @@ export function hmac(algorithm: HmacAlgorithm, key: Uint8Array, ...pieces: reado
     offset += piece.length;
   }
   padKey(key.length > BLOCK_BYTES ? digest(algorithm, key) : key);
-  const innerLength = outer.write(hash(algorithm, inner.subarray(0, end), 'binary'), BLOCK_BYTES, 'latin1');
-  return digest(algorithm, outer.subarray(0, BLOCK_BYTES + innerLength));
+  outer.write(hash(algorithm, new Uint8Array(inner.buffer, 0, end), 'binary'), BLOCK_BYTES, 'latin1');
+  return digest(algorithm, outers[algorithm]);
 }
 
 function hmacOfMuch(algorithm: HmacAlgorithm, key: Uint8Array, pieces: readonly Uint8Array[]): Buffer {
@@ -47,3 +47,8 @@ const DIGEST_BYTES_MAX = 32;
 const STUN_MESSAGE_BYTES_MAX = 20 + 0xfffc;
 const inner: Uint8Array = new Uint8Array(BLOCK_BYTES + STUN_MESSAGE_BYTES_MAX);
 const outer: Buffer = Buffer.alloc(BLOCK_BYTES + DIGEST_BYTES_MAX);
+/** The key block with a digest behind it. */
+const outers: Readonly<Record<HmacAlgorithm, Uint8Array>> = {
+  sha1: outer.subarray(0, BLOCK_BYTES + 20),
+  sha256: outer.subarray(0, BLOCK_BYTES + DIGEST_BYTES_MAX),
+};
