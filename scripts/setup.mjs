@@ -29,6 +29,7 @@ export function setUp() {
     process.exit(1);
   }
   linkOwnCommand();
+  warmCompileCache();
   mkdirSync(dirname(stamp), { recursive: true });
   writeFileSync(stamp, wanted);
 }
@@ -37,4 +38,9 @@ export function setUp() {
 function linkOwnCommand() {
   const link = join(root, 'node_modules/.bin/culvert');
   if (!existsSync(link)) symlinkSync('../../bin/culvert.mjs', link);
+}
+
+/** Types are stripped now, not in the first relay, which would keep 25 MB of the stripper in memory as long as it runs. */
+function warmCompileCache() {
+  spawnSync(pinnedNode, [join(root, 'bin/culvert.mjs'), 'up', '--help'], { cwd: root, stdio: 'ignore' });
 }

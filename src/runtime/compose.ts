@@ -47,7 +47,7 @@ export async function startRelay(options: RelayOptions): Promise<StartResult> {
 }
 
 /** A relay that runs in this process. */
-export class Relay implements Stoppable {
+class Relay implements Stoppable {
   readonly #config: Config;
   readonly #log: Log;
   readonly #secrets: StateSecrets;

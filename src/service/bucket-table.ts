@@ -68,6 +68,10 @@ export class BucketTable {
     if (!this.unlimited) this.#tokens[slot] = this.#tokensAt(slot) - tokens;
   }
 
+  earn(slot: number, tokens: number): void {
+    if (!this.unlimited) this.#tokens[slot] = Math.min(this.#capacity, this.#tokensAt(slot) + tokens);
+  }
+
   #refill(slot: number, now: Millis): void {
     // A clock that steps back gives nothing and takes nothing.
     const elapsed = Math.max(0, now - this.#seenAt(slot));

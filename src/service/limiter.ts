@@ -40,6 +40,15 @@ export class SourceBudget {
     this.#addresses.spend(address, tokens);
     return true;
   }
+
+  /** Gives `tokens` back to a source that proved to be where it says it is. Nothing is saved up beyond the burst. */
+  give(source: Endpoint, tokens: number, now: Millis): void {
+    if (this.#addresses.unlimited && this.#prefixes.unlimited) return;
+    const bytes = parseAddress(source.address);
+    if (bytes === undefined) return;
+    this.#prefixes.earn(this.#prefixes.find(prefixKey(this.#key, bytes), now), tokens);
+    this.#addresses.earn(this.#addresses.find(addressKey(this.#key, bytes), now), tokens);
+  }
 }
 
 /** IPv4 takes the place of its mapped form, which no IPv6 prefix key (third and fourth word zero) can equal. */

@@ -31,6 +31,15 @@ test('an address gets its burst at once, then its rate', () => {
   assert.equal(takeAll(budget, '192.0.2.1', NOW + 100 * SECOND), 4);
 });
 
+test('what is given back can be taken again, up to the burst', () => {
+  const budget = new SourceBudget(OPTIONS);
+  assert.equal(takeAll(budget, '192.0.2.1', NOW), 4);
+  budget.give(from('192.0.2.1'), 2, NOW);
+  assert.equal(takeAll(budget, '192.0.2.1', NOW), 2);
+  budget.give(from('192.0.2.1'), 100, NOW);
+  assert.equal(takeAll(budget, '192.0.2.1', NOW), 4);
+});
+
 for (const [name, neighbours, stranger] of [
   ['/24', ['192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.255'], '192.0.3.1'],
   ['/64', ['2001:db8::1', '2001:db8::2', '2001:db8::ffff:ffff:0:1', '2001:db8::3'], '2001:db8:0:1::1'],

@@ -17,6 +17,6 @@ export const checkAdmin: Check = ({ config: { admin }, isSound }, findings) => {
   );
 };
 
-export function isLoopback({ address }: Endpoint): boolean {
+function isLoopback({ address }: Endpoint): boolean {
   return address === '::1' || address.startsWith('127.');
 }

@@ -48,8 +48,8 @@ export const configSchema = section('Configuration of Culvert.', {
     section('Budgets against floods.', {
       unauthenticated: v.optional(
         section('Replies that need no credentials (Binding, 401, 438, 400, 420), each one token.', {
-          perAddress: v.optional(whole('Tokens a second for one address; 0 = no limit.', 0, 1_000_000), 200),
-          perPrefix: v.optional(whole('Tokens a second for one /24 or /64; 0 = no limit.', 0, 1_000_000), 1000),
+          perAddress: v.optional(whole('Tokens a second for one address; 0 = no limit.', 0, 1_000_000), 500),
+          perPrefix: v.optional(whole('Tokens a second for one /24 or /64; 0 = no limit.', 0, 1_000_000), 2500),
           burstSeconds: v.optional(whole('Seconds of budget that may be saved up.', 1, 3600), 10),
           maxSources: v.optional(whole('Sources that are remembered.', 1, 10_000_000), 16_384),
         }),

@@ -4,12 +4,7 @@ import { choiceOfSoftware } from './software.ts';
 import { parseCidr, parseDuration, parseIpv4, parseIpv6, parseListener, parsePortRange, parseSize } from './units.ts';
 
 /** All addresses of the machine. The IPv6 ones are left out where a machine has no IPv6 and they were not asked for. */
-export const DEFAULT_TURN_LISTENERS = [
-  'udp://0.0.0.0:3478',
-  'tcp://0.0.0.0:3478',
-  'udp://[::]:3478',
-  'tcp://[::]:3478',
-];
+const DEFAULT_TURN_LISTENERS = ['udp://0.0.0.0:3478', 'tcp://0.0.0.0:3478', 'udp://[::]:3478', 'tcp://[::]:3478'];
 
 const secretList = (description: string) =>
   v.optional(

@@ -22,10 +22,7 @@ export interface ReplyIntegrity {
 export interface AuthenticatedRequest {
   readonly [proof]: true;
   readonly message: DecodedMessage;
-  /**
-   * Canonical name of the user, for 441 and quotas: equal for the USERNAME and the USERHASH form. Of time-limited credentials it is the
-   * whole username, expiry included: who gets a new credential is a new user.
-   */
+  /** Canonical name of the user, for 441 and quotas: equal for the USERNAME and the USERHASH form, and for a renewed credential. */
   readonly user: string;
   readonly integrity: ReplyIntegrity;
   /** When the nonce of the request was issued. */

@@ -62,6 +62,14 @@ export class Core {
     this.drop('over-budget');
     return false;
   }
+
+  /**
+   * A valid MAC over our nonce shows that the client got our challenge: it is where it says it is. So the challenge is given back, and
+   * one more for the 438 to come: budgets hold down spoofed floods, not a busy NAT or a machine that opens thousands of allocations.
+   */
+  hasProvenAddress(client: Client, now: Millis): void {
+    this.budget.give(client.endpoint, 2, now);
+  }
 }
 
 /** Of each family that is relayed. */

@@ -3,7 +3,13 @@ import type { Millis } from '../../net/time.ts';
 import type { CredentialConfig } from './config.ts';
 import { KeyCache } from './key-cache.ts';
 import { opaqueString } from './opaque-string.ts';
-import { hasExpired, parseTimeLimitedName, type TimeLimitedName, TimeLimitedPasswords } from './time-limited.ts';
+import {
+  hasExpired,
+  parseTimeLimitedName,
+  type TimeLimitedName,
+  TimeLimitedPasswords,
+  userOf,
+} from './time-limited.ts';
 
 /** How a password becomes an HMAC key (RFC 8489 §18.5.1). */
 export type PasswordHash = 'md5' | 'sha256';
@@ -64,15 +70,16 @@ export class Credentials {
     const cacheName = passwordHash + username;
     const cached = this.#cache.get(cacheName);
     if (cached !== undefined && now <= cached.expiresAt && proves(cached.key)) {
-      return { ok: true, user: username, key: cached.key };
+      return { ok: true, user: cached.user, key: cached.key };
     }
     const name = parseTimeLimitedName(username);
     if (name === undefined) return UNKNOWN;
     if (hasExpired(name, now)) return EXPIRED;
     const key = this.#tryPasswords(name, passwordHash, proves);
     if (key === undefined) return WRONG;
-    this.#cache.set(cacheName, { key, expiresAt: name.expiresAt });
-    return { ok: true, user: username, key };
+    const user = userOf(name);
+    this.#cache.set(cacheName, { key, expiresAt: name.expiresAt, user });
+    return { ok: true, user, key };
   }
 
   #tryPasswords(

@@ -3,6 +3,7 @@ export interface CachedKey {
   readonly key: Uint8Array;
   /** Unix milliseconds. */
   readonly expiresAt: number;
+  readonly user: string;
 }
 
 /**

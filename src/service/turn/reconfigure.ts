@@ -4,7 +4,7 @@ import type { Allocation } from './allocation.ts';
 import { Authenticator } from './auth.ts';
 import { each } from './chain.ts';
 import type { TurnConfig } from './config.ts';
-import { type Core, makePools } from './core.ts';
+import { type Core, makePools, type Pools } from './core.ts';
 import { dropChannel, dropPermission, endReservation } from './ending.ts';
 import { installFlows, removeFlows } from './flows.ts';
 import { PeerFilter } from './peer-filter.ts';
@@ -16,6 +16,8 @@ import { reschedule } from './timers.ts';
  */
 export function reconfigure(core: Core, config: TurnConfig): void {
   const before = core.config;
+  // First everything that may throw: a configuration that cannot be had changes nothing.
+  const fresh = makePools(config, core.random);
   const authenticator = new Authenticator(config);
   const filter = new PeerFilter(config);
   core.config = config;
@@ -24,7 +26,7 @@ export function reconfigure(core: Core, config: TurnConfig): void {
   if (!sameJson(before.unauthenticatedBudget, config.unauthenticatedBudget)) {
     core.budget = new SourceBudget(config.unauthenticatedBudget);
   }
-  rebuildPools(core, before);
+  core.pools = choosePools(core, fresh, sameJson(before.ports, config.ports));
   endLostReservations(core);
   const newRate = before.quota.bytesPerSecond !== config.quota.bytesPerSecond;
   for (const allocation of core.table.all()) {
@@ -33,22 +35,19 @@ export function reconfigure(core: Core, config: TurnConfig): void {
   }
 }
 
-/** The same ranges keep their pools: rebuilding one draws a new order for every port. */
-function rebuildPools(core: Core, before: TurnConfig): void {
-  const { config } = core;
-  const sameRange = sameJson(before.ports, config.ports);
-  const fresh = makePools(config, core.random);
+/** The same range keeps its pool. A new one starts without the ports that are in use. */
+function choosePools({ pools, table }: Core, fresh: Pools, sameRange: boolean): Pools {
   const chosen = { ...fresh };
   for (const family of [4, 6] as const) {
-    if (sameRange && core.pools[family] !== undefined && fresh[family] !== undefined) {
-      chosen[family] = core.pools[family];
+    if (sameRange && pools[family] !== undefined && fresh[family] !== undefined) {
+      chosen[family] = pools[family];
       continue;
     }
-    for (const relay of core.table.sockets.values()) {
+    for (const relay of table.sockets.values()) {
       if (relay.family === family) fresh[family]?.takeThis(relay.local.port);
     }
   }
-  core.pools = chosen;
+  return chosen;
 }
 
 /** A port that waits for an Allocate on an address that is no longer relayed waits in vain. */

@@ -69,6 +69,7 @@ function handleRequest(core: Core, client: Client, packet: Uint8Array, message: 
     if (core.mayReply(client, now)) refuseUnauthenticated(core, replyTo(client, message), result);
     return false;
   }
+  core.hasProvenAddress(client, now);
   handleAuthenticated(core, client, result.request, now);
   return true;
 }

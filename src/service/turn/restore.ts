@@ -47,7 +47,7 @@ export function settleRestored(core: Core, relay: Relay, now: Millis): void {
 }
 
 /** Our mistake, not a client's: a snapshot that this version cannot read, or a restore at the wrong time. */
-export class SnapshotError extends Error {
+class SnapshotError extends Error {
   override readonly name = 'SnapshotError';
   readonly code = 'CULVERT_TURN_SNAPSHOT';
 }

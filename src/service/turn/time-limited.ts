@@ -28,6 +28,14 @@ export function hasExpired(name: TimeLimitedName, now: Millis): boolean {
   return now > name.expiresAt;
 }
 
+/**
+ * Who holds the credential: the name without its expiry, so that a renewed credential is the same user's, for quotas and for
+ * allocations that live. The prefix keeps such a name apart from a long-term user's.
+ */
+export function userOf({ username, name }: TimeLimitedName): string {
+  return `time-limited:${name === undefined || name === '' ? username : name}`;
+}
+
 /** The passwords that a time-limited name may have: one per secret of either form. */
 export class TimeLimitedPasswords {
   readonly #secrets: readonly KeyObject[];

@@ -151,7 +151,7 @@ test('4. expired credentials are 401, at the second of expiry they are still goo
     const packet = oldAllocate(challenge(limited, CLIENT, now), username, restPassword(username, 'north'));
     return send(limited, packet, CLIENT, now);
   };
-  assert.equal(accepted(at(NOW)).user, username);
+  assert.equal(accepted(at(NOW)).user, 'time-limited:alice');
   accepted(at(NOW + MINUTE));
   assertChallenge(refused(at(NOW + MINUTE + 1), 401, 'expired-credentials'));
 });

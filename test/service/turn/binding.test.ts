@@ -145,6 +145,20 @@ describe('reflection', () => {
     assert.equal(harness.drops('over-budget'), 2);
   });
 
+  test('who proves an address gets the challenge back: one machine may open thousands of allocations', () => {
+    const unauthenticatedBudget = { perAddress: 3, perPrefix: 3, burstSeconds: 1, maxSources: 100 };
+    const harness = new Harness(testConfig({ unauthenticatedBudget }));
+    for (let round = 0; round < 50; round++) {
+      const client = harness.udpClient(`203.0.113.9:${4000 + round}`);
+      client.mustAllocate();
+      client.refresh({ lifetime: 0 });
+    }
+    assert.equal(harness.drops('over-budget'), 0);
+    const guesser = harness.udpClient('203.0.113.9:9000', 'alice', 'wrong');
+    const answered = Array.from({ length: 20 }, () => guesser.allocate({}, { nonce: 'x' })).filter(Boolean);
+    assert.equal(answered.length, 3);
+  });
+
   test('an answer to a Binding without SOFTWARE is no bigger than header and one address', () => {
     const client = new Harness().udpClient('203.0.113.9:4000');
     assert.equal(client.packetsIn(client.raw(binding()))[0]?.length, 20 + 12);

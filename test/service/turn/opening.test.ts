@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { MAX_OPENINGS } from '../../../src/service/turn/opening.ts';
 import { bound, codeOf, Harness, inUse, ofType, silent, testConfig } from './harness.ts';
 
 const CLIENT = '203.0.113.9:4000';
@@ -108,5 +109,21 @@ describe('binding relayed ports', () => {
     client.allocate();
     assert.equal(codeOf(client.refresh()), 437);
     assert.equal(harness.drops('allocation-missing'), 1);
+  });
+
+  test('openings are bounded: the next Allocate gets 508, and after one is settled success', () => {
+    const harness = new Harness(testConfig({ ports: { min: 49_152, max: 65_535 } }));
+    harness.answer = silent;
+    for (let index = 0; index < MAX_OPENINGS; index++) {
+      harness.udpClient(`203.0.${index >> 8}.${index & 255}:4000`).allocate();
+    }
+    const late = harness.udpClient('192.0.2.1:4000');
+    assert.equal(codeOf(late.allocate()), 508);
+    assert.equal(harness.drops('too-many-openings'), 1);
+    harness.answer = bound;
+    const [order] = ofType(harness.orders, 'openPort');
+    assert.ok(order);
+    harness.opened(order.socket, { ok: true, local: order.local });
+    assert.equal(codeOf(late.allocate()), 'success');
   });
 });

@@ -129,6 +129,17 @@ describe('who may do what to an allocation (RFC 8656 §5)', () => {
     assert.equal(harness.flows.size, 0);
   });
 
+  test('a renewed time-limited credential is the same user, one of another name is not', () => {
+    const harness = new Harness();
+    const credential = (name: string, seconds: number) => `${harness.now / 1000 + seconds}:${name}`;
+    const [first, renewed, foreign] = [credential('carol', 60), credential('carol', 3600), credential('dave', 3600)];
+    const client = harness.udpClient(CLIENT, first, restPassword(first));
+    client.mustAllocate();
+    harness.pass(61_000);
+    assert.equal(codeOf(client.as(foreign, restPassword(foreign)).refresh()), 441);
+    assert.equal(codeOf(client.as(renewed, restPassword(renewed)).refresh()), 'success');
+  });
+
   test('a Refresh 0 captured on an earlier allocation of the same 5-tuple does not end the new one', () => {
     const harness = new Harness();
     const client = harness.udpClient(CLIENT);

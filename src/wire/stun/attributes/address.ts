@@ -25,8 +25,8 @@ export const xorAddress: ValueCodec<Endpoint> = {
   encode: (to, offset, endpoint) => encodeAddress(to, offset, endpoint, true),
 };
 
-export const WIRE_FAMILY_IPV4 = 0x01;
-export const WIRE_FAMILY_IPV6 = 0x02;
+const WIRE_FAMILY_IPV4 = 0x01;
+const WIRE_FAMILY_IPV6 = 0x02;
 
 function decodeAddress(from: WireBytes, offset: number, length: number, xored: boolean): Endpoint | undefined {
   if (length < 4) return undefined;
