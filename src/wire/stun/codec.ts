@@ -101,8 +101,10 @@ function decodeAttributes(from: WireBytes, header: StunHeader): DecodeResult {
       else malformed = true;
     } else {
       const outcome = readAttribute(type, from, offset + 4, length, attributes);
+      // §14: an agent may pass over what is optional and not understood, such as a SOFTWARE that is no UTF-8.
+      if (outcome === 'done' || type >= FIRST_OPTIONAL) continue;
       if (outcome === 'malformed') malformed = true;
-      else if (outcome === 'unknown' && type < FIRST_OPTIONAL) unknown = (unknown ?? new Set()).add(type);
+      else unknown = (unknown ?? new Set()).add(type);
     }
   }
 
