@@ -35,7 +35,7 @@ describe('packets that are refused without an answer', () => {
     ],
   ];
   for (const [name, fault, bytes] of cases) {
-    test(`${name}: ${fault}`, () => assert.deepEqual(decodeMessage(bytes), { ok: false, fault, header: undefined }));
+    test(`${name}: ${fault}`, () => assert.deepEqual(decodeMessage(bytes), { ok: false, fault, request: undefined }));
   }
 });
 
@@ -97,24 +97,36 @@ describe('attributes that are malformed', () => {
   const header = { class: 'request', method: 3, transactionId: TRANSACTION_ID };
   for (const [name, type, value] of cases) {
     test(`${name}: a request can be answered with 400`, () => {
-      const expected = { ok: false, fault: 'malformed-attribute', header };
-      assert.deepEqual(decodeMessage(packet([attribute(type, value)])), expected);
-      assert.deepEqual(decodeMessage(packet([attribute(0x7abc, 'unknown'), attribute(type, value)])), expected);
+      const expected = { fault: 'malformed-attribute', ...header, attributes: {} };
+      assert.deepEqual(faultOf(packet([attribute(type, value)])), { ...expected, unknownRequired: [] });
+      const both = packet([attribute(0x7abc, 'unknown'), attribute(type, value)]);
+      assert.deepEqual(faultOf(both), { ...expected, unknownRequired: [0x7abc] });
       const indication = decodeMessage(packet([attribute(type, value)], { type: 0x0016 }));
-      assert.deepEqual(indication, { ...expected, header: undefined }, 'but an indication has no answer');
+      const silent = { ok: false, fault: 'malformed-attribute', request: undefined };
+      assert.deepEqual(indication, silent, 'but an indication has no answer');
     });
   }
 
   test('an attribute that runs over the end', () => {
-    const expected = { ok: false, fault: 'truncated-attribute', header };
+    const expected = { fault: 'truncated-attribute', ...header, unknownRequired: [] };
     for (const length of [5, 8, 0xfffc, 0xffff]) {
       const bytes = Buffer.of(0x00, 0x06, length >>> 8, length & 0xff, 1, 2, 3, 4);
-      assert.deepEqual(decodeMessage(packet([bytes])), expected);
-      assert.deepEqual(decodeMessage(packet([attribute(0x0006, 'alice'), bytes])), expected);
-      assert.deepEqual(decodeMessage(packet([bytes], { type: 0x0103 })), { ...expected, header: undefined });
+      assert.deepEqual(faultOf(packet([bytes])), { ...expected, attributes: {} });
+      const after = faultOf(packet([attribute(0x0006, 'alice'), bytes]));
+      assert.deepEqual(after, { ...expected, attributes: { username: 'alice' } });
+      const response = decodeMessage(packet([bytes], { type: 0x0103 }));
+      assert.deepEqual(response, { ok: false, fault: 'truncated-attribute', request: undefined });
     }
   });
 });
+
+/** The fault of a broken request, and what could be read of it. */
+function faultOf(bytes: Uint8Array) {
+  const result = decodeMessage(bytes);
+  assert.ok(!result.ok && result.request !== undefined);
+  const { class: messageClass, method, transactionId, attributes, unknownRequired } = result.request;
+  return { fault: result.fault, class: messageClass, method, transactionId, attributes, unknownRequired };
+}
 
 /** A FINGERPRINT that is right for where it stands and for the length in the header, but not the last attribute. */
 function fingerprintBefore(tail: Uint8Array): Uint8Array {
