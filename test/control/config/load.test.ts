@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { formatFault } from '../../../src/control/config/faults.ts';
 import { loadConfig } from '../../../src/control/config/load.ts';
 import { configOf, faultsOf, loadFrom, temporaryFolder } from './rig.ts';
 
@@ -17,7 +18,10 @@ describe('sources', () => {
   });
 
   test('a file without the section turn has no TURN', async (context) => {
-    assert.equal((await configOf(temporaryFolder(context), { yaml: 'log: { level: debug }' })).turn, undefined);
+    const result = await loadFrom(temporaryFolder(context), { yaml: 'log: { level: debug }' });
+    assert.ok(result.ok);
+    assert.equal(result.config.turn, undefined);
+    assert.match(result.warnings.map(formatFault).join('\n'), /config\.yaml:1: no service is on/);
   });
 
   test('an empty section is a section with every default', async (context) => {
@@ -246,6 +250,11 @@ describe('faults', () => {
       faults: [/admin\.listen: .*has no admin\.token/],
     },
     { name: 'short token', yaml: 'admin: { token: abc }', faults: [/admin\.token: must have at least 16 characters/] },
+    {
+      name: 'secret that YAML takes for a number',
+      yaml: 'turn: { secret: 12345 }',
+      faults: [/turn\.secret: must be text, or a list of it \(put quotes round numbers\)$/],
+    },
     { name: 'empty secret', yaml: 'turn: { secret: "" }', faults: [/turn\.secret\[0\]: must not be empty/] },
     { name: 'duplicate key', yaml: 'log: {}\nlog: {}', faults: [/^config\.yaml:2: repeats a key/] },
     {
