@@ -42,7 +42,7 @@ export function logCrashes(log: Log): void {
 }
 
 /** Under npm one Ctrl-C comes twice: from the terminal, and passed on by npm. Nobody presses it twice as fast. */
-const ECHO_MILLIS = 100;
+const ECHO_MILLIS = 50;
 
 function die(message: string, error: unknown, log: Log): never {
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
