@@ -1,8 +1,9 @@
+import { MAX_PAYLOAD } from '../../flow/encapsulate.ts';
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { Millis } from '../../net/time.ts';
 import { encodeMessage } from '../../wire/stun/codec.ts';
 import { METHOD_DATA } from '../../wire/stun/message.ts';
-import { encodeChannelData } from '../../wire/turn/channel-data.ts';
+import { CHANNEL_HEADER_BYTES, encodeChannelData } from '../../wire/turn/channel-data.ts';
 import type { Order } from '../service.ts';
 import { Allocation, type Channel, type Relay } from './allocation.ts';
 import { StreamClient } from './client.ts';
@@ -29,10 +30,12 @@ export function relayToPeer(
   if (relay === undefined) return core.drop('family-mismatch');
   if (!relay.open) return core.drop('port-not-open');
   if (allocation.permission(peer.address) === undefined) return core.drop('no-permission');
-  if (data.length > MAX_UDP_PAYLOAD) return core.drop('too-big');
+  if (data.length > MAX_PAYLOAD[peer.family]) return core.drop('too-big');
   if (!takeRate(core, allocation, 'to_peer', data.length, now)) return core.drop('rate-limited');
   const target = core.table.relayAt(peer);
   if (target !== undefined) return deliverWithin(core, relay, target, data);
+  // Nobody's port. On the network it could be another program's on this machine, which would take us for a neighbour.
+  if (core.filter.isRelayed(peer)) return core.drop('no-allocation');
   core.relayed.add('to_peer', data.length);
   const order: Order = { type: 'send', from: relay.socket, to: peer, packet: data };
   core.orders.add(dontFragment ? { ...order, dontFragment } : order);
@@ -68,7 +71,8 @@ function deliver(
   data: Uint8Array,
 ): boolean {
   const onStream = client instanceof StreamClient;
-  if (data.length > (onStream ? MAX_STREAM_DATA : MAX_UDP_DATA)) {
+  const limit = onStream ? MAX_STREAM_MESSAGE : MAX_PAYLOAD[client.endpoint.family];
+  if (deliveredLength(peer, channel, data) > limit) {
     core.drop('too-big');
     return false;
   }
@@ -85,9 +89,12 @@ function deliver(
   return true;
 }
 
-/** 65,535 less the IPv4 and UDP headers. */
-const MAX_UDP_PAYLOAD = 65_507;
-/** Room for the largest Data indication around it: header 20, XOR-PEER-ADDRESS 24, DATA header and padding 7. */
-const MAX_UDP_DATA = MAX_UDP_PAYLOAD - 51;
-/** The length field of a STUN message has 16 bits and does not count the header. */
-const MAX_STREAM_DATA = 0xffff - 31;
+/** What it takes to reach the client, padding of a stream aside: as much on a channel as a flow takes, so that both carry the same. */
+function deliveredLength(peer: Endpoint, channel: Channel | undefined, data: Uint8Array): number {
+  if (channel !== undefined) return CHANNEL_HEADER_BYTES + data.length;
+  // Header, XOR-PEER-ADDRESS, and DATA with its padding (RFC 8656 §18.3, §18.4).
+  return 20 + (peer.family === 4 ? 12 : 24) + 4 + ((data.length + 3) & ~3);
+}
+
+/** The length field of a STUN message has 16 bits, counts whole words, and leaves the header out. */
+const MAX_STREAM_MESSAGE = 20 + 0xfffc;

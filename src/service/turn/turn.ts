@@ -45,6 +45,7 @@ export class TurnService implements Service {
 
   /** Ends every allocation whose client came by this UDP listener. */
   removeListener(socket: SocketId, now: Millis): void {
+    expire(this.#core, now);
     const lost = [...this.#core.table.all()].filter(
       ({ client }) => client instanceof UdpClient && client.socket === socket,
     );
@@ -93,9 +94,10 @@ export class TurnService implements Service {
   }
 
   handleStreamClosed(stream: StreamId, now: Millis): void {
-    expire(this.#core, now);
+    // First of all: an order for a stream that is gone could not be carried out, were its time up in this very moment.
     const client = this.#core.table.streams.get(stream);
     if (client !== undefined) forgetStream(this.#core, client, now);
+    expire(this.#core, now);
   }
 
   handleTimeout(now: Millis): void {
