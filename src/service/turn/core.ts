@@ -44,7 +44,7 @@ export class Core {
     this.random = random;
     this.authenticator = new Authenticator(config);
     this.filter = new PeerFilter(config);
-    this.budget = new SourceBudget(config.unauthenticatedBudget);
+    this.budget = new SourceBudget(config.unauthenticatedBudget, random);
     this.pools = makePools(config, random);
   }
 

@@ -24,7 +24,7 @@ export function reconfigure(core: Core, config: TurnConfig): void {
   core.authenticator = authenticator;
   core.filter = filter;
   if (!sameJson(before.unauthenticatedBudget, config.unauthenticatedBudget)) {
-    core.budget = new SourceBudget(config.unauthenticatedBudget);
+    core.budget = new SourceBudget(config.unauthenticatedBudget, core.random);
   }
   core.pools = choosePools(core, fresh, sameJson(before.ports, config.ports));
   endLostReservations(core);
