@@ -27,6 +27,8 @@ export class Core {
   pools: Pools;
   /** Allocations whose ports are being bound. */
   openings = 0;
+  /** When the log last said that a port could not be bound. */
+  portFailureToldAt: Millis = 0;
   readonly ids: IdSource;
   readonly random: RandomBytes;
   readonly orders = new OrderQueue();
