@@ -49,7 +49,13 @@ const peers = section('Whom clients may reach through the relay. `deny` wins ove
 const quota = section('Limits on what clients may use; 0 = no limit.', {
   perUser: v.optional(whole('Allocations of one user.', 0, 1_000_000), 0),
   total: v.optional(whole('Allocations in all.', 0, 1_000_000), 0),
-  bytesPerSecond: v.optional(size('Bytes a second of one allocation, each way.', parseSize), 0),
+  bytesPerSecond: v.optional(
+    size(
+      'Bytes a second of one allocation, each way. Up to a second of it, and at least 64 KiB, may come at once.',
+      parseSize,
+    ),
+    0,
+  ),
 });
 
 const lifetime = section('How long an allocation lives without a refresh (RFC 8656 section 7.2).', {
