@@ -73,6 +73,11 @@ const password = v.pipe(
   v.nonEmpty('a password must not be empty'),
 );
 
+/** As it goes out (RFC 8265, NFC): a few characters are taken apart and need more room than as written. */
+function fitsRealm(realm: string): boolean {
+  return realm.normalize('NFC').length <= 127;
+}
+
 export const turnSection = section('STUN and TURN. The service is on when this section exists.', {
   listen: v.optional(
     listOf('Where clients are served: `udp://`, `tcp://` or `tls://`, address, port.', itemOf(parseListener), {
@@ -81,7 +86,12 @@ export const turnSection = section('STUN and TURN. The service is on when this s
     DEFAULT_TURN_LISTENERS,
   ),
   realm: v.optional(
-    v.pipe(text('Realm of the credentials.'), v.nonEmpty('must not be empty'), v.maxLength(127, 'must be shorter')),
+    v.pipe(
+      text('Realm of the credentials.'),
+      v.nonEmpty('must not be empty'),
+      v.maxLength(127, 'must be shorter'),
+      v.check(fitsRealm, 'must be shorter'),
+    ),
     'culvert',
   ),
   relay: v.optional(relay, {}),

@@ -136,6 +136,11 @@ describe('faults', () => {
       yaml: 'turn:\n  relm: x',
       faults: [/^config\.yaml:2: turn\.relm: is not a known key \(did you mean "realm"\?\)$/],
     },
+    {
+      name: 'a realm that grows too long when it is prepared',
+      yaml: `turn: { realm: "${'\u0958'.repeat(64)}" }`,
+      faults: [/^config\.yaml:1: turn\.realm: must be shorter$/],
+    },
     { name: 'unknown section', yaml: 'trun: {}', faults: [/^config\.yaml:1: trun: .*"turn"/] },
     {
       name: 'unknown keys, several in one section',
