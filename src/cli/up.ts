@@ -26,7 +26,8 @@ async function up(flags: ConfigFlags & { readonly json?: true }): Promise<void> 
   const result = await startRelay({ config, log, usesDefaultListeners: !tree.has(['turn', 'listen']) });
   if (!result.ok) throw new CommandFailure(result.reasons, EXIT_FAILED);
   const summary = result.relay.summary();
-  process.stdout.write(flags.json ? `${JSON.stringify(summary)}\n` : formatBanner(summary));
+  // First: whoever waits for the table may stop us as soon as it is there.
   runUntilStopped(result.relay, log);
+  process.stdout.write(flags.json ? `${JSON.stringify(summary)}\n` : formatBanner(summary));
   startIsOver();
 }

@@ -145,10 +145,7 @@ class Relay implements Stoppable {
 
   async #openTurn(): Promise<string[]> {
     const { turn } = this.#config;
-    if (turn === undefined) {
-      this.#log.warn('no service is on: the configuration has no section "turn"');
-      return [];
-    }
+    if (turn === undefined) return [];
     for (const note of this.#plan.notes) this.#log.info(note);
     this.#turn = new TurnHost({
       config: this.#config,

@@ -11,10 +11,13 @@ export interface Stoppable {
  * the shell gives a process killed by it. What nobody caught is logged with its stack, exit code 1: the state is unknown then.
  */
 export function runUntilStopped(relay: Stoppable, log: Log): void {
-  let stopping = false;
+  let stoppingSince: number | undefined;
   const stop = (signal: 'SIGTERM' | 'SIGINT') => {
-    if (stopping) process.exit(signal === 'SIGINT' ? 130 : 143);
-    stopping = true;
+    if (stoppingSince !== undefined) {
+      if (performance.now() - stoppingSince < ECHO_MILLIS) return;
+      process.exit(signal === 'SIGINT' ? 130 : 143);
+    }
+    stoppingSince = performance.now();
     log.info('stopping', { signal });
     relay.stop().then(
       () => {
@@ -37,6 +40,9 @@ export function logCrashes(log: Log): void {
   process.on('uncaughtException', (error) => die('uncaught exception', error, log));
   process.on('unhandledRejection', (reason) => die('unhandled rejection', reason, log));
 }
+
+/** Under npm one Ctrl-C comes twice: from the terminal, and passed on by npm. Nobody presses it twice as fast. */
+const ECHO_MILLIS = 50;
 
 function die(message: string, error: unknown, log: Log): never {
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);

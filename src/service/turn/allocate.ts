@@ -12,6 +12,7 @@ import { MAX_OPENINGS, type Opening, startOpening } from './opening.ts';
 import { REASON_PHRASES, type Refusal } from './reasons.ts';
 import { kept, type ReplyTo, refuse, replyToAuthenticated, succeed } from './responses.ts';
 import { reschedule } from './timers.ts';
+import { isTunnelled } from './tunnelled.ts';
 
 /** Attribute type of DONT-FRAGMENT, for UNKNOWN-ATTRIBUTES. */
 const DONT_FRAGMENT = 0x001a;
@@ -25,6 +26,7 @@ export function handleAllocate(core: Core, client: Client, request: Authenticate
   // Step 2: one allocation a 5-tuple; a retransmission is not a second one.
   const existing = core.table.find(client);
   if (existing !== undefined) return handleRepeated(core, existing, request, to, now);
+  if (isTunnelled(client.endpoint)) return refuse(core, to, 'tunnelled-client');
   // Step 3
   if (attributes.requestedTransport === undefined) return refuse(core, to, 'no-requested-transport');
   if (attributes.requestedTransport !== UDP_PROTOCOL) return refuse(core, to, 'transport-unsupported');
@@ -106,8 +108,11 @@ function allocateReserved(
 ): undefined {
   const { reservationToken, lifetime } = request.message.attributes;
   const reservation = core.table.reservations.get(toLatin1(reservationToken ?? new Uint8Array(0)));
-  if (reservation === undefined || !reservation.relay.open) return refuse(core, to, 'unknown-reservation');
-  const overQuota = exceedsQuota(core, request.user, reservation.user === request.user ? -1 : 0);
+  // The token crosses the network in clear text: whoever saw it must not take the port of somebody else.
+  if (reservation === undefined || reservation.user !== request.user || !reservation.relay.open) {
+    return refuse(core, to, 'unknown-reservation');
+  }
+  const overQuota = exceedsQuota(core, request.user, -1);
   if (overQuota !== undefined) return refuse(core, to, overQuota);
   forgetReservation(core, reservation);
   const allocation = newAllocation(client, request);

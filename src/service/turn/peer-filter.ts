@@ -54,13 +54,19 @@ export class PeerFilter {
     return this.#isSpecial(forms) ? 'peer-special-purpose' : undefined;
   }
 
-  #isDenied(forms: readonly Uint8Array[]): boolean {
-    return forms.some((form) => isIn(this.#deny, form));
+  /** Whether nothing but rule 3 lets it pass: it is a peer as long as a client of ours holds it, and otherwise a port of this machine. */
+  passesAsRelayed(peer: Endpoint): boolean {
+    const forms = this.#isRelayed(peer) ? formsOf(peer) : undefined;
+    return forms !== undefined && this.#isSpecial(forms);
   }
 
   #isRelayed(peer: Endpoint): boolean {
     const { min, max } = this.#relayedPorts;
     return peer.port >= min && peer.port <= max && this.#relayed.has(peer.address);
+  }
+
+  #isDenied(forms: readonly Uint8Array[]): boolean {
+    return forms.some((form) => isIn(this.#deny, form));
   }
 
   #isSpecial(forms: readonly Uint8Array[]): boolean {

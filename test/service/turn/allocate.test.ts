@@ -184,6 +184,23 @@ describe('Allocate (RFC 8656 §7.2)', () => {
   });
 });
 
+describe('clients behind IPv6 tunnels (RFC 8656 §21.4)', () => {
+  for (const [from, code] of [
+    ['[2002:cb00:7109::1]:4000', 403],
+    ['[2001::1]:4000', 403],
+    ['[2001:0:4136:e378:8000:63bf:3fff:fdd2]:4000', 403],
+    ['[2001:1::1]:4000', 'success'],
+    ['[2003:1::1]:4000', 'success'],
+  ] as const) {
+    test(`${from}: ${code}`, () => {
+      const harness = new Harness();
+      assert.equal(codeOf(harness.udpClient(from).allocate()), code);
+      assert.equal(codeOf(harness.streamClient(from).allocate()), code);
+      assert.equal(harness.drops('tunnelled-client'), code === 403 ? 2 : 0);
+    });
+  }
+});
+
 describe('lifetimes (RFC 8656 §7.2)', () => {
   for (const [asked, granted] of [
     [undefined, 600],
@@ -306,7 +323,7 @@ describe('EVEN-PORT and RESERVATION-TOKEN (RFC 8656 §7.2)', () => {
     }
   });
 
-  test('the next port is bound at once and goes to whoever has the token', () => {
+  test('the next port is bound at once and goes to the same user with the token', () => {
     const harness = new Harness();
     const first = harness.udpClient(CLIENT).allocate({ evenPort: { reserveNext: true } });
     const [even] = first?.attributes.xorRelayedAddresses ?? [];
@@ -315,7 +332,9 @@ describe('EVEN-PORT and RESERVATION-TOKEN (RFC 8656 §7.2)', () => {
     assert.equal(token.length, 8);
     const opens = ofType(harness.orders, 'openPort').map(({ local }) => local.port);
     assert.deepEqual(opens, [even.port, even.port + 1]);
-    const [odd] = harness.udpClient('203.0.113.77:1', 'bob', 'builder').mustAllocate({ reservationToken: token });
+    const thief = harness.udpClient('203.0.113.77:1', 'bob', 'builder');
+    assert.equal(codeOf(thief.allocate({ reservationToken: token })), 508);
+    const [odd] = harness.udpClient('203.0.113.77:2').mustAllocate({ reservationToken: token });
     assert.equal(odd.port, even.port + 1);
     assert.equal(ofType(harness.orders, 'openPort').length, 2);
     assert.equal(codeOf(harness.udpClient('203.0.113.78:1').allocate({ reservationToken: token })), 508);

@@ -1,0 +1,74 @@
+import type { Check, CheckContext, Findings } from './checks.ts';
+import type { ForwardSettings } from './forward.ts';
+import type { ForwardListener, ForwardUpstream } from './forward-units.ts';
+
+/** What listens, what it leads to, and the rest of each forward must fit together. */
+export const checkForward: Check = (context, findings) => {
+  const forwards = soundForwards(context);
+  const names = new Map<string, number>();
+  for (const [index, forward] of forwards.entries()) {
+    const path = ['forward', String(index)];
+    const first = names.get(forward.name);
+    if (first === undefined) names.set(forward.name, index);
+    else findings.fault([...path, 'name'], `forward[${first}] is called ${forward.name} already (names are unique)`);
+    checkPlaces(forward, path, findings);
+    checkHealth(forward, path, findings);
+    if (isDatagram(forward) && forward.proxyOut === 'v1') {
+      findings.fault([...path, 'proxyOut'], 'version 1 knows no UDP (write v2)');
+    }
+    for (const key of ['idle', 'connectTimeout'] as const) {
+      if (forward[key] === 0) findings.fault([...path, key], 'must be longer than nothing');
+    }
+  }
+};
+
+/** Empty when the section is faulty anywhere: lists go as a whole. */
+export function soundForwards({ config, isSound }: CheckContext): readonly ForwardSettings[] {
+  return isSound(['forward']) ? (config.forward ?? []) : [];
+}
+
+export function isDatagram({ listen, to }: Pick<ForwardSettings, 'listen' | 'to'>): boolean {
+  return [...listen, ...to].some(({ transport }) => transport === 'udp');
+}
+
+function checkPlaces(forward: ForwardSettings, path: readonly string[], findings: Findings): void {
+  const { listen, to } = forward;
+  for (const key of ['listen', 'to'] as const) {
+    if (forward[key].length === 0) findings.fault([...path, key], 'is empty (name at least one)');
+  }
+  const all = [...listen, ...to];
+  if (isDatagram(forward) && all.some(({ transport }) => transport !== 'udp')) {
+    findings.fault(
+      [...path, 'to'],
+      'leads from UDP to something else (make every listen and to of it udp://, or none)',
+    );
+  }
+  const widths = new Set(listen.map(width));
+  const widest = Math.max(1, ...widths);
+  if (widths.size > 1) findings.fault([...path, 'listen'], 'has port ranges of different lengths (make them equal)');
+  for (const [index, upstream] of to.entries()) {
+    const ports = width(upstream);
+    if (ports === 1 || ports === widest) continue;
+    const wanted = widest === 1 ? 'one port' : `one port or ${widest}`;
+    findings.fault([...path, 'to', String(index)], `has ${ports} ports, listen has ${widest} (give it ${wanted})`);
+  }
+}
+
+function checkHealth(forward: ForwardSettings, path: readonly string[], findings: Findings): void {
+  const { health } = forward;
+  if (health === undefined) return;
+  const at = [...path, 'health'];
+  if (isDatagram(forward) && health.send === undefined) {
+    findings.fault([...at, 'send'], 'is missing: a UDP upstream is only known to live by its reply to something');
+  }
+  if (!isDatagram(forward) && (health.send !== undefined || health.expect !== undefined)) {
+    findings.fault([...at, health.send === undefined ? 'expect' : 'send'], 'is for UDP (a TCP check is a connect)');
+  }
+  for (const key of ['interval', 'timeout'] as const) {
+    if (health[key] === 0) findings.fault([...at, key], 'must be longer than nothing');
+  }
+}
+
+function width(place: ForwardListener | ForwardUpstream): number {
+  return place.transport === 'unix' ? 1 : place.ports.max - place.ports.min + 1;
+}
