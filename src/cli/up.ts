@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { formatFault } from '../control/config/faults.ts';
-import { openLog } from '../control/log/log.ts';
+import type { Config } from '../control/config/schema.ts';
+import { type Log, openLog } from '../control/log/log.ts';
 import { formatBanner } from '../runtime/banner.ts';
 import { startRelay } from '../runtime/compose.ts';
 import { logCrashes, runUntilStopped } from '../runtime/lifecycle.ts';
@@ -23,11 +24,30 @@ async function up(flags: ConfigFlags & { readonly json?: true }): Promise<void> 
   logCrashes(log);
   for (const warning of warnings) log.warn(formatFault(warning));
 
-  const result = await startRelay({ config, log, usesDefaultListeners: !tree.has(['turn', 'listen']) });
+  const result = await startRelay({
+    config,
+    log,
+    usesDefaultListeners: !tree.has(['turn', 'listen']),
+    reread: () => reread(flags, log),
+  });
   if (!result.ok) throw new CommandFailure(result.reasons, EXIT_FAILED);
   const summary = result.relay.summary();
   // First: whoever waits for the table may stop us as soon as it is there.
   runUntilStopped(result.relay, log);
   process.stdout.write(flags.json ? `${JSON.stringify(summary)}\n` : formatBanner(summary));
   startIsOver();
+}
+
+/** At SIGHUP: every fault goes to the log, and what runs goes on. */
+async function reread(flags: ConfigFlags, log: Log): Promise<Config | undefined> {
+  try {
+    const { config, warnings } = await load(flags);
+    for (const warning of warnings) log.warn(formatFault(warning));
+    return config;
+  } catch (error) {
+    if (!(error instanceof CommandFailure)) throw error;
+    for (const line of error.lines) log.error(line);
+    log.error('the configuration was not taken over, what runs goes on');
+    return undefined;
+  }
 }

@@ -5,6 +5,7 @@ import type { IceServer } from './ice-servers.ts';
 export interface Summary {
   readonly version: string;
   readonly listeners: readonly { readonly service: string; readonly transport: string; readonly local: Endpoint }[];
+  readonly forwards: readonly { readonly name: string; readonly place: string; readonly local: Endpoint }[];
   readonly relay:
     | { readonly addresses: readonly string[]; readonly ports: { readonly min: number; readonly max: number } }
     | undefined;
@@ -19,8 +20,9 @@ export function formatBanner(summary: Summary): string {
   return `${[`Culvert ${summary.version}`, table(facts(summary)), ...credentials(summary)].join('\n\n')}\n`;
 }
 
-function facts({ listeners, relay, engine, admin }: Summary): string[][] {
+function facts({ listeners, forwards, relay, engine, admin }: Summary): string[][] {
   const rows = listeners.map(({ service, transport, local }) => [service, transport, endpointKey(local)]);
+  for (const { name, place } of forwards) rows.push(['forward', name, place]);
   if (relay !== undefined) {
     const addresses = relay.addresses.length === 0 ? 'no address' : relay.addresses.join(', ');
     rows.push(['relayed', 'udp', `${addresses}, ports ${relay.ports.min}-${relay.ports.max}`]);

@@ -1,8 +1,10 @@
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { type AdminServer, openAdmin } from '../control/admin/server.ts';
 import type { Config } from '../control/config/schema.ts';
 import type { Log } from '../control/log/log.ts';
 import { EXPOSITION_TYPE, expose } from '../control/metrics/exposition.ts';
+import { collectForward } from '../control/metrics/forward.ts';
 import { collectProcess } from '../control/metrics/process.ts';
 import { collectBlocks, collectBuild, collectEngine, collectTurn } from '../control/metrics/relay.ts';
 import { loadOrMakeSecrets, SECRETS_FILE, type StateSecrets } from '../control/state/secrets.ts';
@@ -15,9 +17,11 @@ import type { Summary } from './banner.ts';
 import { bindFailureOf, explainBindFailure } from './bind-failures.ts';
 import { Driver } from './driver.ts';
 import { type ChosenEngine, chooseEngine } from './engines.ts';
+import { ForwardHost } from './forward-host.ts';
 import { turnUrls } from './ice-servers.ts';
 import type { Stoppable } from './lifecycle.ts';
 import { planTurn, type TurnPlan } from './plan.ts';
+import { resolveName } from './resolver.ts';
 import { needsGenerated } from './turn-config.ts';
 import { TurnHost } from './turn-host.ts';
 
@@ -26,6 +30,8 @@ export interface RelayOptions {
   /** Nobody wrote turn.listen. */
   readonly usesDefaultListeners: boolean;
   readonly log: Log;
+  /** Reads the configuration again, for reload(); undefined when it is faulty, which is in the log then. */
+  readonly reread?: () => Promise<Config | undefined>;
 }
 
 export type StartResult =
@@ -58,12 +64,19 @@ class Relay implements Stoppable {
   readonly #driver: Driver;
   readonly #version = readVersion();
   #notReady: string | undefined = 'starting';
+  readonly #reread: RelayOptions['reread'];
   #turn: TurnHost | undefined;
+  #forward: ForwardHost | undefined;
   #admin: AdminServer | undefined;
 
-  constructor({ config, usesDefaultListeners, log }: RelayOptions, secrets: StateSecrets, secretsKept: boolean) {
+  constructor(
+    { config, usesDefaultListeners, log, reread }: RelayOptions,
+    secrets: StateSecrets,
+    secretsKept: boolean,
+  ) {
     this.#config = config;
     this.#log = log;
+    this.#reread = reread;
     this.#secrets = secrets;
     this.#secretsKept = secretsKept;
     this.#plan = planTurn(config, usesDefaultListeners, ownAddresses());
@@ -72,12 +85,13 @@ class Relay implements Stoppable {
       ids: this.#ids,
       createEngine: (sink) => this.#chosen.create(sink, this.#ids),
       onEvent: (service, event) => this.#logEvent(service, event),
+      resolve: resolveName,
     });
   }
 
   /** The admin listener comes first, so that it can say that the others are not ready yet. */
   async open(): Promise<string[]> {
-    const reasons = [...(await this.#openAdmin()), ...(await this.#openTurn())];
+    const reasons = [...(await this.#openAdmin()), ...(await this.#openTurn()), ...(await this.#openForward())];
     if (reasons.length === 0) this.#notReady = undefined;
     return reasons;
   }
@@ -86,12 +100,18 @@ class Relay implements Stoppable {
   async stop(): Promise<void> {
     this.#notReady = 'stopping';
     this.#turn?.close();
+    await this.#drain();
     await this.#driver.stop();
     await this.#admin?.close();
   }
 
-  reload(): void {
+  /** Certificates, and what services take over while they run; a faulty configuration changes nothing. */
+  async reload(): Promise<void> {
     this.#turn?.reload();
+    const config = await this.#reread?.();
+    if (config === undefined) return;
+    for (const failure of await this.#applyForwards(config)) this.#log.error(failure);
+    this.#log.info('configuration read again', { forwards: config.forward?.length ?? 0 });
   }
 
   summary(): Summary {
@@ -102,6 +122,7 @@ class Relay implements Stoppable {
     return {
       version: this.#version,
       listeners: (this.#turn?.bound ?? []).map((listener) => ({ service: 'turn', ...listener })),
+      forwards: [...(this.#forward?.bound ?? [])],
       relay: turn === undefined ? undefined : { addresses, ports: turn.relay.ports },
       engine: { name, mode, why: this.#chosen.why },
       admin: this.#admin?.local,
@@ -126,6 +147,7 @@ class Relay implements Stoppable {
       collectEngine(this.#driver.engine),
       collectBlocks(() => 0),
       () => (this.#turn === undefined ? [] : collectTurn(this.#turn.metrics())),
+      () => (this.#forward === undefined ? [] : collectForward(this.#forward.metrics())),
       collectProcess,
     ];
     try {
@@ -160,7 +182,26 @@ class Relay implements Stoppable {
     return (await this.#turn.open()).map(explainBindFailure);
   }
 
+  async #openForward(): Promise<string[]> {
+    return this.#config.forward === undefined ? [] : this.#applyForwards(this.#config);
+  }
+
+  async #applyForwards({ forward = [] }: Config): Promise<string[]> {
+    this.#forward ??= new ForwardHost({ driver: this.#driver, ids: this.#ids });
+    return (await this.#forward.apply(forward)).map(explainBindFailure);
+  }
+
+  /** Nobody new; who is there may go on for as long as his forward says. */
+  async #drain(): Promise<void> {
+    const service = this.#forward?.service;
+    if (service === undefined) return;
+    this.#driver.run(service, (now) => service.drain(now));
+    while (service.clientsLeft > 0) await setTimeout(DRAIN_LOOK);
+  }
+
   #logEvent(service: ServiceName, { level, name, fields }: ServiceEvent): void {
     this.#log[level](name, { service, ...fields });
   }
 }
+
+const DRAIN_LOOK = 50;

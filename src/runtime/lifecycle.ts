@@ -3,7 +3,7 @@ import type { Log } from '../control/log/log.ts';
 export interface Stoppable {
   stop(): Promise<void>;
   /** SIGHUP: reads again what may be read again without a restart. */
-  reload(): void;
+  reload(): void | Promise<void>;
 }
 
 /**
@@ -30,8 +30,8 @@ export function runUntilStopped(relay: Stoppable, log: Log): void {
   process.on('SIGTERM', () => stop('SIGTERM'));
   process.on('SIGINT', () => stop('SIGINT'));
   process.on('SIGHUP', () => {
-    log.info('SIGHUP: reading TLS files again; other settings need a restart');
-    relay.reload();
+    log.info('SIGHUP: reading TLS files and forwards again; other settings need a restart');
+    void relay.reload();
   });
 }
 

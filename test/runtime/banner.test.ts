@@ -20,6 +20,7 @@ function bannerOf(addresses: readonly string[]): string {
   const summary: Summary = {
     version: '1.2.3',
     listeners: [],
+    forwards: [],
     relay: { addresses, ports: { min: 49_152, max: 65_535 } },
     engine: { name: 'portable', mode: 'node:dgram', why: 'asked for' },
     admin: undefined,

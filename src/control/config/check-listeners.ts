@@ -1,4 +1,5 @@
 import { type Endpoint, endpointKey } from '../../net/endpoint.ts';
+import { soundForwards } from './check-forward.ts';
 import type { Check, CheckContext } from './checks.ts';
 import { formatPath } from './faults.ts';
 import { isSection } from './settings-tree.ts';
@@ -17,8 +18,8 @@ export const checkListeners: Check = (context, findings) => {
   const { turn } = config;
   if (turn === undefined || !isSound(['turn', 'relay', 'ports'])) return;
   const { min, max } = turn.relay.ports;
-  for (const { path, protocol, local } of sockets) {
-    if (protocol !== 'UDP' || local.port < min || local.port > max) continue;
+  for (const { path, protocol, local, last = local.port } of sockets) {
+    if (protocol !== 'UDP' || last < min || local.port > max) continue;
     findings.warn(
       path,
       `UDP port ${local.port} lies among the relayed ports ${min}-${max}: it is one port less for clients`,
@@ -44,6 +45,8 @@ interface Socket {
   readonly name: string;
   readonly protocol: 'UDP' | 'TCP';
   readonly local: Endpoint;
+  /** Highest port, of a range. */
+  readonly last?: number;
 }
 
 function allSockets(context: CheckContext): Socket[] {
@@ -53,15 +56,30 @@ function allSockets(context: CheckContext): Socket[] {
     protocol: transport === 'udp' || transport === 'dtls' ? 'UDP' : 'TCP',
     local,
   }));
+  sockets.push(...forwardSockets(context));
   const admin = context.config.admin.listen;
   if (admin !== undefined && context.isSound(['admin', 'listen']))
     sockets.push({ path: ['admin', 'listen'], name: 'admin.listen', protocol: 'TCP', local: admin });
   return sockets;
 }
 
+/** A range is one entry: `last` is its highest port. */
+function forwardSockets(context: CheckContext): Socket[] {
+  return soundForwards(context).flatMap(({ listen }, index) =>
+    listen.flatMap((listener, at): Socket[] => {
+      if (listener.transport === 'unix') return [];
+      const { family, address, ports, transport } = listener;
+      const path = ['forward', String(index), 'listen', String(at)];
+      const protocol = transport === 'udp' ? 'UDP' : 'TCP';
+      return [{ path, name: formatPath(path), protocol, local: { family, address, port: ports.min }, last: ports.max }];
+    }),
+  );
+}
+
 function clash(a: Socket, b: Socket): boolean {
   if (a.protocol !== b.protocol || a.local.family !== b.local.family) return false;
-  if (a.local.port === 0 || a.local.port !== b.local.port) return false;
+  if (a.local.port === 0 || b.local.port === 0) return false;
+  if (a.local.port > (b.last ?? b.local.port) || b.local.port > (a.last ?? a.local.port)) return false;
   return a.local.address === b.local.address || isWildcard(a.local) || isWildcard(b.local);
 }
 

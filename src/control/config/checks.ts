@@ -1,5 +1,6 @@
 import { checkAdmin } from './check-admin.ts';
 import { checkAvailability } from './check-availability.ts';
+import { checkForward } from './check-forward.ts';
 import { checkListeners } from './check-listeners.ts';
 import { checkTls } from './check-tls.ts';
 import { checkTurn } from './check-turn.ts';
@@ -34,4 +35,4 @@ export function checkAll(context: CheckContext): { faults: Fault[]; warnings: Fa
   return { faults, warnings };
 }
 
-const checks: readonly Check[] = [checkAvailability, checkListeners, checkTls, checkTurn, checkAdmin];
+const checks: readonly Check[] = [checkAvailability, checkListeners, checkTls, checkTurn, checkForward, checkAdmin];

@@ -36,6 +36,7 @@ function* sections(shape: Shape, path: readonly string[]): Generator<string> {
   }
   for (const [key, entry] of shape.entries) {
     if (entry.kinds.has('section')) yield* sections(entry, [...path, key]);
+    if (entry.item !== undefined) yield* sections(entry.item, [...path, `${key}[]`]);
   }
 }
 
@@ -45,7 +46,7 @@ function row(path: readonly string[], shape: Shape): string {
     `\`${path.join('.')}\``,
     `${shape.description} *${form}*`,
     written(shape.default),
-    `\`${variableOf(path)}\``,
+    path.some((key) => key.endsWith('[]')) ? '–' : `\`${variableOf(path)}\``,
   ];
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
 }

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { choice, itemOf, listOf, notation, section, text, whole } from './fields.ts';
+import { forwardList } from './forward.ts';
 import { turnSection } from './turn.ts';
 import { parseHttpListener, parseIpv4, parseIpv6 } from './units.ts';
 
@@ -29,6 +30,7 @@ export const configSchema = section('Configuration of Culvert.', {
   ),
   state: v.optional(text('Folder for generated credentials and other state.', { form: 'folder' }), './state'),
   turn: v.optional(turnSection),
+  forward: v.optional(forwardList),
   admin: v.optional(
     section('HTTP listener with `/healthz`, `/readyz` and `/metrics`.', {
       listen: v.optional(
@@ -88,7 +90,7 @@ export const configSchema = section('Configuration of Culvert.', {
 export type Config = v.InferOutput<typeof configSchema>;
 
 /** Sections and values of the design that later versions bring: named, so that nobody takes them for typing errors. */
-export const LATER_SECTIONS: ReadonlySet<string> = new Set(['wireguard', 'pair', 'forward']);
+export const LATER_SECTIONS: ReadonlySet<string> = new Set(['wireguard', 'pair']);
 
 function anyText(given: string) {
   return { ok: true, value: given } as const;

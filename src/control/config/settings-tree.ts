@@ -21,17 +21,15 @@ export class SettingsTree {
     this.#sectionAt(path.slice(0, -1))[path.at(-1) ?? ''] = value;
   }
 
-  /** Takes a value out, so that its default holds. */
+  /** Takes a value out, so that its default holds. An item of a list cannot go alone: it stays. */
   remove(path: readonly string[]): void {
-    let parent: unknown = this.root;
-    for (const key of path.slice(0, -1)) parent = isSection(parent) ? parent[key] : undefined;
-    if (isSection(parent)) delete parent[path.at(-1) ?? ''];
+    const parent = this.#parentOf(path);
+    if (parent !== undefined) delete parent[path.at(-1) ?? ''];
   }
 
+  /** False for an item of a list, true for what is in one that is a section. */
   has(path: readonly string[]): boolean {
-    let value: unknown = this.root;
-    for (const key of path) value = isSection(value) ? value[key] : undefined;
-    return value !== undefined;
+    return this.#parentOf(path)?.[path.at(-1) ?? ''] !== undefined;
   }
 
   /** Origin of the key, or of the nearest section around it. */
@@ -41,6 +39,15 @@ export class SettingsTree {
       if (origin !== undefined) return origin;
     }
     return { kind: 'default' };
+  }
+
+  #parentOf(path: readonly string[]): Section | undefined {
+    let parent: unknown = this.root;
+    for (const key of path.slice(0, -1)) {
+      if (Array.isArray(parent)) parent = parent[Number(key)];
+      else parent = isSection(parent) ? parent[key] : undefined;
+    }
+    return isSection(parent) ? parent : undefined;
   }
 
   #sectionAt(path: readonly string[]): Section {
@@ -54,11 +61,8 @@ export class SettingsTree {
 
   #noteOrigins(path: readonly string[], value: unknown, originOf: (path: readonly string[]) => Origin): void {
     this.#origins.set(pathKey(path), originOf(path));
-    if (!Array.isArray(value)) return;
-    for (const index of value.keys()) {
-      const item = [...path, String(index)];
-      this.#origins.set(pathKey(item), originOf(item));
-    }
+    if (typeof value !== 'object' || value === null) return;
+    for (const [key, part] of Object.entries(value)) this.#noteOrigins([...path, key], part, originOf);
   }
 
   #forget(path: readonly string[]): void {

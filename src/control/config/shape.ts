@@ -7,6 +7,8 @@ export interface Shape {
   readonly kinds: ReadonlySet<Kind>;
   /** Keys of a section. */
   readonly entries: ReadonlyMap<string, Shape>;
+  /** Of a list of sections: what each is like. */
+  readonly item: Shape | undefined;
   readonly choices: readonly string[];
   readonly description: string;
   readonly form: string;
@@ -56,6 +58,7 @@ interface SchemaFields {
   readonly type: string;
   readonly wrapped?: v.GenericSchema;
   readonly entries?: Readonly<Record<string, v.GenericSchema>>;
+  readonly item?: v.GenericSchema;
   readonly options?: readonly (v.GenericSchema | string)[];
   readonly default?: unknown;
 }
@@ -70,6 +73,7 @@ function shapeOf(schema: v.GenericSchema): Shape {
   return {
     kinds: kindsOf(fields),
     entries: new Map(Object.entries(fields.entries ?? {}).map(([key, entry]) => [key, shapeOf(entry)])),
+    item: fields.item?.type === 'strict_object' ? shapeOf(fields.item) : undefined,
     choices: options.filter((option) => typeof option === 'string'),
     description: v.getDescription(schema) ?? '',
     form: metadata.form ?? '',

@@ -20,6 +20,9 @@ function visit(tree: SettingsTree, value: unknown, shape: Shape, path: readonly 
       if (RESERVED.has(name)) found([...path, name], 'is a name that cannot be used');
     }
   }
+  if (shape.item !== undefined && Array.isArray(value)) {
+    for (const [index, item] of value.entries()) visit(tree, item, shape.item, [...path, String(index)], faults);
+  }
   if (!shape.kinds.has('section')) return;
   if (!isSection(value)) return void found(path, 'must be a section of keys');
   for (const [key, part] of Object.entries(value)) {

@@ -1,6 +1,7 @@
 import { parseAddress } from '../../net/address.ts';
 import type { Endpoint } from '../../net/endpoint.ts';
 import { type Prefix, prefixContains } from '../../net/prefix.ts';
+import type { RandomBytes } from '../../net/random.ts';
 import type { Millis } from '../../net/time.ts';
 import { SourceBudget } from '../limiter.ts';
 import type { ForwardRule } from './config.ts';
@@ -12,16 +13,18 @@ export class Admission {
   total = 0;
   readonly #sources = new Map<string, number>();
   #rule: ForwardRule;
+  readonly #random: RandomBytes;
   #budget: SourceBudget;
 
-  constructor(rule: ForwardRule) {
+  constructor(rule: ForwardRule, random: RandomBytes) {
     this.#rule = rule;
-    this.#budget = makeBudget(rule);
+    this.#random = random;
+    this.#budget = makeBudget(rule, random);
   }
 
   /** What is there stays; the new limits count from the next client on. */
   update(rule: ForwardRule): void {
-    if (rule.limits.ratePerSource !== this.#rule.limits.ratePerSource) this.#budget = makeBudget(rule);
+    if (rule.limits.ratePerSource !== this.#rule.limits.ratePerSource) this.#budget = makeBudget(rule, this.#random);
     this.#rule = rule;
   }
 
@@ -53,10 +56,6 @@ export class Admission {
     else this.#sources.delete(source.address);
   }
 
-  get sources(): number {
-    return this.#sources.size;
-  }
-
   #isAllowed({ address }: Endpoint): boolean {
     const { allow, deny } = this.#rule;
     return !covers(deny, address) && (allow.length === 0 || covers(allow, address));
@@ -69,6 +68,7 @@ export function covers(prefixes: readonly Prefix[], address: string): boolean {
   return bytes !== undefined && prefixes.some((prefix) => prefixContains(prefix, bytes));
 }
 
-function makeBudget({ limits }: ForwardRule): SourceBudget {
-  return new SourceBudget({ perAddress: limits.ratePerSource, perPrefix: 0, burstSeconds: 2, maxSources: 4096 });
+function makeBudget({ limits }: ForwardRule, random: RandomBytes): SourceBudget {
+  const options = { perAddress: limits.ratePerSource, perPrefix: 0, burstSeconds: 2, maxSources: 4096 };
+  return new SourceBudget(options, random);
 }

@@ -28,6 +28,8 @@ export interface ForwardRule {
   readonly allow: readonly Prefix[];
   readonly deny: readonly Prefix[];
   readonly limits: ForwardLimits;
+  /** How long who is there may stay once nobody new is served. */
+  readonly drain: Millis;
 }
 
 export interface ForwardLimits {

@@ -109,6 +109,14 @@ export function retryWaiting(core: Core, forward: Forward, now: Millis): void {
   }
 }
 
+/** At once, however far it came. */
+export function cutConnection(core: Core, connection: Connection): void {
+  for (const stream of [connection.client, connection.upstream]) {
+    if (stream !== undefined) core.orders.add({ type: 'closeStream', stream });
+  }
+  forget(core, connection);
+}
+
 function admit(core: Core, connection: Connection, now: Millis): void {
   const refusal = connection.listener.forward.admission.admit(connection.source, now);
   if (refusal !== undefined) {

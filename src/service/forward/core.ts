@@ -1,5 +1,6 @@
 import { EndpointMap } from '../../flow/endpoint-map.ts';
 import type { FlowId, IdSource, SocketId, StreamId } from '../../net/ids.ts';
+import type { RandomBytes } from '../../net/random.ts';
 import { Counter } from '../counters.ts';
 import { Deadlines } from '../deadlines.ts';
 import type { ServiceEvent } from '../service.ts';
@@ -17,8 +18,10 @@ export class Core {
   /** Nobody new is served. */
   draining = false;
   readonly ids: IdSource;
+  /** For seeds of tables that strangers fill. */
+  readonly random: RandomBytes;
   readonly orders = new OrderQueue();
-  readonly deadlines = new Deadlines<Connection | Name | Target>();
+  readonly deadlines = new Deadlines<Connection | Name | Target | Forward>();
   readonly forwards = new Map<string, Forward>();
   readonly names = new Map<string, Name>();
   readonly listeners = new Map<SocketId, Listener>();
@@ -35,8 +38,9 @@ export class Core {
   readonly relayed = new RelayedCounts();
   readonly #sessions = new Map<SocketId, EndpointMap<Session>>();
 
-  constructor(ids: IdSource) {
+  constructor(ids: IdSource, random: RandomBytes) {
     this.ids = ids;
+    this.random = random;
   }
 
   /** The sessions of a listener, by client. */

@@ -2,16 +2,18 @@ import type { Direction } from '../../flow/flow.ts';
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { FlowId, IdSource, SocketId, StreamId } from '../../net/ids.ts';
 import type { OpenResult } from '../../net/open-result.ts';
+import type { RandomBytes } from '../../net/random.ts';
 import type { Resolution } from '../../net/resolution.ts';
 import type { ConnectResult, StreamEnd } from '../../net/stream-target.ts';
 import type { Millis } from '../../net/time.ts';
 import type { Counter } from '../counters.ts';
-import type { Order, Service } from '../service.ts';
+import type { Drainable, Order, Service } from '../service.ts';
 import type { ForwardConfig } from './config.ts';
 import { Connection } from './connection.ts';
 import { handleConnected, handleConnectionDue, handleEnded, handleHeader, openConnection } from './connections.ts';
 import { Core } from './core.ts';
-import type { ForwardCounts, Listener } from './forward.ts';
+import { clientsLeft, cutAll, drain } from './draining.ts';
+import { Forward, type ForwardCounts, type Listener } from './forward.ts';
 import { handleCheckConnected, handleCheckDue, handleCheckPort, handleCheckReply } from './health.ts';
 import { ask, handleResolved, Name } from './names.ts';
 import type { DropReason } from './reasons.ts';
@@ -26,13 +28,13 @@ import { endSessions, handleFromClient, handleFromUpstream, handleSessionIdle, h
  * its own and a pair of flows. So what is moved never comes through here. Names are asked for again at their TTL; health checks,
  * failover and balancing choose among the addresses; what has begun stays where it is.
  */
-export class ForwardService implements Service {
+export class ForwardService implements Service, Drainable {
   readonly name = 'forward';
   readonly #core: Core;
 
   /** Rules come by updateConfig(), so that their first orders are done as all others are. */
-  constructor(ids: IdSource) {
-    this.#core = new Core(ids);
+  constructor(ids: IdSource, random: RandomBytes) {
+    this.#core = new Core(ids, random);
   }
 
   /** Must be called for every listener before its first client. `offset`: how many ports above the first of its range. */
@@ -127,9 +129,14 @@ export class ForwardService implements Service {
     reconfigure(this.#core, config, now);
   }
 
-  /** From now on nobody new is served. */
-  drain(): void {
-    this.#core.draining = true;
+  /** From now on nobody new is served; who is there may stay as long as his forward says. */
+  drain(now: Millis): void {
+    drain(this.#core, now);
+    this.#expire(now);
+  }
+
+  get clientsLeft(): number {
+    return clientsLeft(this.#core);
   }
 
   stats(): ForwardStats {
@@ -157,6 +164,7 @@ export class ForwardService implements Service {
     for (let due = core.deadlines.takeDue(now); due !== undefined; due = core.deadlines.takeDue(now)) {
       if (due instanceof Connection) handleConnectionDue(core, due);
       else if (due instanceof Name) ask(core, due, now);
+      else if (due instanceof Forward) cutAll(core, due);
       else handleCheckDue(core, due, now);
     }
   }

@@ -1,13 +1,21 @@
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { SocketId } from '../../net/ids.ts';
+import type { RandomBytes } from '../../net/random.ts';
+import type { Millis } from '../../net/time.ts';
+import type { Deadline } from '../deadlines.ts';
 import { Admission } from './admission.ts';
 import type { ForwardRule } from './config.ts';
 import type { Connection } from './connection.ts';
 import type { Session } from './session.ts';
 import { Upstream } from './upstreams.ts';
 
-/** One forward as it runs: its rule, its upstreams, who uses it. It outlives its removal for as long as a connection of it does. */
-export class Forward {
+/**
+ * One forward as it runs: its rule, its upstreams, who uses it. It outlives its removal for as long as a connection
+ * of it does. Its deadline is the end of a drain.
+ */
+export class Forward implements Deadline {
+  at: Millis = 0;
+  position = -1;
   rule: ForwardRule;
   upstreams: readonly Upstream[];
   readonly admission: Admission;
@@ -19,10 +27,10 @@ export class Forward {
   turn = 0;
   readonly counts: ForwardCounts = { connected: 0, failed: 0, toUpstream: 0, toClient: 0 };
 
-  constructor(rule: ForwardRule) {
+  constructor(rule: ForwardRule, random: RandomBytes) {
     this.rule = rule;
     this.upstreams = rule.upstreams.map((upstream) => new Upstream(this, upstream));
-    this.admission = new Admission(rule);
+    this.admission = new Admission(rule, random);
   }
 
   /** No client could be served now. */

@@ -22,7 +22,7 @@ export function reconfigure(core: Core, { rules }: ForwardConfig, now: Millis): 
 }
 
 function add(core: Core, rule: ForwardRule, now: Millis): void {
-  const forward = new Forward(rule);
+  const forward = new Forward(rule, core.random);
   core.forwards.set(rule.name, forward);
   for (const upstream of forward.upstreams) start(core, upstream, now);
 }

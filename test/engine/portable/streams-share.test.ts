@@ -41,12 +41,13 @@ class SlowReaders {
       streamOpened: (stream: StreamId) => void this.#ids.push(stream),
       streamData: () => {},
       streamClosed: () => {},
+      streamConnected: () => {},
     };
     this.#streams = new Streams({ sink, ids, drops: new DropCounts(), softLimit: MIB, hardLimit: 4 * MIB });
     for (let n = 0; n < count; n++) {
       const socket = new FakeSocket();
       this.#sockets.push(socket);
-      this.#streams.accept(socket as unknown as Socket, ids.socket());
+      this.#streams.accept(socket as unknown as Socket, ids.socket(), SPEC);
     }
   }
 
@@ -78,3 +79,5 @@ class FakeSocket extends EventEmitter {
     this.writable = false;
   }
 }
+
+const SPEC = { transport: 'tcp', local: { family: 4, address: '127.0.0.1', port: 1 }, maxStreams: 1 } as const;

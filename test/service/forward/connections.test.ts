@@ -171,10 +171,24 @@ test('draining: nobody new, everybody else goes on', () => {
   const { stream, orders } = harness.open('198.51.100.1:1');
   const { stream: upstream } = one(orders, 'connect');
   harness.connected(upstream);
-  harness.service.drain();
+  harness.service.drain(harness.now);
   assert.deepEqual(types(harness.open('198.51.100.1:2').orders), ['closeStream']);
-  assert.equal(harness.service.stats().connections, 1);
+  assert.equal(harness.service.clientsLeft, 1);
   harness.closed(stream);
   harness.closed(upstream);
-  assert.equal(harness.service.stats().connections, 0);
+  assert.equal(harness.service.clientsLeft, 0);
+});
+
+test('who is still there when the time to drain is over is cut off', () => {
+  const harness = new Harness(rule(['192.0.2.1:80'], { drain: 5000 }));
+  const { stream, orders } = harness.open('198.51.100.1:1');
+  const { stream: upstream } = one(orders, 'connect');
+  harness.connected(upstream);
+  harness.service.drain(harness.now);
+  assert.deepEqual(types(harness.wait(4999)), []);
+  assert.deepEqual(harness.wait(1), [
+    { type: 'closeStream', stream },
+    { type: 'closeStream', stream: upstream },
+  ]);
+  assert.deepEqual([harness.service.clientsLeft, harness.service.stats().held], [0, 0]);
 });

@@ -8,13 +8,14 @@ import type { Millis } from '../../../src/net/time.ts';
 import type { ForwardRule, UpstreamRule } from '../../../src/service/forward/config.ts';
 import { ForwardService } from '../../../src/service/forward/forward-service.ts';
 import type { Order } from '../../../src/service/service.ts';
+import { seededRandom } from '../seeded.ts';
 
 export type OrderOf<T extends Order['type']> = Extract<Order, { type: T }>;
 
 /** The service on virtual time; every call returns what was ordered. */
 export class Harness {
   readonly ids = new IdSource();
-  readonly service = new ForwardService(this.ids);
+  readonly service = new ForwardService(this.ids, seededRandom('forward'));
   readonly first: Order[];
   readonly listener: SocketId = this.ids.socket();
   now: Millis = 1_700_000_000_000;
@@ -121,6 +122,7 @@ export function rule(to: readonly string[], parts: Partial<ForwardRule> = {}): F
     proxyOut: 'off',
     allow: [],
     deny: [],
+    drain: 60_000,
     ...parts,
     limits: { total: 1000, perSource: 0, ratePerSource: 0, ...parts.limits },
   };

@@ -1,0 +1,24 @@
+import type { Millis } from '../../net/time.ts';
+import { cutConnection } from './connections.ts';
+import type { Core } from './core.ts';
+import type { Forward } from './forward.ts';
+import { endSessions } from './sessions.ts';
+
+/** Connections of forwards that are gone from the configuration have no patience of their own left: they are cut. */
+export function drain(core: Core, now: Millis): void {
+  core.draining = true;
+  for (const { listener } of core.connections) core.deadlines.set(listener.forward, now);
+  for (const forward of core.forwards.values()) core.deadlines.set(forward, now + forward.rule.drain);
+}
+
+/** Its time is over. */
+export function cutAll(core: Core, forward: Forward): void {
+  for (const connection of [...core.connections]) {
+    if (connection.listener.forward === forward) cutConnection(core, connection);
+  }
+  endSessions(core, forward, () => true);
+}
+
+export function clientsLeft({ connections, forwards }: Core): number {
+  return [...forwards.values()].reduce((sum, { sessions }) => sum + sessions.size, connections.size);
+}
