@@ -5,6 +5,7 @@ import { CommandFailure, EXIT_USAGE } from './failure.ts';
 
 export interface ConfigFlags {
   readonly config?: string;
+  readonly envFile?: string;
   readonly engine?: string;
   readonly set: readonly string[];
 }
@@ -15,6 +16,7 @@ export type Loaded = Extract<LoadResult, { ok: true }>;
 export function withConfigOptions(command: Command): Command {
   return command
     .option('--config <file>', 'YAML file with settings')
+    .option('--env-file <file>', 'file with environment variables, such as that of port-relay; those that are set win')
     .addOption(
       new Option('--set <path=value>', 'one setting, such as turn.realm=example.org; may be repeated')
         .default([], 'none')
@@ -23,8 +25,8 @@ export function withConfigOptions(command: Command): Command {
 }
 
 /** The configuration, or the end of the command with every fault. */
-export async function load({ config, engine, set }: ConfigFlags): Promise<Loaded> {
-  const sources: ConfigSources = { file: config, engine, overrides: set, environment: process.env };
+export async function load({ config, envFile, engine, set }: ConfigFlags): Promise<Loaded> {
+  const sources: ConfigSources = { file: config, envFile, engine, overrides: set, environment: process.env };
   const result = await loadConfig(sources);
   if (result.ok) return result;
   throw new CommandFailure(result.faults.map(formatFault), EXIT_USAGE);

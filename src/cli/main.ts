@@ -7,6 +7,7 @@ import { CommandFailure, complain, EXIT_FAILED, EXIT_USAGE } from './failure.ts'
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   up: async () => (await import('./up.ts')).upCommand(),
   config: async () => (await import('./config.ts')).configCommand(),
+  import: async () => (await import('./import.ts')).importCommand(),
   credentials: async () => (await import('./credentials.ts')).credentialsCommand(),
   probe: async () => {
     const { localCredentials } = await import('./local-credentials.ts');

@@ -10,6 +10,10 @@ export function diagnose(step: StepName, error: ProbeError, session: Session): s
 }
 
 function likelyCause(step: StepName, error: ProbeError, session: Session): string {
+  if (session.target.service === 'tcp' || session.target.service === 'udp') {
+    const cause = FORWARD_CAUSES[error.code];
+    if (cause !== undefined) return cause;
+  }
   if (error.code === 'error-response') return causeOfErrorCode(error.errorCode?.code ?? 0, step, session);
   if (error.code === 'no-data' || error.code === 'lossy') return causeOfLostData(error.code, session);
   return CAUSES[error.code](session);
@@ -42,6 +46,13 @@ const CAUSES: Readonly<
   'large-lost': () => 'the path has a small MTU and drops what would need fragments (a tunnel or VPN on the way?)',
   corrupt: () => 'something between changes packets',
   network: () => "this machine's network",
+};
+
+/** Where the probe knows nothing of the protocol. */
+const FORWARD_CAUSES: Readonly<Partial<Record<ProbeFault, string>>> = {
+  closed:
+    'the forward has no upstream that answers (see its log and culvert_drops_total), or does not serve this address',
+  'no-answer': 'a firewall is in the way, the upstream is down, or it answers to nothing but its own protocol',
 };
 
 function noAnswer({ target }: Session): string {

@@ -1,6 +1,7 @@
 import { type CredentialOptions, chooseCredentials } from './credentials.ts';
 import { diagnose } from './diagnose.ts';
 import { fromSystemError } from './failure.ts';
+import { probeForward } from './forward-steps.ts';
 import { formatStep, makeReport, printable } from './report.ts';
 import { newSession, type Session } from './session.ts';
 import { Steps } from './steps.ts';
@@ -59,7 +60,7 @@ export async function runProbe(url: string, options: ProbeOptions = {}): Promise
 /** Undefined when all went well, else the sentence that says what did not. */
 async function carryOut(session: Session, steps: Steps): Promise<string | undefined> {
   try {
-    await (session.target.service === 'stun' ? probeStun(session, steps) : probeTurn(session, steps));
+    await PROBES[session.target.service](session, steps);
     return undefined;
   } catch (cause) {
     const { step, error } = steps.failure ?? { step: 'connect', error: fromSystemError(cause) };
@@ -67,9 +68,12 @@ async function carryOut(session: Session, steps: Steps): Promise<string | undefi
   }
 }
 
+const PROBES = { stun: probeStun, turn: probeTurn, tcp: probeForward, udp: probeForward };
+
 /** The target as a URL again, without credentials. */
 function formatTarget({ service, transport, host, port }: ProbeTarget): string {
   const name = host.includes(':') ? `[${host}]` : host;
+  if (service === 'tcp' || service === 'udp') return `${service}:${name}:${port}`;
   const secure = transport === 'tls' ? 's' : '';
   return `${service}${secure}:${name}:${port}${transport === 'tcp' ? '?transport=tcp' : ''}`;
 }

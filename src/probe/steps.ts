@@ -3,6 +3,7 @@ import { fromSystemError, type ProbeError } from './failure.ts';
 export type StepName =
   | 'resolve'
   | 'connect'
+  | 'answer'
   | 'binding'
   | 'challenge'
   | 'allocate #1'

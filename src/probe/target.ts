@@ -2,7 +2,7 @@ export type TransportKind = 'udp' | 'tcp' | 'tls';
 
 /** Where a probe URL points, and what it asks to be done there. */
 export interface ProbeTarget {
-  readonly service: 'stun' | 'turn';
+  readonly service: 'stun' | 'turn' | 'tcp' | 'udp';
   readonly transport: TransportKind;
   /** A name or an address, IPv6 without brackets. */
   readonly host: string;
@@ -30,6 +30,7 @@ export function parseTarget(url: string): TargetResult {
   const rest = parts?.[2];
   if (scheme === undefined || rest === undefined) return fault(`"${url}" is no URL; ${EXAMPLES}`);
   if (LATER.has(scheme)) return fault(`probing ${scheme}: is not available yet`);
+  if (scheme === 'tcp' || scheme === 'udp') return parseForward(scheme, rest);
   const form = FORMS.get(scheme);
   if (form === undefined) return fault(`unknown scheme "${scheme}:"; ${EXAMPLES}`);
 
@@ -47,9 +48,17 @@ export function parseTarget(url: string): TargetResult {
   return { ok: true, target: { service: form.service, transport: transport.kind, ...hostAndPort, credentials } };
 }
 
-const EXAMPLES = 'use stun:host[:port], turn:host[:port][?transport=udp|tcp] or turns:host[:port]';
+/** Any port: nobody but the user knows which. */
+function parseForward(transport: 'tcp' | 'udp', rest: string): TargetResult {
+  const place = parseHost(rest, 0);
+  if (place === undefined) return fault(`"${rest}" is no host:port or [IPv6 address]:port; use ${transport}:host:port`);
+  return { ok: true, target: { service: transport, transport, ...place, credentials: undefined } };
+}
 
-const LATER = new Set(['wireguard', 'pair', 'tcp', 'udp']);
+const EXAMPLES =
+  'use stun:host[:port], turn:host[:port][?transport=udp|tcp] or turns:host[:port], tcp:host:port or udp:host:port';
+
+const LATER = new Set(['wireguard', 'pair']);
 
 interface Form {
   readonly service: ProbeTarget['service'];

@@ -1,7 +1,10 @@
 import * as v from 'valibot';
+import { readEnvFile, type Variable } from '../import/env-file.ts';
+import { hasRelayLines } from '../import/port-relay.ts';
 import { type CheckContext, checkAll } from './checks.ts';
 import type { Fault } from './faults.ts';
 import { resolvePaths } from './paths.ts';
+import { readRelayLines } from './relay-lines.ts';
 import { type Config, configSchema } from './schema.ts';
 import { pathKey, SettingsTree } from './settings-tree.ts';
 import { readEnvironment, readOverride } from './text-sources.ts';
@@ -9,9 +12,11 @@ import { findUnknownKeys } from './unknown-keys.ts';
 import { readYamlFile } from './yaml-file.ts';
 
 export interface ConfigSources {
-  /** YAML file; without one TURN is on with defaults. */
+  /** YAML file; without one TURN is on with defaults, unless RELAY_N variables ask for forwards. */
   readonly file?: string | undefined;
   readonly environment: NodeJS.ProcessEnv;
+  /** File with variables; those of `environment` win. */
+  readonly envFile?: string | undefined;
   /** Of `--engine`. */
   readonly engine?: string | undefined;
   /** `path=value` of each `--set`, later ones win. */
@@ -32,9 +37,12 @@ export type LoadResult =
 /** All sources → one frozen configuration, or every fault of all of them at once. */
 export async function loadConfig(sources: ConfigSources): Promise<LoadResult> {
   const tree = new SettingsTree();
-  if (sources.file === undefined) tree.set(['turn'], {}, () => ({ kind: 'default' }));
+  const { variables, environment, faults: unread } = readVariables(sources);
+  const relayLines = hasRelayLines(variables);
+  if (sources.file === undefined && !relayLines) tree.set(['turn'], {}, () => ({ kind: 'default' }));
   const faults = sources.file === undefined ? [] : await readYamlFile(sources.file, tree);
-  faults.push(...readEnvironment(sources.environment, tree));
+  faults.push(...unread, ...readEnvironment(environment, tree));
+  if (relayLines) faults.push(...readRelayLines(variables, tree));
   if (sources.engine !== undefined) faults.push(...readOverride('--engine', `engine=${sources.engine}`, tree));
   for (const override of sources.overrides) faults.push(...readOverride('--set', override, tree));
   for (const fault of findUnknownKeys(tree)) faults.push(fault);
@@ -48,6 +56,16 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadResult> {
   for (const fault of found) faults.push(fault);
   if (faults.length > 0) return { ok: false, faults: inOrder(faults) };
   return { ok: true, config: deepFreeze(config), tree, warnings };
+}
+
+function readVariables({ environment, envFile }: ConfigSources) {
+  const { variables: ofFile, faults } = envFile === undefined ? { variables: [], faults: [] } : readEnvFile(envFile);
+  const set = Object.entries(environment).flatMap(([name, value]): Variable[] =>
+    value === undefined ? [] : [{ name, value, origin: { kind: 'environment', variable: name } }],
+  );
+  const variables = new Map([...ofFile, ...set].map((variable) => [variable.name, variable]));
+  const merged = Object.fromEntries([...variables.values()].map(({ name, value }) => [name, value]));
+  return { variables: [...variables.values()], environment: merged, faults };
 }
 
 /**

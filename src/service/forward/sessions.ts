@@ -62,7 +62,7 @@ export function handleSessionIdle(core: Core, session: Session, flow: FlowId): v
 }
 
 /** Flows first, then the port that they use. */
-export function endSession(core: Core, session: Session, port: 'open' | 'port-failed' = 'open'): void {
+function endSession(core: Core, session: Session, port: 'open' | 'port-failed' = 'open'): void {
   const { listener, client, socket, target } = session;
   for (const flow of [session.toUpstream, session.toClient]) {
     if (flow === undefined) continue;

@@ -129,7 +129,7 @@ export function rule(to: readonly string[], parts: Partial<ForwardRule> = {}): F
 }
 
 /** "192.0.2.1:80", "name.example:80" or "/a/path". */
-export function upstream(text: string): UpstreamRule {
+function upstream(text: string): UpstreamRule {
   if (text.startsWith('/')) return { kind: 'unix', path: text };
   const literal = parseEndpoint(text);
   const port = Number(text.slice(text.lastIndexOf(':') + 1));
