@@ -2,7 +2,18 @@ import { execFileSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 
 /** What a test may need beyond Node. */
-export type Requirement = 'root' | 'netns' | 'coturn' | 'chromium' | 'openssl' | 'ipv6' | 'cc' | 'npm';
+export type Requirement =
+  | 'root'
+  | 'netns'
+  | 'coturn'
+  | 'chromium'
+  | 'openssl'
+  | 'ipv6'
+  | 'cc'
+  | 'npm'
+  | 'curl'
+  | 'socat'
+  | 'iperf3';
 
 /** For node:test's `skip` option: false to run, or the reason why not. With CULVERT_REQUIRE=all nothing is skipped, so that what is missing fails. */
 export function missing(...requirements: Requirement[]): string | false {
@@ -22,6 +33,9 @@ const probes: Record<Requirement, () => string | undefined> = {
   openssl: () => commandMissing('openssl'),
   cc: () => commandMissing('cc'),
   npm: () => commandMissing('npm'),
+  curl: () => commandMissing('curl'),
+  socat: () => commandMissing('socat'),
+  iperf3: () => commandMissing('iperf3'),
   ipv6: () => {
     try {
       accessSync('/proc/net/if_inet6', constants.R_OK);

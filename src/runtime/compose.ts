@@ -110,6 +110,7 @@ class Relay implements Stoppable {
     this.#turn?.reload();
     const config = await this.#reread?.();
     if (config === undefined) return;
+    if (config.turn !== undefined) this.#turn?.update(config, config.turn);
     for (const failure of await this.#applyForwards(config)) this.#log.error(failure);
     this.#log.info('configuration read again', { forwards: config.forward?.length ?? 0 });
   }

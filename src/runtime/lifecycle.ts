@@ -30,7 +30,9 @@ export function runUntilStopped(relay: Stoppable, log: Log): void {
   process.on('SIGTERM', () => stop('SIGTERM'));
   process.on('SIGINT', () => stop('SIGINT'));
   process.on('SIGHUP', () => {
-    log.info('SIGHUP: reading TLS files and forwards again; other settings need a restart');
+    log.info(
+      'SIGHUP: reading configuration and TLS files again; listeners of turn, engine, admin and log need a restart',
+    );
     void relay.reload();
   });
 }

@@ -30,7 +30,7 @@ export interface TurnHostOptions {
 /** The TURN service in a running relay: its listeners, its certificate, its numbers. */
 export class TurnHost {
   readonly bound: ListenerAddress[] = [];
-  readonly #options: TurnHostOptions;
+  #options: TurnHostOptions;
   readonly #service: TurnService;
   readonly #tls: TlsFiles | undefined;
   readonly #tlsSockets: SocketId[] = [];
@@ -62,6 +62,13 @@ export class TurnHost {
 
   reload(): void {
     this.#tls?.reload();
+  }
+
+  /** New settings take effect at once; listeners, relayed addresses and paths of TLS files are those of the start. */
+  update(config: Config, turn: TurnSettings): void {
+    this.#options = { ...this.#options, config, turn };
+    const settings = this.#turnConfig(this.bound.map(({ local }) => local));
+    this.#options.driver.run(this.#service, (now) => this.#service.updateConfig(settings, now));
   }
 
   close(): void {

@@ -5,8 +5,11 @@ import { type KeepAlive, type StreamEnd, UNIX_ENDPOINT } from '../../net/stream-
 import { type Millis, SECOND } from '../../net/time.ts';
 import { type ConnectSpec, EngineMisuse, type EngineSink, type JoinSpec, type TrafficCount } from '../engine.ts';
 import type { DropCounts } from './drop-counts.ts';
+
 import { connectFailed } from './error-names.ts';
+import { MessageWriter } from './message-writer.ts';
 import { endedCleanly, pump } from './pump.ts';
+
 import { remoteEndpoint } from './remote-endpoint.ts';
 import type { StreamListenSpec } from './stream-listener.ts';
 import { StreamTraffic } from './traffic.ts';
@@ -127,13 +130,14 @@ export class Streams {
 
   write(id: StreamId, packet: Uint8Array, droppable: boolean): void {
     const { drops, softLimit, hardLimit } = this.#parts;
-    const socket = this.#open.get(id)?.socket;
-    if (socket === undefined || !socket.writable) {
+    const stream = this.#open.get(id);
+    if (stream === undefined || !stream.socket.writable) {
       // It closed while the service was at work: the service hears of it, or has, by streamClosed.
       drops.add('engine', 'stream-gone');
       return;
     }
-    const waiting = socket.writableLength;
+    const { socket, writer } = stream;
+    const { waiting } = writer;
     const share = this.#share();
     if (droppable && waiting >= share) {
       drops.add('engine', 'slow-stream');
@@ -145,7 +149,7 @@ export class Streams {
       return;
     }
     // Node may hold on to what it is given until the peer reads; the caller's packet is his again when we return.
-    socket.write(Buffer.from(packet));
+    writer.write(Buffer.from(packet));
   }
 
   /** What is written still goes out, for LINGER at most; the sink hears no more of this stream. A joined one is cut, with its other end. */
@@ -156,7 +160,7 @@ export class Streams {
     const stream = this.#open.get(id);
     if (stream === undefined) return;
     this.#open.delete(id);
-    const { socket } = stream;
+    const { socket, writer } = stream;
     if (stream.partner !== undefined) {
       socket.destroy();
       return;
@@ -168,7 +172,7 @@ export class Streams {
       this.#lingering.delete(stream);
     });
     // Unread input would turn our end into a reset, and the peer could lose the last answer: so it is still read, by nobody.
-    socket.end();
+    writer.end();
     socket.resume();
   }
 
@@ -198,7 +202,7 @@ export class Streams {
   }
 
   #adopt(id: StreamId, socket: Socket, at: SocketId | undefined, held: boolean): void {
-    const stream: OpenStream = { socket, at, held, partner: undefined, bytes: 0 };
+    const stream: OpenStream = { socket, writer: new MessageWriter(socket), at, held, partner: undefined, bytes: 0 };
     this.#open.set(id, stream);
     socket.on('close', () => {
       const end: StreamEnd = { bytes: stream.bytes, clean: endedCleanly(socket) };
@@ -220,6 +224,7 @@ interface OpenStream {
   /** Undefined when we made the connection. */
   readonly at: SocketId | undefined;
   readonly held: boolean;
+  readonly writer: MessageWriter;
   partner: OpenStream | undefined;
   /** That came while it was joined. */
   bytes: number;
