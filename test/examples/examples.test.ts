@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,7 @@ import { loadConfig } from '../../src/control/config/load.ts';
 import { allKeys } from '../../src/control/config/shape.ts';
 import { makeTimeLimited } from '../../src/control/time-limited.ts';
 import { culvert } from '../cli/culvert.ts';
+import { configOf, temporaryFolder } from '../control/config/rig.ts';
 
 const folder = fileURLToPath(new URL('../../examples/', import.meta.url));
 const configurations = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
@@ -23,6 +24,16 @@ for (const name of configurations) {
     assert.equal(done.stderr, '');
   });
 }
+
+test('the forwards of README.md load', async (context) => {
+  const page = readFileSync(join(folder, '../README.md'), 'utf8');
+  const [, yaml = ''] = /^## Port forward\n.*?```yaml\n(.*?)```/ms.exec(page) ?? [];
+  const { forward } = await configOf(temporaryFolder(context), { yaml });
+  assert.deepEqual(
+    forward?.map(({ name }) => name),
+    ['mail', 'vpn', 'web'],
+  );
+});
 
 test('full.yaml has every key that needs no file', async () => {
   const result = await loadConfig({ file: join(folder, 'full.yaml'), environment: {}, overrides: [] });
