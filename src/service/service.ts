@@ -30,6 +30,14 @@ export interface Service {
   pollTimeout(): Millis | undefined;
 }
 
+/** A service that can come to an end without cutting anybody off. */
+export interface Drainable {
+  /** From now on nobody new is taken; who is there may stay. */
+  drain(now: Millis): void;
+  /** How many are still there; 0 ends the waiting. */
+  readonly clientsLeft: number;
+}
+
 /** What a service wants done, in order. A flow is removed before the port that it uses is closed. */
 export type Order =
   | {
