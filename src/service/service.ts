@@ -24,6 +24,11 @@ export interface Service {
   /** The stream is gone, by whichever side; its id is never used again. Not called after the service's own closeStream. */
   handleStreamClosed(stream: StreamId, now: Millis): void;
   handleTimeout(now: Millis): void;
+  /**
+   * Whether whatever comes from this address is the service's, although its first bytes may look like those of another protocol. Asked
+   * where services share a listener; absent = first bytes are enough.
+   */
+  owns?(at: SocketId, from: Endpoint): boolean;
 
   pollOutput(): Order | undefined;
   /** Next deadline; valid once drained. */
