@@ -32,7 +32,11 @@ export function probeCommand(
     .addOption(new Option('--ipv4', 'ask for an IPv4 relayed address').conflicts('ipv6'))
     .option('--ipv6', 'ask for an IPv6 relayed address')
     .option('--insecure', 'accept any TLS certificate')
-    .option('--timeout <duration>', 'how long each step may take, such as 5s or 800ms', parseTimeout, 5000)
+    .addOption(
+      new Option('--timeout <duration>', 'how long each step may take, such as 5s or 800ms')
+        .default(5000, '5s')
+        .argParser(parseTimeout),
+    )
     .option('--json', 'print one JSON object in place of the table')
     .action(async (url: string, { ipv4, ipv6, ...flags }: Flags) => {
       const family = ipv6 ? 6 : ipv4 ? 4 : undefined;

@@ -77,7 +77,9 @@ function causeOfErrorCode(code: number, step: StepName, { allocations, options }
     case 438:
       return "the server's nonces expire at once: several servers behind one address that do not share a nonce key?";
     case 440:
-      return `the server has no ${options.family === 6 ? 'IPv6' : 'IPv4'} relayed addresses: configure one`;
+      return options.family === 6
+        ? 'the server has no IPv6 relayed addresses: configure one'
+        : 'the server has no IPv4 relayed addresses: configure one, or ask for IPv6 with --ipv6';
     case 441:
       return 'another user owns the allocation of this address and port';
     case 442:

@@ -90,10 +90,6 @@ class Relay implements Stoppable {
 
   /** The admin listener comes first, so that it can say that the others are not ready yet. */
   async open(): Promise<string[]> {
-    const { turn, pair } = this.#config;
-    if (turn === undefined && pair === undefined) {
-      this.#log.warn('no service is on: the configuration has neither a section "turn" nor "pair"');
-    }
     const reasons = [...(await this.#openAdmin()), ...(await this.#openTurn()), ...(await this.#openPair())];
     if (reasons.length === 0) this.#notReady = undefined;
     return reasons;

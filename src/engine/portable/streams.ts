@@ -9,9 +9,9 @@ export interface StreamsParts {
   readonly sink: EngineSink;
   readonly ids: IdSource;
   readonly drops: DropCounts;
-  /** Bytes waiting above which droppable packets are dropped. */
+  /** Bytes waiting above which droppable packets are dropped; less where many streams are open. */
   readonly softLimit: number;
-  /** Bytes waiting above which a stream is given up: its reader takes not even the answers. */
+  /** Bytes waiting above which a stream is given up: its reader takes not even the answers. Shrinks along with softLimit. */
   readonly hardLimit: number;
 }
 
@@ -58,11 +58,12 @@ export class Streams {
       return;
     }
     const waiting = socket.writableLength;
-    if (droppable && waiting >= softLimit) {
+    const share = this.#share();
+    if (droppable && waiting >= share) {
       drops.add('engine', 'slow-stream');
       return;
     }
-    if (waiting + packet.length > hardLimit) {
+    if (waiting + packet.length > share * (hardLimit / softLimit)) {
       drops.add('engine', 'stream-overflow');
       socket.destroy();
       return;
@@ -88,6 +89,11 @@ export class Streams {
     socket.resume();
   }
 
+  /** What one stream may have waiting: with many open, each gets its part of what all may have together. */
+  #share(): number {
+    return Math.min(this.#parts.softLimit, Math.max(TOTAL_LIMIT / this.#open.size, SHARE_MIN));
+  }
+
   /** Ends the streams of one listener at once; the sink hears of each. */
   endAllOf(at: SocketId): void {
     for (const stream of [...this.#open.values(), ...this.#lingering]) {
@@ -109,3 +115,10 @@ interface OpenStream {
 }
 
 const LINGER: Millis = 5 * SECOND;
+/**
+ * Of droppable packets waiting on all streams. Clients that open many streams and read none would otherwise fill the memory; a reader
+ * who is behind by more than a share is late for media anyway.
+ */
+const TOTAL_LIMIT = 64 * 1024 * 1024;
+/** Room for some answers and a few packets, however many streams there are. */
+const SHARE_MIN = 16 * 1024;
