@@ -41,8 +41,10 @@ export function isForeignHandshake({ channel, seat }: Place, packet: Uint8Array)
 /** Anything from an address that sits at no complete pair, and handshakes of those that do for another one. */
 export function handleHandshake(core: Core, at: SocketId, from: Endpoint, packet: Uint8Array, now: Millis): undefined {
   if (isReflector(from)) return core.drop('reflector-source');
-  if (!core.mayTry(from, packet.length, now)) return core.drop('over-budget');
   const decoded = decodeHandshake(packet);
+  // Data that comes too early or too late costs nothing to tell, and must not use up what its sender's handshake needs.
+  if (!decoded.ok && core.config.legacy.size === 0) return core.drop(decoded.fault);
+  if (!core.mayTry(from, packet.length, now)) return core.drop('over-budget');
   const key = decoded.ok ? keyOfHandshake(packet, core.config.keys) : undefined;
   if (decoded.ok && key !== undefined) {
     core.giveBack(from, packet.length, now);

@@ -1,7 +1,21 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { endpointKey } from '../../../src/net/endpoint.ts';
-import { A, A6, B, bytes, C, endpoint, GUID_2, Harness, handshake, receivers, START, testConfig } from './harness.ts';
+import {
+  A,
+  A6,
+  B,
+  bytes,
+  C,
+  endpoint,
+  GUID_2,
+  Harness,
+  handshake,
+  OTHER_KEY,
+  receivers,
+  START,
+  testConfig,
+} from './harness.ts';
 
 describe('idle', () => {
   test('a half is closed 30 s after its last handshake', () => {
@@ -218,15 +232,18 @@ describe('caps', () => {
     );
     for (let turn = 0; turn < 50; turn++) harness.send(A, handshake());
     assert.equal(harness.drops('over-budget'), 0);
-    for (let turn = 0; turn < 50; turn++) harness.send(C, bytes('garbage'));
-    assert.deepEqual([harness.drops('not-a-handshake'), harness.drops('over-budget')], [10, 40]);
+    for (let turn = 0; turn < 50; turn++) harness.send(C, handshake(GUID_2, OTHER_KEY));
+    assert.deepEqual([harness.drops('wrong-mac'), harness.drops('over-budget')], [10, 40]);
     assert.equal(harness.send(B, handshake()).length, 1, 'others are not hurt');
     const large = new Harness(
       testConfig({ handshakeBudget: { perAddress: 1, perPrefix: 0, burstSeconds: 10, maxSources: 100 } }),
     );
-    large.send(C, new Uint8Array(10_000));
-    large.send(C, bytes('one more'));
+    large.send(C, handshake(GUID_2, OTHER_KEY, new Uint8Array(10_000 - 56)));
+    large.send(C, handshake(GUID_2, OTHER_KEY));
     assert.equal(large.drops('over-budget'), 1, 'a large datagram costs more');
+    for (let turn = 0; turn < 5_000; turn++) large.send(A, bytes('data without a pair'));
+    large.send(A, handshake());
+    assert.equal(large.counts.halfOpen, 1, 'data without a pair costs its sender nothing');
   });
 
   test('a flood of handshakes leaves nothing behind', () => {
