@@ -3,6 +3,7 @@ import type { IdSource, SocketId, StreamId } from '../../net/ids.ts';
 import { type Millis, SECOND } from '../../net/time.ts';
 import type { EngineSink } from '../engine.ts';
 import type { DropCounts } from './drop-counts.ts';
+import { MessageWriter } from './message-writer.ts';
 import { remoteEndpoint } from './remote-endpoint.ts';
 
 export interface StreamsParts {
@@ -39,7 +40,7 @@ export class Streams {
       return;
     }
     const id = ids.stream();
-    this.#open.set(id, { socket, at });
+    this.#open.set(id, { socket, writer: new MessageWriter(socket), at });
     socket.on('data', (chunk) => {
       if (this.#open.has(id)) sink.streamData(id, chunk);
     });
@@ -51,13 +52,14 @@ export class Streams {
 
   write(id: StreamId, packet: Uint8Array, droppable: boolean): void {
     const { drops, softLimit, hardLimit } = this.#parts;
-    const socket = this.#open.get(id)?.socket;
-    if (socket === undefined || !socket.writable) {
+    const stream = this.#open.get(id);
+    if (stream === undefined || !stream.socket.writable) {
       // It closed while the service was at work: the service hears of it, or has, by streamClosed.
       drops.add('engine', 'stream-gone');
       return;
     }
-    const waiting = socket.writableLength;
+    const { socket, writer } = stream;
+    const { waiting } = writer;
     const share = this.#share();
     if (droppable && waiting >= share) {
       drops.add('engine', 'slow-stream');
@@ -69,7 +71,7 @@ export class Streams {
       return;
     }
     // Node may hold on to what it is given until the peer reads; the caller's packet is his again when we return.
-    socket.write(Buffer.from(packet));
+    writer.write(Buffer.from(packet));
   }
 
   /** What is written still goes out, for LINGER at most; the sink hears no more of this stream. */
@@ -78,14 +80,14 @@ export class Streams {
     if (stream === undefined) return;
     this.#open.delete(id);
     this.#lingering.add(stream);
-    const { socket } = stream;
+    const { socket, writer } = stream;
     const timer = setTimeout(() => socket.destroy(), LINGER).unref();
     socket.once('close', () => {
       clearTimeout(timer);
       this.#lingering.delete(stream);
     });
     // Unread input would turn our end into a reset, and the peer could lose the last answer: so it is still read, by nobody.
-    socket.end();
+    writer.end();
     socket.resume();
   }
 
@@ -111,6 +113,7 @@ export class Streams {
 
 interface OpenStream {
   readonly socket: Socket;
+  readonly writer: MessageWriter;
   readonly at: SocketId;
 }
 
