@@ -9,8 +9,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   config: async () => (await import('./config.ts')).configCommand(),
   credentials: async () => (await import('./credentials.ts')).credentialsCommand(),
   probe: async () => {
-    const { localCredentials } = await import('./local-credentials.ts');
-    return (await import('./probe.ts')).probeCommand(localCredentials);
+    const { localCredentials, localPairSecret } = await import('./local-credentials.ts');
+    return (await import('./probe.ts')).probeCommand(localCredentials, localPairSecret);
   },
 };
 
