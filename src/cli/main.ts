@@ -10,8 +10,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   import: async () => (await import('./import.ts')).importCommand(),
   credentials: async () => (await import('./credentials.ts')).credentialsCommand(),
   probe: async () => {
-    const { localCredentials } = await import('./local-credentials.ts');
-    return (await import('./probe.ts')).probeCommand(localCredentials);
+    const { localCredentials, localPairSecret } = await import('./local-credentials.ts');
+    return (await import('./probe.ts')).probeCommand(localCredentials, localPairSecret);
   },
 };
 

@@ -71,7 +71,7 @@ export interface EngineSink {
 }
 
 export type ListenSpec =
-  | { readonly transport: 'udp'; readonly local: Endpoint }
+  | { readonly transport: 'udp'; readonly local: Endpoint; readonly buffers?: SocketBuffers }
   | {
       readonly transport: 'tcp';
       readonly local: Endpoint;
@@ -97,6 +97,12 @@ export interface JoinSpec {
   readonly service: ServiceName;
   /** 0 = never. */
   readonly idle: Millis;
+}
+
+/** Bytes that the kernel is asked for; 0 = what the engine finds good. It may give less. */
+export interface SocketBuffers {
+  readonly receive: number;
+  readonly send: number;
 }
 
 /** PEM texts. */

@@ -12,6 +12,9 @@ export type StepName =
   | 'channel bind'
   | 'echo channel'
   | 'echo send'
+  | 'pair'
+  | 'data there'
+  | 'data back'
   | 'refresh'
   | 'release';
 

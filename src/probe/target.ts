@@ -2,7 +2,7 @@ export type TransportKind = 'udp' | 'tcp' | 'tls';
 
 /** Where a probe URL points, and what it asks to be done there. */
 export interface ProbeTarget {
-  readonly service: 'stun' | 'turn' | 'tcp' | 'udp';
+  readonly service: 'stun' | 'turn' | 'pair' | 'tcp' | 'udp';
   readonly transport: TransportKind;
   /** A name or an address, IPv6 without brackets. */
   readonly host: string;
@@ -36,13 +36,14 @@ export function parseTarget(url: string): TargetResult {
 
   const [place = '', query] = split(rest, rest.indexOf('?'));
   const at = place.lastIndexOf('@');
-  const hostAndPort = parseHost(place.slice(at + 1), form.secure ? 5349 : 3478);
+  const hostAndPort = parseHost(place.slice(at + 1), form.port);
   if (hostAndPort === undefined) {
     return fault(`"${place.slice(at + 1)}" is no host, host:port or [IPv6 address]:port; ${EXAMPLES}`);
   }
   const credentials = at < 0 ? undefined : parseCredentials(place.slice(0, at));
   if (at >= 0 && credentials === undefined)
     return fault('credentials in the URL must have the form user:password@host');
+  if (form.service === 'pair' && (at >= 0 || query !== undefined)) return fault('pair: takes a host and a port alone');
   const transport = parseTransport(query, form.secure);
   if ('fault' in transport) return fault(transport.fault);
   return { ok: true, target: { service: form.service, transport: transport.kind, ...hostAndPort, credentials } };
@@ -56,20 +57,23 @@ function parseForward(transport: 'tcp' | 'udp', rest: string): TargetResult {
 }
 
 const EXAMPLES =
-  'use stun:host[:port], turn:host[:port][?transport=udp|tcp] or turns:host[:port], tcp:host:port or udp:host:port';
+  'use stun:host[:port], turn:host[:port][?transport=udp|tcp], turns:host[:port], pair:host[:port], tcp:host:port or udp:host:port';
 
-const LATER = new Set(['wireguard', 'pair']);
+const LATER = new Set(['wireguard']);
 
 interface Form {
   readonly service: ProbeTarget['service'];
   readonly secure: boolean;
+  /** Where none is given. */
+  readonly port: number;
 }
 
 const FORMS: ReadonlyMap<string, Form> = new Map([
-  ['stun', { service: 'stun', secure: false }],
-  ['stuns', { service: 'stun', secure: true }],
-  ['turn', { service: 'turn', secure: false }],
-  ['turns', { service: 'turn', secure: true }],
+  ['stun', { service: 'stun', secure: false, port: 3478 }],
+  ['stuns', { service: 'stun', secure: true, port: 5349 }],
+  ['turn', { service: 'turn', secure: false, port: 3478 }],
+  ['turns', { service: 'turn', secure: true, port: 5349 }],
+  ['pair', { service: 'pair', secure: false, port: 6060 }],
 ]);
 
 function parseHost(text: string, defaultPort: number): { host: string; port: number } | undefined {

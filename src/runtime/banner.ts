@@ -13,11 +13,13 @@ export interface Summary {
   readonly admin: Endpoint | undefined;
   /** Where the configuration names no credentials. */
   readonly generated: { readonly iceServer: IceServer; readonly keptIn: string | undefined } | undefined;
+  /** Where it names no secret of the pair relay. */
+  readonly generatedPair: { readonly secret: string; readonly keptIn: string | undefined } | undefined;
 }
 
 /** For people, on standard output. */
 export function formatBanner(summary: Summary): string {
-  return `${[`Culvert ${summary.version}`, table(facts(summary)), ...credentials(summary)].join('\n\n')}\n`;
+  return `${[`Culvert ${summary.version}`, table(facts(summary)), ...credentials(summary), ...pairSecret(summary)].join('\n\n')}\n`;
 }
 
 function facts({ listeners, forwards, relay, engine, admin }: Summary): string[][] {
@@ -38,7 +40,7 @@ function facts({ listeners, forwards, relay, engine, admin }: Summary): string[]
 function credentials({ generated, relay }: Summary): string[] {
   if (generated === undefined) return [];
   const { iceServer, keptIn } = generated;
-  const place = keptIn === undefined ? 'for this run only' : `kept in ${keptIn}`;
+  const place = placeOf(keptIn);
   const url = iceServer.urls[0] ?? 'turn:localhost:3478';
   // A client that names no family asks for IPv4 (RFC 8656 section 7.1).
   const onlyIpv6 =
@@ -49,6 +51,19 @@ function credentials({ generated, relay }: Summary): string[] {
     'Try it:',
     `  npx culvert probe "${url}" --user ${iceServer.username} --password ${iceServer.credential}${onlyIpv6 ? ' --ipv6' : ''}`,
   ];
+}
+
+function pairSecret({ generatedPair }: Summary): string[] {
+  if (generatedPair === undefined) return [];
+  const { secret, keptIn } = generatedPair;
+  return [
+    `The configuration names no secret for pairs: generated, ${placeOf(keptIn)}. For the clients:`,
+    `  UDP_RELAY_SECRET_KEY=${secret}`,
+  ];
+}
+
+function placeOf(keptIn: string | undefined): string {
+  return keptIn === undefined ? 'for this run only' : `kept in ${keptIn}`;
 }
 
 function table(rows: readonly (readonly string[])[]): string {

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { type AdminServer, openAdmin } from '../control/admin/server.ts';
 import type { Config } from '../control/config/schema.ts';
 import type { Log } from '../control/log/log.ts';
 import { EXPOSITION_TYPE, expose } from '../control/metrics/exposition.ts';
 import { collectForward } from '../control/metrics/forward.ts';
+import { collectPair } from '../control/metrics/pair.ts';
 import { collectProcess } from '../control/metrics/process.ts';
 import { collectBlocks, collectBuild, collectEngine, collectTurn } from '../control/metrics/relay.ts';
 import { loadOrMakeSecrets, SECRETS_FILE, type StateSecrets } from '../control/state/secrets.ts';
@@ -15,12 +15,15 @@ import type { ServiceEvent } from '../service/service.ts';
 import { ownAddresses } from './addresses.ts';
 import type { Summary } from './banner.ts';
 import { bindFailureOf, explainBindFailure } from './bind-failures.ts';
+import { drainAll } from './draining.ts';
 import { Driver } from './driver.ts';
 import { type ChosenEngine, chooseEngine } from './engines.ts';
 import { ForwardHost } from './forward-host.ts';
 import { turnUrls } from './ice-servers.ts';
 import type { Stoppable } from './lifecycle.ts';
-import { planTurn, type TurnPlan } from './plan.ts';
+import { needsGeneratedPairSecret } from './pair-config.ts';
+import { PairHost } from './pair-host.ts';
+import { planListeners, planTurn, type TurnPlan } from './plan.ts';
 import { resolveName } from './resolver.ts';
 import { needsGenerated } from './turn-config.ts';
 import { TurnHost } from './turn-host.ts';
@@ -29,6 +32,8 @@ export interface RelayOptions {
   readonly config: Config;
   /** Nobody wrote turn.listen. */
   readonly usesDefaultListeners: boolean;
+  /** Nobody wrote pair.listen. */
+  readonly usesDefaultPairListeners: boolean;
   readonly log: Log;
   /** Reads the configuration again, for reload(); undefined when it is faulty, which is in the log then. */
   readonly reread?: () => Promise<Config | undefined>;
@@ -65,12 +70,14 @@ class Relay implements Stoppable {
   readonly #version = readVersion();
   #notReady: string | undefined = 'starting';
   readonly #reread: RelayOptions['reread'];
+  readonly #usesDefaultPairListeners: boolean;
   #turn: TurnHost | undefined;
+  #pair: PairHost | undefined;
   #forward: ForwardHost | undefined;
   #admin: AdminServer | undefined;
 
   constructor(
-    { config, usesDefaultListeners, log, reread }: RelayOptions,
+    { config, usesDefaultListeners, usesDefaultPairListeners, log, reread }: RelayOptions,
     secrets: StateSecrets,
     secretsKept: boolean,
   ) {
@@ -79,6 +86,7 @@ class Relay implements Stoppable {
     this.#reread = reread;
     this.#secrets = secrets;
     this.#secretsKept = secretsKept;
+    this.#usesDefaultPairListeners = usesDefaultPairListeners;
     this.#plan = planTurn(config, usesDefaultListeners, ownAddresses());
     this.#chosen = chooseEngine(config.engine);
     this.#driver = new Driver({
@@ -91,7 +99,12 @@ class Relay implements Stoppable {
 
   /** The admin listener comes first, so that it can say that the others are not ready yet. */
   async open(): Promise<string[]> {
-    const reasons = [...(await this.#openAdmin()), ...(await this.#openTurn()), ...(await this.#openForward())];
+    const reasons = [
+      ...(await this.#openAdmin()),
+      ...(await this.#openTurn()),
+      ...(await this.#openPair()),
+      ...(await this.#openForward()),
+    ];
     if (reasons.length === 0) this.#notReady = undefined;
     return reasons;
   }
@@ -100,9 +113,15 @@ class Relay implements Stoppable {
   async stop(): Promise<void> {
     this.#notReady = 'stopping';
     this.#turn?.close();
-    await this.#drain();
     await this.#driver.stop();
     await this.#admin?.close();
+  }
+
+  /** Not ready, and nobody new; resolves when the last is gone. */
+  async drain(): Promise<void> {
+    this.#notReady = 'draining';
+    const services = [this.#pair?.service, this.#forward?.service].filter((service) => service !== undefined);
+    await drainAll(this.#driver, services, this.#log);
   }
 
   /** Certificates, and what services take over while they run; a faulty configuration changes nothing. */
@@ -122,22 +141,35 @@ class Relay implements Stoppable {
     const { name, mode } = this.#driver.engine;
     return {
       version: this.#version,
-      listeners: (this.#turn?.bound ?? []).map((listener) => ({ service: 'turn', ...listener })),
+      listeners: [
+        ...(this.#turn?.bound ?? []).map((listener) => ({ service: 'turn', ...listener })),
+        ...(this.#pair?.bound ?? []).map((listener) => ({ service: 'pair', ...listener })),
+      ],
       forwards: [...(this.#forward?.bound ?? [])],
       relay: turn === undefined ? undefined : { addresses, ports: turn.relay.ports },
       engine: { name, mode, why: this.#chosen.why },
       admin: this.#admin?.local,
       generated: this.#generated(),
+      generatedPair: this.#generatedPair(),
     };
   }
 
+  #generatedPair(): Summary['generatedPair'] {
+    const { pair } = this.#config;
+    if (pair === undefined || !needsGeneratedPairSecret(pair)) return undefined;
+    return { secret: this.#secrets.pair, keptIn: this.#keptIn() };
+  }
+
+  #keptIn(): string | undefined {
+    return this.#secretsKept ? join(this.#config.state, SECRETS_FILE) : undefined;
+  }
+
   #generated(): Summary['generated'] {
-    const { turn, state } = this.#config;
+    const { turn } = this.#config;
     if (turn === undefined || !needsGenerated(turn)) return undefined;
     const { username, password } = this.#secrets.turn;
     const urls = turnUrls(this.#config, this.#plan, this.#turn?.bound);
-    const keptIn = this.#secretsKept ? join(state, SECRETS_FILE) : undefined;
-    return { iceServer: { urls, username, credential: password }, keptIn };
+    return { iceServer: { urls, username, credential: password }, keptIn: this.#keptIn() };
   }
 
   async #openAdmin(): Promise<string[]> {
@@ -148,6 +180,7 @@ class Relay implements Stoppable {
       collectEngine(this.#driver.engine),
       collectBlocks(() => 0),
       () => (this.#turn === undefined ? [] : collectTurn(this.#turn.metrics())),
+      () => (this.#pair === undefined ? [] : collectPair(this.#pair.metrics())),
       () => (this.#forward === undefined ? [] : collectForward(this.#forward.metrics())),
       collectProcess,
     ];
@@ -178,6 +211,7 @@ class Relay implements Stoppable {
       driver: this.#driver,
       ids: this.#ids,
       admin: this.#admin?.local,
+      others: this.#config.pair?.listen.map(({ local }) => local) ?? [],
       log: this.#log,
     });
     return (await this.#turn.open()).map(explainBindFailure);
@@ -192,17 +226,22 @@ class Relay implements Stoppable {
     return (await this.#forward.apply(forward)).map(explainBindFailure);
   }
 
-  /** Nobody new; who is there may go on for as long as his forward says. */
-  async #drain(): Promise<void> {
-    const service = this.#forward?.service;
-    if (service === undefined) return;
-    this.#driver.run(service, (now) => service.drain(now));
-    while (service.clientsLeft > 0) await setTimeout(DRAIN_LOOK);
+  async #openPair(): Promise<string[]> {
+    const { pair } = this.#config;
+    if (pair === undefined) return [];
+    this.#pair = new PairHost({
+      config: this.#config,
+      pair,
+      listeners: planListeners(pair.listen, this.#usesDefaultPairListeners, ownAddresses()),
+      secrets: this.#secrets,
+      driver: this.#driver,
+      ids: this.#ids,
+      log: this.#log,
+    });
+    return (await this.#pair.open()).map(explainBindFailure);
   }
 
   #logEvent(service: ServiceName, { level, name, fields }: ServiceEvent): void {
     this.#log[level](name, { service, ...fields });
   }
 }
-
-const DRAIN_LOOK = 50;

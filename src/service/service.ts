@@ -31,6 +31,11 @@ export interface Service {
   /** Answer to a resolve order. */
   handleResolved?(name: string, resolution: Resolution, now: Millis): void;
   handleTimeout(now: Millis): void;
+  /**
+   * Whether whatever comes from this address is the service's, although its first bytes may look like those of another protocol. Asked
+   * where services share a listener; absent = first bytes are enough.
+   */
+  owns?(at: SocketId, from: Endpoint): boolean;
 
   pollOutput(): Order | undefined;
   /** Next deadline; valid once drained. */

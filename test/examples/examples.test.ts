@@ -15,7 +15,7 @@ const folder = fileURLToPath(new URL('../../examples/', import.meta.url));
 const configurations = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
 
 test('there are configurations to check', () =>
-  assert.deepEqual(configurations, ['forward.yaml', 'full.yaml', 'minimal.yaml']));
+  assert.deepEqual(configurations, ['forward.yaml', 'full.yaml', 'minimal.yaml', 'pair.yaml']));
 
 for (const name of configurations) {
   test(`culvert config check examples/${name}`, async () => {
@@ -43,6 +43,15 @@ test('full.yaml has every key that needs no file', async () => {
     absent.map((path) => path.join('.')),
     ['turn.relay.ipv4', 'turn.relay.ipv6', 'turn.tls', 'turn.tls.cert', 'turn.tls.key'],
   );
+});
+
+test('the section of the README on pairs is a good configuration', async (context) => {
+  const readme = readFileSync(join(folder, '../README.md'), 'utf8');
+  const yaml = /^```yaml\n(pair:\n.*?)^```$/ms.exec(readme)?.[1] ?? '';
+  assert.ok(yaml.split('\n').length <= 10);
+  const { pair } = await configOf(temporaryFolder(context), { yaml });
+  assert.equal(pair?.secret.length, 1);
+  assert.equal(pair?.antiReplay, 'offer');
 });
 
 test('the example server makes the same credentials as culvert does', () => {

@@ -25,6 +25,7 @@ function bannerOf(addresses: readonly string[]): string {
     engine: { name: 'portable', mode: 'node:dgram', why: 'asked for' },
     admin: undefined,
     generated: { iceServer: { urls: ['turn:relay.example'], username: 'user', credential: 'pass' }, keptIn: undefined },
+    generatedPair: undefined,
   };
   return formatBanner(summary);
 }

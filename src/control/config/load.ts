@@ -7,12 +7,12 @@ import { resolvePaths } from './paths.ts';
 import { readRelayLines } from './relay-lines.ts';
 import { type Config, configSchema } from './schema.ts';
 import { pathKey, SettingsTree } from './settings-tree.ts';
-import { readEnvironment, readOverride } from './text-sources.ts';
+import { readEnvironment, readForeignEnvironment, readOverride } from './text-sources.ts';
 import { findUnknownKeys } from './unknown-keys.ts';
 import { readYamlFile } from './yaml-file.ts';
 
 export interface ConfigSources {
-  /** YAML file; without one TURN is on with defaults, unless RELAY_N variables ask for forwards. */
+  /** YAML file; without one TURN and the pair relay are on with defaults, unless RELAY_N variables ask for forwards. */
   readonly file?: string | undefined;
   readonly environment: NodeJS.ProcessEnv;
   /** File with variables; those of `environment` win. */
@@ -39,12 +39,15 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadResult> {
   const tree = new SettingsTree();
   const { variables, environment, faults: unread } = readVariables(sources);
   const relayLines = hasRelayLines(variables);
-  if (sources.file === undefined && !relayLines) tree.set(['turn'], {}, () => ({ kind: 'default' }));
+  if (sources.file === undefined && !relayLines) {
+    for (const service of ['turn', 'pair']) tree.set([service], {}, () => ({ kind: 'default' }));
+  }
   const faults = sources.file === undefined ? [] : await readYamlFile(sources.file, tree);
   faults.push(...unread, ...readEnvironment(environment, tree));
   if (relayLines) faults.push(...readRelayLines(variables, tree));
   if (sources.engine !== undefined) faults.push(...readOverride('--engine', `engine=${sources.engine}`, tree));
   for (const override of sources.overrides) faults.push(...readOverride('--set', override, tree));
+  faults.push(...readForeignEnvironment(environment, tree));
   for (const fault of findUnknownKeys(tree)) faults.push(fault);
 
   const written = structuredClone(tree.root);

@@ -71,7 +71,7 @@ export function collectTurn(metrics: TurnMetrics): MetricFamily[] {
   ];
 }
 
-/** What every service tells. */
+/** What every service tells of itself. */
 export function collectService({ service, clients, drops, traffic }: ServiceMetrics): MetricFamily[] {
   return [
     ...trafficFamilies(traffic, 'service'),

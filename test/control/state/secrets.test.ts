@@ -28,6 +28,25 @@ test('two folders have different secrets', (context) => {
   assert.notEqual(one.secrets.turn.secret, two.secrets.turn.secret);
 });
 
+test('a file of the version before pairs is completed, and what it holds stays', (context) => {
+  const folder = temporaryFolder(context);
+  const file = join(folder, SECRETS_FILE);
+  const made = loadOrMakeSecrets(folder);
+  assert.ok(made.ok);
+  const { pair, ...older } = JSON.parse(readFileSync(file, 'utf8'));
+  assert.equal(Buffer.from(pair, 'base64').length, 32);
+  writeFileSync(file, JSON.stringify(older));
+  const read = readSecrets(folder);
+  assert.ok(read?.ok && !read.complete, 'what only reads does not pass off a new secret as the kept one');
+  const completed = loadOrMakeSecrets(folder);
+  assert.ok(completed.ok && completed.kept);
+  assert.deepEqual(completed.secrets.turn, made.secrets.turn);
+  assert.notEqual(completed.secrets.pair, pair);
+  const again = loadOrMakeSecrets(folder);
+  assert.ok(again.ok);
+  assert.deepEqual(again.secrets, completed.secrets);
+});
+
 test('reading alone makes nothing', (context) => {
   const folder = join(temporaryFolder(context), 'state');
   assert.equal(readSecrets(folder), undefined);
