@@ -20,23 +20,18 @@ export const SPECIAL_RANGES: readonly Prefix[] = [
   '203.0.113.0/24', // documentation
   '224.0.0.0/4', // multicast
   '240.0.0.0/4', // reserved, and broadcast
-  '::/96', // unspecified, loopback, IPv4-compatible
-  '::ffff:0:0/96', // IPv4-mapped
-  '::ffff:0:0:0/96', // IPv4-translated
-  '64:ff9b::/96', // NAT64
-  '64:ff9b:1::/48', // local NAT64
-  '100::/64', // discard
+  // All of IPv6 but 2000::/3, global unicast (RFC 4291 §2.4): unspecified, loopback, every form that wraps IPv4, NAT64, discard …
+  '::/3',
+  // … segment routing, and what nobody has been given …
+  '4000::/2',
+  // … unique local (cloud metadata among it), link-local, site-local, multicast.
+  '8000::/1',
   '2001::/32', // Teredo
   '2001:2::/48', // benchmarking
   '2001:10::/28', // ORCHID
   '2001:db8::/32', // documentation
   '2002::/16', // 6to4
   '3fff::/20', // documentation
-  '5f00::/16', // segment routing
-  'fc00::/7', // unique local, cloud metadata (fd00:ec2::254)
-  'fe80::/10', // link-local
-  'fec0::/10', // site-local
-  'ff00::/8', // multicast
 ].map(mustParse);
 
 function mustParse(text: string): Prefix {
