@@ -52,7 +52,7 @@ export function withoutMac2(packet: Uint8Array): Uint8Array {
 }
 
 /** Keyed BLAKE2s with 16 bytes of output, of pieces laid end to end. */
-function keyed(key: Uint8Array, ...pieces: readonly Uint8Array[]): Uint8Array {
+export function keyed(key: Uint8Array, ...pieces: readonly Uint8Array[]): Uint8Array {
   const [only] = pieces;
   return blake2s(pieces.length === 1 && only !== undefined ? only : concat(...pieces), { key, dkLen: MAC_BYTES });
 }
