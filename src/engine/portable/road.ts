@@ -49,7 +49,8 @@ export class Road {
     }
     const egress = this.#parts.sockets.get(rewrite.socket);
     if (egress === undefined) throw new Error(`flow ${found.flow.id} outlived its socket ${rewrite.socket}`);
-    egress.send(this.#repack(rewrite.encapsulation, packet), rewrite.remote.port, rewrite.remote.address, service);
+    const { port: toPort, address: toAddress } = rewrite.remote;
+    egress.send(this.#repack(rewrite.encapsulation, packet), toPort, toAddress, service, found.packets);
   }
 
   /** `encapsulate` of flow/ for a packet that is ours to write to. */

@@ -15,6 +15,10 @@ export type PacketHandler = (at: UdpSocket, packet: Buffer, remote: RemoteInfo) 
  *
  * A send goes to the kernel before `send` returns, except when the socket's buffer is full: then Node keeps the packet and tries
  * again, so whatever was given must stay as it is.
+ *
+ * Node tells the outcome of a send by a callback in a later tick, which costs a tenth of forwarding a packet. So a stretch of packets
+ * of one flow has one that is watched, until a send of this socket fails: then all are, for as long as failures come. Failures of a
+ * kind that lasts are so counted exactly, but for less than one stretch at their beginning.
  */
 export class UdpSocket {
   readonly id: SocketId;
@@ -31,6 +35,10 @@ export class UdpSocket {
   };
   /** Sends whose outcome is not known yet: those of this turn, and those that Node queued. */
   #unsettled = 0;
+  /** Sends since the last one that was watched. */
+  #unwatched = 0;
+  /** How many sends must still go well until some may go unwatched again. */
+  #wary = 0;
 
   constructor(id: SocketId, family: Family, flows: SocketFlows, drops: DropCounts, onPacket: PacketHandler) {
     this.id = id;
@@ -68,8 +76,11 @@ export class UdpSocket {
     }
   }
 
-  /** `packet` must not change afterwards. `owner`: under whose name a failure is counted. */
-  send(packet: Uint8Array, port: number, address: string, owner: DropOwner): void {
+  /**
+   * `packet` must not change afterwards. `owner`: under whose name a failure is counted. `ordinal`: which packet of its flow it is, from
+   * 1; without it a failure is always counted.
+   */
+  send(packet: Uint8Array, port: number, address: string, owner: DropOwner, ordinal = 1): void {
     if (port === 0) {
       this.#drops.add(owner, 'port-zero');
       return;
@@ -78,6 +89,12 @@ export class UdpSocket {
       this.#drops.add(owner, 'send-queue-full');
       return;
     }
+    if (ordinal % STRETCH !== 1 && this.#unwatched < STRETCH && this.#wary === 0) {
+      this.#unwatched += 1;
+      this.#socket.send(packet, port, address);
+      return;
+    }
+    this.#unwatched = 0;
     this.#unsettled += 1;
     this.#socket.send(packet, port, address, (this.#completions[owner] ??= this.#completion(owner)));
   }
@@ -89,8 +106,13 @@ export class UdpSocket {
   #completion(owner: DropOwner): Completion {
     return (error) => {
       this.#unsettled -= 1;
+      if (error === null) {
+        if (this.#wary > 0) this.#wary -= 1;
+        return;
+      }
+      this.#wary = WARY_SENDS;
       // A send that waited when its socket was closed is no fault worth a count.
-      if (error !== null && errorCode(error) !== 'ECANCELED') this.#drops.add(owner, sendFailure(error));
+      if (errorCode(error) !== 'ECANCELED') this.#drops.add(owner, sendFailure(error));
     };
   }
 
@@ -115,5 +137,9 @@ type Completions = Record<DropOwner, Completion | undefined>;
 
 /** Node's own queue behind a full socket buffer. It has no end, so we set one. */
 const QUEUE_BYTES = 4 * 1024 * 1024;
-/** Below this many unsettled sends the queue cannot be that long: no call is needed to know. */
-const UNSETTLED_UNCHECKED = Math.floor(QUEUE_BYTES / 65536);
+/** Packets of a flow of which one is watched; a socket, whatever its flows, watches one of as many too. */
+const STRETCH = 16;
+/** Enough for every flow of a busy socket to have its turn. */
+const WARY_SENDS = 1024;
+/** Below this many unsettled sends, each with a stretch of others behind it, the queue cannot be that long: no call is needed to know. */
+const UNSETTLED_UNCHECKED = Math.floor(QUEUE_BYTES / 65536 / (STRETCH + 1)) - 1;

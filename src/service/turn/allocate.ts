@@ -12,6 +12,7 @@ import { MAX_OPENINGS, type Opening, startOpening } from './opening.ts';
 import { REASON_PHRASES, type Refusal } from './reasons.ts';
 import { kept, type ReplyTo, refuse, replyToAuthenticated, succeed } from './responses.ts';
 import { reschedule } from './timers.ts';
+import { isTunnelled } from './tunnelled.ts';
 
 /** Attribute type of DONT-FRAGMENT, for UNKNOWN-ATTRIBUTES. */
 const DONT_FRAGMENT = 0x001a;
@@ -25,6 +26,7 @@ export function handleAllocate(core: Core, client: Client, request: Authenticate
   // Step 2: one allocation a 5-tuple; a retransmission is not a second one.
   const existing = core.table.find(client);
   if (existing !== undefined) return handleRepeated(core, existing, request, to, now);
+  if (isTunnelled(client.endpoint)) return refuse(core, to, 'tunnelled-client');
   // Step 3
   if (attributes.requestedTransport === undefined) return refuse(core, to, 'no-requested-transport');
   if (attributes.requestedTransport !== UDP_PROTOCOL) return refuse(core, to, 'transport-unsupported');

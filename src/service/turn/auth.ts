@@ -33,6 +33,7 @@ export interface AuthenticatedRequest {
 export type AuthRefusal =
   | 'no-integrity'
   | 'incomplete-credentials'
+  | 'no-nonce'
   | 'unknown-user'
   | 'expired-credentials'
   | 'wrong-integrity'
@@ -75,7 +76,8 @@ export class Authenticator {
     if (proves === undefined) return this.#challenge(401, 'no-integrity', client, now);
     // 2. With integrity, but without what it is to be checked by: 400.
     const claim = claimOf(message.attributes);
-    if (claim === undefined || realm === undefined || nonce === undefined) return badRequest('incomplete-credentials');
+    if (claim === undefined || realm === undefined) return badRequest('incomplete-credentials');
+    if (nonce === undefined) return this.#refuseWithoutNonce(claim, realm, proves, client, now);
     // 3. The password algorithm, against bid-down (§9.2.1): 400.
     const negotiated = negotiatePasswordHash(message.attributes, nonce);
     const algorithm = negotiated.explicit ? 'sha256' : 'sha1';
@@ -94,6 +96,24 @@ export class Authenticator {
     if (verdict.kind === 'stale') return this.#challenge(438, 'stale-nonce', client, now, integrity);
     const facts = { message, user: search.user, integrity, nonceIssuedAt: verdict.issuedAt };
     return { ok: true, request: facts as AuthenticatedRequest };
+  }
+
+  /**
+   * §9.2.4 wants 400. But Firezone's clients sign their first request already, take no answer that is not signed, and give the relay up on a
+   * 400: where their credentials are served, a sender that has a password is challenged. To all others it is 400.
+   */
+  #refuseWithoutNonce(
+    claim: Claim,
+    realm: string,
+    proves: (key: Uint8Array) => boolean,
+    client: Endpoint,
+    now: Millis,
+  ): AuthFailure {
+    if (realm === this.#credentials.realm && this.#credentials.servesFirezone) {
+      const search = this.#credentials.findKey(claim, 'md5', now, proves);
+      if (search.ok) return this.#challenge(401, 'no-nonce', client, now, { algorithm: 'sha1', key: search.key });
+    }
+    return badRequest('incomplete-credentials');
   }
 
   /** A fresh 438 for an authenticated request that the service finds older than what it applies to. */

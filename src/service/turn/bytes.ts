@@ -1,6 +1,6 @@
 /** Short byte strings as map keys and as compact fields: a string of 12 characters takes a tenth of a Uint8Array of 12 bytes. */
 export function toLatin1(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes);
+  return Reflect.apply(String.fromCharCode, undefined, bytes);
 }
 
 export function fromLatin1(text: string): Uint8Array {

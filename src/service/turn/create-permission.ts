@@ -17,14 +17,18 @@ export function handleCreatePermission(
   const to = replyToAuthenticated(allocation.client, request);
   const peers = request.message.attributes.xorPeerAddresses ?? [];
   if (peers.length === 0) return refuse(core, to, 'no-peer-address');
-  for (const peer of peers) {
+  const { maxPermissions } = core.config;
+  const byAddress = new Map(peers.map((peer) => [peer.address, peer]));
+  // First of all: a message has room for thousands of addresses, and to look at each would take long.
+  if (byAddress.size > maxPermissions) return refuse(core, to, 'too-many-permissions');
+  for (const peer of byAddress.values()) {
     if (allocation.relay(peer.family) === undefined) return refuse(core, to, 'family-mismatch');
     const refusal = core.filter.refuseAddress(peer);
     if (refusal !== undefined) return refuse(core, to, refusal);
   }
-  const addresses = new Set(peers.map(({ address }) => address));
-  const added = [...addresses].filter((address) => allocation.permission(address) === undefined);
-  if (countOf(allocation.permissions) + added.length > core.config.maxPermissions) {
+  const addresses = [...byAddress.keys()];
+  const added = addresses.filter((address) => allocation.permission(address) === undefined);
+  if (countOf(allocation.permissions) + added.length > maxPermissions) {
     return refuse(core, to, 'too-many-permissions');
   }
 

@@ -30,6 +30,8 @@ export class Credentials {
   readonly realm: string;
   /** Whether every valid name is known, so that clients may be asked to send USERHASH instead. */
   readonly knowsEveryName: boolean;
+  /** Whether credentials of Firezone's form can be valid. */
+  readonly servesFirezone: boolean;
   readonly #byName = new Map<string, LongTermUser>();
   readonly #byHash = new Map<string, LongTermUser>();
   readonly #timeLimited: TimeLimitedPasswords;
@@ -39,6 +41,7 @@ export class Credentials {
   constructor(realm: string, config: CredentialConfig) {
     this.realm = prepared(realm, 'realm');
     this.#timeLimited = new TimeLimitedPasswords(config.secrets, config.stampSecrets);
+    this.servesFirezone = config.stampSecrets.length > 0;
     this.knowsEveryName = config.users.size > 0 && !this.#timeLimited.enabled;
     if ([...config.secrets, ...config.stampSecrets].includes('')) throw new CredentialConfigError('secret');
     for (const [name, password] of config.users)

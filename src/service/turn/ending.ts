@@ -12,7 +12,7 @@ export type EndReason = 'deleted' | 'expired' | 'stream-closed' | 'port-failed' 
 
 /** Everything in it goes: flows first, then the ports that they rest on. */
 export function endAllocation(core: Core, allocation: Allocation, reason: EndReason, now: Millis): undefined {
-  for (const channel of each(allocation.channels)) removeFlows(core, channel);
+  for (let channel = allocation.channels; channel !== undefined; channel = channel.next) removeFlows(core, channel);
   for (const relay of [allocation.ipv4, allocation.ipv6]) if (relay !== undefined) closeRelay(core, relay);
   allocation.ipv4 = allocation.ipv6 = undefined;
   if (allocation.opening !== undefined) {

@@ -50,17 +50,18 @@ export class PeerFilter {
     if (this.#own.listensAt(peer.port) && forms.some((form) => this.#own.has(formatAddress(form), peer.port))) {
       return 'peer-own-listener';
     }
-    if (this.#isRelayed(peer)) return undefined;
+    if (this.isRelayed(peer)) return undefined;
     return this.#isSpecial(forms) ? 'peer-special-purpose' : undefined;
+  }
+
+  /** Whether it is a relayed transport address of ours, if any client holds it. */
+  isRelayed(peer: Endpoint): boolean {
+    const { min, max } = this.#relayedPorts;
+    return peer.port >= min && peer.port <= max && this.#relayed.has(peer.address);
   }
 
   #isDenied(forms: readonly Uint8Array[]): boolean {
     return forms.some((form) => isIn(this.#deny, form));
-  }
-
-  #isRelayed(peer: Endpoint): boolean {
-    const { min, max } = this.#relayedPorts;
-    return peer.port >= min && peer.port <= max && this.#relayed.has(peer.address);
   }
 
   #isSpecial(forms: readonly Uint8Array[]): boolean {

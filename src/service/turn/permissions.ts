@@ -1,6 +1,6 @@
 import type { Millis } from '../../net/time.ts';
 import { type Allocation, Permission } from './allocation.ts';
-import { chained, each } from './chain.ts';
+import { chained } from './chain.ts';
 import type { Core } from './core.ts';
 import { installFlows } from './flows.ts';
 import { PERMISSION_LIFETIME } from './lifetime.ts';
@@ -13,7 +13,7 @@ export function permit(core: Core, allocation: Allocation, address: string, now:
     return;
   }
   allocation.permissions = chained(allocation.permissions, new Permission(address, now + PERMISSION_LIFETIME));
-  for (const channel of each(allocation.channels)) {
+  for (let channel = allocation.channels; channel !== undefined; channel = channel.next) {
     if (channel.peer.address === address) installFlows(core, allocation, channel);
   }
 }

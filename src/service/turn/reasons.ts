@@ -17,6 +17,7 @@ export const REFUSAL_CODES = {
   'channel-out-of-range': 400,
   'channel-taken': 400,
   'peer-has-channel': 400,
+  'tunnelled-client': 403,
   'peer-port-zero': 403,
   'peer-denied': 403,
   'peer-special-purpose': 403,

@@ -1,6 +1,5 @@
 import type { Millis } from '../../net/time.ts';
 import { type DecodedMessage, decodeMessage } from '../../wire/stun/codec.ts';
-import type { StunHeader } from '../../wire/stun/message.ts';
 import {
   METHOD_ALLOCATE,
   METHOD_BINDING,
@@ -29,7 +28,7 @@ export function handleMessage(core: Core, client: Client, packet: Uint8Array, no
   const decoded = decodeMessage(packet);
   if (!decoded.ok) {
     core.drop(decoded.fault);
-    if (decoded.header?.class === 'request') refuseMalformed(core, client, decoded.header, now);
+    if (decoded.request !== undefined) refuseMalformed(core, client, packet, decoded.request, now);
     return 'garbage';
   }
   const { message } = decoded;
@@ -47,10 +46,25 @@ export function handleMessage(core: Core, client: Client, packet: Uint8Array, no
   }
 }
 
-/** RFC 8489 §6.3.1: the header was fine, the attributes were not. Counted under the fault already. */
-function refuseMalformed(core: Core, client: Client, { method, transactionId }: StunHeader, now: Millis): undefined {
+/**
+ * RFC 8489 §6.3.1: the header was fine, the attributes were not. Authentication comes first all the same (RFC 8656 §7.2), because clients must
+ * not believe a 400 that is not signed (RFC 8489 §9.2.5). Counted under the fault already.
+ */
+function refuseMalformed(
+  core: Core,
+  client: Client,
+  packet: Uint8Array,
+  broken: DecodedMessage,
+  now: Millis,
+): undefined {
+  const to = replyTo(client, broken);
+  const result = AUTHENTICATED_METHODS.has(broken.method)
+    ? core.authenticator.authenticate(packet, broken, client.endpoint, now)
+    : undefined;
+  if (result?.ok) return fail(core, { ...to, integrity: result.request.integrity }, 400, {});
   if (!core.mayReply(client, now)) return;
-  fail(core, { client, method, transactionId, fingerprint: false, integrity: undefined }, 400, {});
+  if (result === undefined) fail(core, to, 400, {});
+  else refuseUnauthenticated(core, to, result);
 }
 
 /** Whether the request earned trust: a Binding, or one that proves who sent it. */

@@ -34,6 +34,7 @@ export function kept(to: ReplyTo): ReplyTo {
   return { ...to, transactionId: to.transactionId.slice() };
 }
 
+/** Here and below `attributes` is handed over: what every answer carries is written into it. */
 export function succeed(core: Core, to: ReplyTo, attributes: StunAttributes): undefined {
   core.responses.add(to.method, 0);
   respond(core, to, 'success', attributes);
@@ -51,7 +52,8 @@ export function refuseUnauthenticated(core: Core, to: ReplyTo, result: Extract<A
 
 export function fail(core: Core, to: ReplyTo, code: RefusalCode, attributes: StunAttributes): undefined {
   core.responses.add(to.method, code);
-  respond(core, to, 'error', { ...attributes, errorCode: { code, reason: REASON_PHRASES[code] } });
+  attributes.errorCode = { code, reason: REASON_PHRASES[code] };
+  respond(core, to, 'error', attributes);
 }
 
 /** RFC 8489 §6.3.1.2: back on the 5-tuple that the request came on. */
@@ -63,8 +65,8 @@ export function sendToClient(core: Core, client: Client, packet: Uint8Array, dro
 function respond(core: Core, to: ReplyTo, messageClass: 'success' | 'error', attributes: StunAttributes): undefined {
   const { method, transactionId, fingerprint, integrity } = to;
   const { software } = core.config;
-  const all = software === '' ? attributes : { ...attributes, software };
+  if (software !== '') attributes.software = software;
   const options: EncodeOptions = integrity === undefined ? { fingerprint } : { fingerprint, integrity };
-  const packet = encodeMessage({ class: messageClass, method, transactionId, attributes: all }, options);
+  const packet = encodeMessage({ class: messageClass, method, transactionId, attributes }, options);
   sendToClient(core, to.client, packet, false);
 }

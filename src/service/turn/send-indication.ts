@@ -1,6 +1,8 @@
+import type { Endpoint } from '../../net/endpoint.ts';
 import type { Millis } from '../../net/time.ts';
 import type { DecodedMessage } from '../../wire/stun/codec.ts';
 import type { Allocation } from './allocation.ts';
+import { StreamClient } from './client.ts';
 import type { Core } from './core.ts';
 import { relayToPeer } from './relaying.ts';
 
@@ -11,11 +13,17 @@ export function handleSendIndication(
   message: DecodedMessage,
   now: Millis,
 ): undefined {
-  const { xorPeerAddresses, data, dontFragment } = message.attributes;
+  const { xorPeerAddresses, data } = message.attributes;
   const peer = xorPeerAddresses?.[0];
   if (peer === undefined || data === undefined) return core.drop('malformed-indication');
+  const dontFragment = message.attributes.dontFragment === true && heedsDontFragment(allocation, peer);
   if (dontFragment && !core.config.canSetDontFragment) return core.drop('unknown-attribute');
   const refusal = core.filter.refuse(peer);
   if (refusal !== undefined) return core.drop(refusal);
-  return relayToPeer(core, allocation, peer, data, dontFragment === true, now);
+  return relayToPeer(core, allocation, peer, data, dontFragment, now);
+}
+
+/** RFC 8656 §13: where IPv6 is on either side "the DONT-FRAGMENT attribute MUST be ignored", but not for what came over TCP (§15). */
+function heedsDontFragment({ client }: Allocation, peer: Endpoint): boolean {
+  return client instanceof StreamClient || (client.endpoint.family === 4 && peer.family === 4);
 }

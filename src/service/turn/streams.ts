@@ -12,6 +12,12 @@ import { handleMessage } from './requests.ts';
 /** Messages that make no sense, in the life of one stream, before it is closed. */
 export const MAX_STREAM_FAULTS = 16;
 
+/**
+ * Of an unfinished message from who holds no allocation. Its requests have a few texts of at most 763 bytes; without this, strangers
+ * could make every connection hold 64 KiB for as long as its patience lasts.
+ */
+const MAX_STRANGERS_BYTES = 8192;
+
 export function openStream(core: Core, stream: StreamId, from: Endpoint, now: Millis): undefined {
   const client = new StreamClient(stream, from);
   core.table.streams.set(stream, client);
@@ -27,6 +33,9 @@ export function handleStreamChunk(core: Core, client: StreamClient, chunk: Uint8
     if (!(frame instanceof Uint8Array)) return closeStream(core, client, 'stream-garbage', now);
     handleFrame(core, client, frame, now);
     if (client.faults > MAX_STREAM_FAULTS) return closeStream(core, client, 'stream-garbage', now);
+  }
+  if (client.allocation === undefined && framer.pendingBytes > MAX_STRANGERS_BYTES) {
+    closeStream(core, client, 'stream-garbage', now);
   }
 }
 

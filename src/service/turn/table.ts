@@ -1,8 +1,9 @@
 import type { Family } from '../../net/address.ts';
-import { type Endpoint, endpointKey } from '../../net/endpoint.ts';
+import type { Endpoint } from '../../net/endpoint.ts';
 import type { SocketId, StreamId } from '../../net/ids.ts';
 import type { Allocation, Relay, Reservation } from './allocation.ts';
 import { type Client, StreamClient, UdpClient } from './client.ts';
+import { ClientMap } from './client-map.ts';
 
 /** Every way to find what the service holds. Nothing here decides anything. */
 export class Table {
@@ -10,7 +11,7 @@ export class Table {
   readonly reservations = new Map<string, Reservation>();
   /** Every port from its openPort order to its closePort order. */
   readonly sockets = new Map<SocketId, Relay>();
-  readonly #udp = new Map<SocketId, Map<string, Allocation>>();
+  readonly #udp = new Map<SocketId, ClientMap>();
   readonly #relays: Readonly<Record<Family, Map<number, Relay>>> = { 4: new Map(), 6: new Map() };
   readonly #users = new Map<string, number>();
   #allocations = 0;
@@ -27,7 +28,7 @@ export class Table {
 
   find(client: Client): Allocation | undefined {
     if (client instanceof StreamClient) return client.allocation;
-    return this.#udp.get(client.socket)?.get(endpointKey(client.endpoint));
+    return this.#udp.get(client.socket)?.get(client.endpoint);
   }
 
   add(allocation: Allocation): void {
@@ -39,8 +40,8 @@ export class Table {
       return;
     }
     let atListener = this.#udp.get(client.socket);
-    if (atListener === undefined) this.#udp.set(client.socket, (atListener = new Map()));
-    atListener.set(endpointKey(client.endpoint), allocation);
+    if (atListener === undefined) this.#udp.set(client.socket, (atListener = new ClientMap()));
+    atListener.set(allocation);
     this.#udpAllocations++;
   }
 
@@ -53,8 +54,8 @@ export class Table {
       return;
     }
     const atListener = this.#udp.get(client.socket);
-    atListener?.delete(endpointKey(client.endpoint));
-    if (atListener?.size === 0) this.#udp.delete(client.socket);
+    atListener?.delete(client.endpoint);
+    if (atListener?.empty) this.#udp.delete(client.socket);
     this.#udpAllocations--;
   }
 

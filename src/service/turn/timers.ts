@@ -22,8 +22,8 @@ export function expire(core: Core, now: Millis): void {
 export function reschedule(core: Core, allocation: Allocation): void {
   const { ipv4, ipv6, permissions, channels } = allocation;
   let at = Math.min(ipv4?.expiresAt ?? Infinity, ipv6?.expiresAt ?? Infinity);
-  for (const { expiresAt } of each(permissions)) at = Math.min(at, expiresAt);
-  for (const { expiresAt } of each(channels)) at = Math.min(at, expiresAt);
+  for (let one = permissions; one !== undefined; one = one.next) at = Math.min(at, one.expiresAt);
+  for (let one = channels; one !== undefined; one = one.next) at = Math.min(at, one.expiresAt);
   if (at !== allocation.at || allocation.position === -1) core.deadlines.set(allocation, at);
 }
 

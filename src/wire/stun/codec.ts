@@ -29,8 +29,8 @@ export type StunFault =
 
 export type DecodeResult =
   | { readonly ok: true; readonly message: DecodedMessage }
-  /** `header` is there when a request can be answered with 400 (RFC 8489 §6.3.1): only the attributes were broken. */
-  | { readonly ok: false; readonly fault: StunFault; readonly header: StunHeader | undefined };
+  /** `request` is there when a request can be answered with 400 (RFC 8489 §6.3.1): what could be read, for only attributes were broken. */
+  | { readonly ok: false; readonly fault: StunFault; readonly request: DecodedMessage | undefined };
 
 /**
  * Decodes one whole STUN message. Attributes behind an integrity attribute are ignored, except MESSAGE-INTEGRITY-SHA256 and FINGERPRINT
@@ -73,7 +73,7 @@ function decodeAttributes(from: WireBytes, header: StunHeader): DecodeResult {
   let messageIntegrity: IntegrityAttribute | undefined;
   let messageIntegritySha256: IntegrityAttribute | undefined;
   let hasFingerprint = false;
-  let malformed = false;
+  let fault: StunFault | undefined;
 
   const end = from.view.byteLength;
   let next: number;
@@ -81,7 +81,10 @@ function decodeAttributes(from: WireBytes, header: StunHeader): DecodeResult {
     const type = from.view.getUint16(offset);
     const length = from.view.getUint16(offset + 2);
     next = offset + 4 + padded(length);
-    if (next > end) return refuse('truncated-attribute', header);
+    if (next > end) {
+      fault = 'truncated-attribute';
+      break;
+    }
 
     if (type === FINGERPRINT) {
       // §14.7: the last one, and right; otherwise this may be no STUN at all, and no answer is due (§6.3).
@@ -93,41 +96,40 @@ function decodeAttributes(from: WireBytes, header: StunHeader): DecodeResult {
       // §14.6: nothing but FINGERPRINT counts from here on.
     } else if (type === MESSAGE_INTEGRITY_SHA256) {
       if (isMacLength('sha256', length)) messageIntegritySha256 = { offset, mac: viewBytes(from, offset + 4, length) };
-      else malformed = true;
+      else fault = 'malformed-attribute';
     } else if (messageIntegrity !== undefined) {
       // §14.5
     } else if (type === MESSAGE_INTEGRITY) {
       if (isMacLength('sha1', length)) messageIntegrity = { offset, mac: viewBytes(from, offset + 4, length) };
-      else malformed = true;
+      else fault = 'malformed-attribute';
     } else {
       const outcome = readAttribute(type, from, offset + 4, length, attributes);
-      if (outcome === 'malformed') malformed = true;
-      else if (outcome === 'unknown' && type < FIRST_OPTIONAL) unknown = (unknown ?? new Set()).add(type);
+      // §14: an agent may pass over what is optional and not understood, such as a SOFTWARE that is no UTF-8.
+      if (outcome === 'done' || type >= FIRST_OPTIONAL) continue;
+      if (outcome === 'malformed') fault = 'malformed-attribute';
+      else unknown = (unknown ?? new Set()).add(type);
     }
   }
 
-  // Only now: a wrong FINGERPRINT behind a malformed attribute means that the packet was damaged or is none of ours.
-  if (malformed) return refuse('malformed-attribute', header);
   const unknownRequired = unknown === undefined ? NONE : [...unknown];
   const { class: messageClass, method, transactionId } = header;
-  return {
-    ok: true,
-    message: {
-      class: messageClass,
-      method,
-      transactionId,
-      attributes,
-      unknownRequired,
-      messageIntegrity,
-      messageIntegritySha256,
-      hasFingerprint,
-    },
+  const message: DecodedMessage = {
+    class: messageClass,
+    method,
+    transactionId,
+    attributes,
+    unknownRequired,
+    messageIntegrity,
+    messageIntegritySha256,
+    hasFingerprint,
   };
+  // Only now: a wrong FINGERPRINT behind a malformed attribute means that the packet was damaged or is none of ours.
+  return fault === undefined ? { ok: true, message } : refuse(fault, message);
 }
 
 /** Only requests are answered: a 400 for a broken response or indication would be a reflector. */
-function refuse(fault: StunFault, header?: StunHeader): DecodeResult {
-  return { ok: false, fault, header: header?.class === 'request' ? header : undefined };
+function refuse(fault: StunFault, message?: DecodedMessage): DecodeResult {
+  return { ok: false, fault, request: message?.class === 'request' ? message : undefined };
 }
 
 function writeIntegrity(offset: number, algorithm: IntegrityAlgorithm, key: Uint8Array): number {

@@ -184,6 +184,23 @@ describe('Allocate (RFC 8656 §7.2)', () => {
   });
 });
 
+describe('clients behind IPv6 tunnels (RFC 8656 §21.4)', () => {
+  for (const [from, code] of [
+    ['[2002:cb00:7109::1]:4000', 403],
+    ['[2001::1]:4000', 403],
+    ['[2001:0:4136:e378:8000:63bf:3fff:fdd2]:4000', 403],
+    ['[2001:1::1]:4000', 'success'],
+    ['[2003:1::1]:4000', 'success'],
+  ] as const) {
+    test(`${from}: ${code}`, () => {
+      const harness = new Harness();
+      assert.equal(codeOf(harness.udpClient(from).allocate()), code);
+      assert.equal(codeOf(harness.streamClient(from).allocate()), code);
+      assert.equal(harness.drops('tunnelled-client'), code === 403 ? 2 : 0);
+    });
+  }
+});
+
 describe('lifetimes (RFC 8656 §7.2)', () => {
   for (const [asked, granted] of [
     [undefined, 600],

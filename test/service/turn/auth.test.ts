@@ -5,7 +5,7 @@ import { MINUTE } from '../../../src/net/time.ts';
 import type { AuthFailure } from '../../../src/service/turn/auth.ts';
 import { userhash } from '../../../src/service/turn/credentials.ts';
 import { PASSWORD_ALGORITHMS } from '../../../src/service/turn/password-algorithms.ts';
-import { restPassword } from '../../../src/service/turn/time-limited.ts';
+import { firezonePassword, restPassword } from '../../../src/service/turn/time-limited.ts';
 import { verifyIntegrity } from '../../../src/wire/stun/codec.ts';
 import type { PasswordAlgorithm } from '../../../src/wire/stun/message.ts';
 import {
@@ -53,6 +53,22 @@ test('2. integrity without name, REALM or NONCE: a bare 400', () => {
     const failure = refused(send(auth, allocate(attributes, signed)), 400, 'incomplete-credentials');
     assert.deepEqual(failure.attributes, {});
     assert.equal(failure.integrity, undefined);
+  }
+});
+
+test('2. where Firezone’s clients are served, a good password without NONCE gets a signed 401; nobody else does', () => {
+  const username = `${NOW / 1000 + 60}:salt`;
+  const password = firezonePassword(String(NOW / 1000 + 60), 'stamp', 'salt');
+  const first = (server: Parameters<typeof authenticator>[0], signedWith: string, realm = REALM) => {
+    const integrity = { algorithm: 'sha1', key: key('md5', username, signedWith) } as const;
+    return send(authenticator(server), allocate({ username, realm }, integrity));
+  };
+  const served = { stampSecrets: ['stamp'] };
+  const failure = refused(first(served, password), 401, 'no-nonce');
+  assertChallenge(failure);
+  assert.deepEqual(failure.integrity, { algorithm: 'sha1', key: key('md5', username, password) });
+  for (const result of [first(served, 'guess'), first(served, password, 'other'), first({ secrets: ['s'] }, 'guess')]) {
+    assert.equal(refused(result, 400, 'incomplete-credentials').integrity, undefined);
   }
 });
 

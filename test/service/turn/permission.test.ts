@@ -78,6 +78,14 @@ describe('CreatePermission (RFC 8656 §10.2)', () => {
     assert.equal(codeOf(client.bind(0x4000, endpoint('1.1.1.1:1'))), 508);
   });
 
+  test('more addresses than may ever be permitted are not looked at one by one', () => {
+    const { harness, client } = allocated(new Harness(testConfig({ maxPermissions: 2 })));
+    assert.equal(codeOf(client.permit([PEER, PEER_2, endpoint('127.0.0.1:1')])), 508);
+    assert.equal(harness.drops('peer-special-purpose'), 0);
+    const thousands = Array.from({ length: 5000 }, () => PEER);
+    assert.equal(codeOf(client.permit([...thousands, PEER_2])), 'success');
+  });
+
   test('permissions of two allocations have nothing to do with each other', () => {
     const { harness, client } = allocated();
     const other = harness.udpClient('203.0.113.10:4000', 'bob', 'builder');

@@ -217,6 +217,21 @@ describe('who may do what to an allocation (RFC 8656 §5)', () => {
     assert.equal(harness.service.stats().allocations, 0);
   });
 
+  test('malformed attributes too: a signed 400 for who proves a password, else the challenge (RFC 8489 §9.2.5)', () => {
+    const harness = new Harness();
+    const client = harness.udpClient(CLIENT);
+    const xorPeerAddress = 0x0012;
+    const answer = client.responseIn(client.raw(signedWithUnknown(client, xorPeerAddress)));
+    assert.equal(codeOf(answer), 400);
+    assert.ok(answer?.messageIntegrity);
+    const guess = client.as('alice', 'guess');
+    const refused = guess.responseIn(guess.raw(signedWithUnknown(guess, xorPeerAddress)));
+    assert.equal(codeOf(refused), 401);
+    assert.ok(refused?.attributes.nonce);
+    assert.equal(harness.drops('malformed-attribute'), 2);
+    assert.equal(harness.service.stats().allocations, 0);
+  });
+
   test('known attributes that do not belong here are ignored', () => {
     const client = new Harness().udpClient(CLIENT);
     assert.equal(codeOf(client.allocate({ channelNumber: 0x4000 })), 'success');
@@ -236,7 +251,7 @@ describe('who may do what to an allocation (RFC 8656 §5)', () => {
   });
 });
 
-/** An Allocate with an attribute that the codec has no name for, rightly signed. */
+/** An Allocate with an empty attribute of that type, rightly signed. */
 function signedWithUnknown(client: TestClient, type: number): Uint8Array {
   const nonce = client.askNonce();
   const attributes = { requestedTransport: 17, username: client.user, realm: REALM, nonce };

@@ -65,6 +65,26 @@ describe('Send indication (RFC 8656 §11.2)', () => {
     assert.equal(ofType(able.client.send(PEER, bytes('a')), 'send')[0]?.dontFragment, undefined);
   });
 
+  for (const [from, peer] of [
+    ['203.0.113.9:4000', PEER_6],
+    ['[2606:4700::9]:4000', PEER],
+    ['[2606:4700::9]:4000', PEER_6],
+  ] as const) {
+    test(`DONT-FRAGMENT is ignored from ${from} to ${peer.address} (RFC 8656 §13), but not over TCP (§15)`, () => {
+      for (const canSetDontFragment of [true, false]) {
+        const harness = new Harness(testConfig({ canSetDontFragment }));
+        const flags = [harness.udpClient(from), harness.streamClient(from)].map((client) => {
+          client.mustAllocate({ additionalAddressFamily: 2 });
+          client.permit([peer]);
+          return ofType(client.send(peer, bytes('a'), { dontFragment: true }), 'send').map(
+            (order) => order.dontFragment,
+          );
+        });
+        assert.deepEqual(flags, [[undefined], canSetDontFragment ? [true] : []]);
+      }
+    });
+  }
+
   test('other indications are dropped', () => {
     const { harness, client } = allocated();
     const header = { class: 'indication', method: METHOD_DATA, transactionId: new Uint8Array(12) } as const;

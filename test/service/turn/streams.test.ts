@@ -108,6 +108,20 @@ describe('streams that cost more than they are worth', () => {
     assert.equal(ofType(harness.orders, 'closeStream').length, 1);
   });
 
+  test('strangers do not make it hold 64 KiB each; who has an allocation may send messages of any size', () => {
+    const large = encodeChannelData(0x4000, new Uint8Array(60_000), true);
+    const harness = new Harness();
+    const stranger = harness.streamClient(CLIENT);
+    for (let at = 0; at < 8000; at += 1000) assert.deepEqual(stranger.raw(large.slice(at, at + 1000)), []);
+    assert.deepEqual(ofType(stranger.raw(large.slice(8000, 9000)), 'closeStream').length, 1);
+    assert.equal(harness.drops('stream-garbage'), 1);
+    const client = harness.streamClient(CLIENT);
+    client.mustAllocate();
+    client.bind(0x4000, PEER);
+    client.raw(large.slice(0, 50_000));
+    assert.equal(ofType(client.raw(large.slice(50_000)), 'send')[0]?.packet.length, 60_000);
+  });
+
   test('requests without credentials do not help either', () => {
     const harness = new Harness();
     const client = harness.streamClient(CLIENT);

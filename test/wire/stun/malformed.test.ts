@@ -35,7 +35,7 @@ describe('packets that are refused without an answer', () => {
     ],
   ];
   for (const [name, fault, bytes] of cases) {
-    test(`${name}: ${fault}`, () => assert.deepEqual(decodeMessage(bytes), { ok: false, fault, header: undefined }));
+    test(`${name}: ${fault}`, () => assert.deepEqual(decodeMessage(bytes), { ok: false, fault, request: undefined }));
   }
 });
 
@@ -56,7 +56,7 @@ describe('attributes that are malformed', () => {
     ['XOR-PEER-ADDRESS too short', 0x0012, Buffer.of(0, 1, 0, 80, 192, 0, 2)],
     ['XOR-RELAYED-ADDRESS family 0xff', 0x0016, Buffer.of(0, 0xff, 0, 80, 192, 0, 2, 1)],
     ['XOR-MAPPED-ADDRESS empty', 0x0020, ''],
-    ['USERNAME of 513 bytes', 0x0006, 'x'.repeat(513)],
+    ['USERNAME of 764 bytes', 0x0006, 'x'.repeat(764)],
     ['USERNAME of 60,000 bytes', 0x0006, 'x'.repeat(60_000)],
     ['USERNAME with a stray continuation byte', 0x0006, utf8(0x61, 0x80)],
     ['USERNAME with an overlong slash', 0x0006, utf8(0xc0, 0xaf)],
@@ -66,10 +66,6 @@ describe('attributes that are malformed', () => {
     ['REALM of 764 bytes', 0x0014, 'x'.repeat(764)],
     ['NONCE of 764 bytes', 0x0015, 'x'.repeat(764)],
     ['NONCE in Latin-1', 0x0015, utf8(0xe9)],
-    ['SOFTWARE of 764 bytes', 0x8022, 'x'.repeat(764)],
-    ['ALTERNATE-DOMAIN empty', 0x8003, ''],
-    ['ALTERNATE-DOMAIN of 256 bytes', 0x8003, 'x'.repeat(256)],
-    ['ALTERNATE-DOMAIN beyond ASCII', 0x8003, 'bücher.example'],
     ['USERHASH of 31 bytes', 0x001e, new Uint8Array(31)],
     ['ERROR-CODE of 3 bytes', 0x0009, Buffer.of(0, 0, 4)],
     ['ERROR-CODE of class 2', 0x0009, Buffer.of(0, 0, 2, 0)],
@@ -82,8 +78,6 @@ describe('attributes that are malformed', () => {
     ['PASSWORD-ALGORITHM cut', 0x001d, Buffer.of(0, 1, 0)],
     ['PASSWORD-ALGORITHM with parameters beyond', 0x001d, Buffer.of(0, 1, 0, 1)],
     ['PASSWORD-ALGORITHM twice in one', 0x001d, Buffer.of(0, 1, 0, 0, 0, 2, 0, 0)],
-    ['PASSWORD-ALGORITHMS with two bytes more', 0x8002, Buffer.of(0, 1, 0, 0, 0, 2)],
-    ['PASSWORD-ALGORITHMS with parameters of 65,535', 0x8002, Buffer.of(0, 1, 0xff, 0xff)],
     ['CHANNEL-NUMBER of 2 bytes', 0x000c, Buffer.of(0x40, 0)],
     ['LIFETIME empty', 0x000d, ''],
     ['LIFETIME of 8 bytes', 0x000d, new Uint8Array(8)],
@@ -93,9 +87,6 @@ describe('attributes that are malformed', () => {
     ['DONT-FRAGMENT with a value', 0x001a, Buffer.of(1)],
     ['RESERVATION-TOKEN of 7 bytes', 0x0022, new Uint8Array(7)],
     ['REQUESTED-ADDRESS-FAMILY of 1 byte', 0x0017, Buffer.of(1)],
-    ['ADDITIONAL-ADDRESS-FAMILY of 5 bytes', 0x8000, new Uint8Array(5)],
-    ['ADDRESS-ERROR-CODE of class 0', 0x8001, Buffer.of(2, 0, 0, 0)],
-    ['ICMP of 4 bytes', 0x8004, new Uint8Array(4)],
     ['MESSAGE-INTEGRITY empty', 0x0008, ''],
     ['MESSAGE-INTEGRITY of 16 bytes', 0x0008, new Uint8Array(16)],
     ['MESSAGE-INTEGRITY of 32 bytes', 0x0008, new Uint8Array(32)],
@@ -106,24 +97,36 @@ describe('attributes that are malformed', () => {
   const header = { class: 'request', method: 3, transactionId: TRANSACTION_ID };
   for (const [name, type, value] of cases) {
     test(`${name}: a request can be answered with 400`, () => {
-      const expected = { ok: false, fault: 'malformed-attribute', header };
-      assert.deepEqual(decodeMessage(packet([attribute(type, value)])), expected);
-      assert.deepEqual(decodeMessage(packet([attribute(0x7abc, 'unknown'), attribute(type, value)])), expected);
+      const expected = { fault: 'malformed-attribute', ...header, attributes: {} };
+      assert.deepEqual(faultOf(packet([attribute(type, value)])), { ...expected, unknownRequired: [] });
+      const both = packet([attribute(0x7abc, 'unknown'), attribute(type, value)]);
+      assert.deepEqual(faultOf(both), { ...expected, unknownRequired: [0x7abc] });
       const indication = decodeMessage(packet([attribute(type, value)], { type: 0x0016 }));
-      assert.deepEqual(indication, { ...expected, header: undefined }, 'but an indication has no answer');
+      const silent = { ok: false, fault: 'malformed-attribute', request: undefined };
+      assert.deepEqual(indication, silent, 'but an indication has no answer');
     });
   }
 
   test('an attribute that runs over the end', () => {
-    const expected = { ok: false, fault: 'truncated-attribute', header };
+    const expected = { fault: 'truncated-attribute', ...header, unknownRequired: [] };
     for (const length of [5, 8, 0xfffc, 0xffff]) {
       const bytes = Buffer.of(0x00, 0x06, length >>> 8, length & 0xff, 1, 2, 3, 4);
-      assert.deepEqual(decodeMessage(packet([bytes])), expected);
-      assert.deepEqual(decodeMessage(packet([attribute(0x0006, 'alice'), bytes])), expected);
-      assert.deepEqual(decodeMessage(packet([bytes], { type: 0x0103 })), { ...expected, header: undefined });
+      assert.deepEqual(faultOf(packet([bytes])), { ...expected, attributes: {} });
+      const after = faultOf(packet([attribute(0x0006, 'alice'), bytes]));
+      assert.deepEqual(after, { ...expected, attributes: { username: 'alice' } });
+      const response = decodeMessage(packet([bytes], { type: 0x0103 }));
+      assert.deepEqual(response, { ok: false, fault: 'truncated-attribute', request: undefined });
     }
   });
 });
+
+/** The fault of a broken request, and what could be read of it. */
+function faultOf(bytes: Uint8Array) {
+  const result = decodeMessage(bytes);
+  assert.ok(!result.ok && result.request !== undefined);
+  const { class: messageClass, method, transactionId, attributes, unknownRequired } = result.request;
+  return { fault: result.fault, class: messageClass, method, transactionId, attributes, unknownRequired };
+}
 
 /** A FINGERPRINT that is right for where it stands and for the length in the header, but not the last attribute. */
 function fingerprintBefore(tail: Uint8Array): Uint8Array {

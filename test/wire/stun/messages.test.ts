@@ -170,9 +170,28 @@ describe('decoding', () => {
     assert.equal(hex(rfc.subarray(20)), '8000000402000000');
   });
 
+  test('what is optional and malformed is passed over (RFC 8489 §14)', () => {
+    for (const [name, type, value] of [
+      ['SOFTWARE in Latin-1', 0x8022, Buffer.of(0xe9)],
+      ['SOFTWARE of 764 bytes', 0x8022, 'x'.repeat(764)],
+      ['ALTERNATE-DOMAIN empty', 0x8003, ''],
+      ['ALTERNATE-DOMAIN of 256 bytes', 0x8003, 'x'.repeat(256)],
+      ['ALTERNATE-DOMAIN beyond ASCII', 0x8003, 'bücher.example'],
+      ['ALTERNATE-SERVER of 2 bytes', 0x8023, Buffer.of(0, 1)],
+      ['PASSWORD-ALGORITHMS with two bytes more', 0x8002, Buffer.of(0, 1, 0, 0, 0, 2)],
+      ['PASSWORD-ALGORITHMS with parameters of 65,535', 0x8002, Buffer.of(0, 1, 0xff, 0xff)],
+      ['ADDITIONAL-ADDRESS-FAMILY of 5 bytes', 0x8000, new Uint8Array(5)],
+      ['ADDRESS-ERROR-CODE of class 0', 0x8001, Buffer.of(2, 0, 0, 0)],
+      ['ICMP of 4 bytes', 0x8004, new Uint8Array(4)],
+    ] as const) {
+      const { attributes } = decoded(packet([attribute(type, value), attribute(0x0006, 'alice')]));
+      assert.deepEqual(attributes, { username: 'alice' }, name);
+    }
+  });
+
   test('texts at their limits; a byte order mark stays', () => {
     for (const [type, key, bytes] of [
-      [0x0006, 'username', 512],
+      [0x0006, 'username', 763],
       [0x0014, 'realm', 763],
       [0x0015, 'nonce', 763],
       [0x8022, 'software', 763],

@@ -100,7 +100,7 @@ function isSound(bytes: Uint8Array): boolean {
   if (!result.ok) {
     assert.ok(FAULTS.includes(result.fault));
     const attributesBroken = result.fault === 'truncated-attribute' || result.fault === 'malformed-attribute';
-    assert.ok(result.header === undefined || (attributesBroken && result.header.class === 'request'));
+    assert.ok(result.request === undefined || (attributesBroken && result.request.class === 'request'));
     return false;
   }
   const { message } = result;

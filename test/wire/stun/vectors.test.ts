@@ -101,7 +101,7 @@ describe('RFC 8489 appendix B', () => {
 
   test('as printed, the length is wrong and the MAC is made with it', () => {
     const packet = vector('rfc8489.txt', 'B.1');
-    assert.deepEqual(decodeMessage(packet), { ok: false, fault: 'bad-length', header: undefined });
+    assert.deepEqual(decodeMessage(packet), { ok: false, fault: 'bad-length', request: undefined });
     assert.equal(hex(hmac('sha256', key, packet.subarray(0, -36))), hex(packet.subarray(-32)));
   });
 });

@@ -13,8 +13,8 @@ export interface TextLimits {
 
 /** RFC 8489 §14.9, 14.10, 14.14: fewer than 128 characters, 509 bytes when encoding, 763 when decoding. */
 export const SHORT_TEXT: TextLimits = { decodeBytes: 763, encodeBytes: 509, encodeCharacters: 127 };
-/** §14.3: fewer than 509 bytes. RFC 5389 §15.3 allowed up to 512, so those are taken too; longer ones serve no one. */
-export const USERNAME_TEXT: TextLimits = { decodeBytes: 512, encodeBytes: 508, encodeCharacters: 508 };
+/** §14.3: fewer than 509 bytes, but 763 "MUST" be parsed, for the sake of clients of RFC 5389. */
+export const USERNAME_TEXT: TextLimits = { decodeBytes: 763, encodeBytes: 508, encodeCharacters: 508 };
 
 /** UTF-8; anything else is malformed rather than repaired, because a repaired name is another name. */
 export function text(limits: TextLimits): ValueCodec<string> {
