@@ -29,7 +29,7 @@ export interface Arrival {
  * The reference that every engine agrees with, byte for byte: which flow takes the packet, whether it may go out now, and what goes out.
  * Nothing happens outside the table, where the flow's counters and its bucket move on. `payload` is left as it was.
  *
- * 1. Look up (socket, remote): the discriminated flow first, then the one without. None: miss.
+ * 1. Look up (socket, remote): the discriminated flow first, then the one without, unless it excepts the first word. None: miss.
  * 2. Too big for the family that it leaves by: drop, without charge.
  * 3. Token bucket: not enough for the payload as received: drop.
  * 4. Count, change the encapsulation, forward. ChannelData without data becomes an empty datagram.

@@ -164,6 +164,10 @@ function refuseMisuse(flow: Flow): void {
   if ((encapsulation.kind === 'strip' || encapsulation.kind === 'replace') && discriminator.kind !== 'channel') {
     throw new FlowMisuse(`flow ${flow.id}: ${encapsulation.kind} needs a channel discriminator`);
   }
+  const { exceptWord } = flow.match;
+  if (exceptWord !== undefined && (discriminator.kind !== 'none' || !(exceptWord >= 0 && exceptWord < 2 ** 32))) {
+    throw new FlowMisuse(`flow ${flow.id}: an excepted word has 32 bits and goes with discriminator none`);
+  }
   if (flow.limit !== undefined && !(flow.limit.bytesPerSecond > 0 && flow.limit.burst > 0)) {
     throw new FlowMisuse(`flow ${flow.id}: a limit has a rate and a burst above 0`);
   }

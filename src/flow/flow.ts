@@ -32,6 +32,11 @@ export interface FlowMatch {
   readonly local: Endpoint;
   readonly remote: Endpoint;
   readonly discriminator: Discriminator;
+  /**
+   * Payloads whose first 32 bits (big-endian) are this number are not taken but go up, where a service looks at what may be a handshake of
+   * a client whose data it does not understand. Goes with discriminator none only.
+   */
+  readonly exceptWord?: number;
 }
 
 /**

@@ -20,6 +20,8 @@ export class InstalledFlow implements Idler, FlowCounters {
   readonly flow: Flow;
   readonly bucket: TokenBucket | undefined;
   readonly tally: Tally;
+  /** -1: none. */
+  readonly exceptWord: number;
   packets = 0;
   /** Payload bytes as received, like those that a limit charges. */
   bytes = 0;
@@ -31,6 +33,7 @@ export class InstalledFlow implements Idler, FlowCounters {
     this.flow = flow;
     this.bucket = bucket;
     this.tally = tally;
+    this.exceptWord = flow.match.exceptWord ?? -1;
   }
 
   /** Whether a packet that this flow takes may go out now; counts and charges it if so. What cannot be sent anyway is not charged. */

@@ -1,4 +1,5 @@
 import type { Endpoint } from '../net/endpoint.ts';
+import { firstWord } from '../wire/first-word.ts';
 import { channelOf, MALFORMED_CHANNEL_DATA, NO_RECEIVER, receiverOf } from './discriminate.ts';
 import { EndpointMap } from './endpoint-map.ts';
 import { FewMap } from './few-map.ts';
@@ -6,7 +7,12 @@ import type { Discriminator } from './flow.ts';
 import type { InstalledFlow } from './installed-flow.ts';
 
 /** Why no flow takes a packet, so that it goes up to the service. */
-export type MissReason = 'no-flow' | 'unknown-channel' | 'malformed-channel-data' | 'unknown-receiver';
+export type MissReason =
+  | 'no-flow'
+  | 'unknown-channel'
+  | 'malformed-channel-data'
+  | 'unknown-receiver'
+  | 'excepted-word';
 
 /** The flows of one socket: those that match packets arriving there, and `users`, which also has those that send from it. */
 export class SocketFlows {
@@ -71,7 +77,10 @@ class RemoteFlows {
         reason = 'unknown-receiver';
       }
     }
-    return this.#plain ?? reason;
+    const plain = this.#plain;
+    if (plain === undefined) return reason;
+    // A payload of fewer than four bytes has no first word, which must not look like no exception.
+    return plain.exceptWord !== -1 && plain.exceptWord === firstWord(payload) ? 'excepted-word' : plain;
   }
 
   get(discriminator: Discriminator): InstalledFlow | undefined {

@@ -19,6 +19,7 @@ const remotes = fc.constantFrom(v4(1000), v4(1001), v4(1000, '192.0.2.9'), v6(10
 const sockets = fc.integer({ min: 1, max: 3 });
 const channels = fc.constantFrom(0x4000, 0x4001, 0x7fff);
 const receivers = fc.constantFrom(0, 7, 0xffffffff);
+const words = fc.constantFrom(0x04b28000, 0xffffffff, 0);
 
 const discriminators: fc.Arbitrary<Discriminator> = fc.oneof(
   fc.constant({ kind: 'none' } as const),
@@ -38,7 +39,11 @@ const flows = fc
     to: remotes,
     discriminator: discriminators,
     encapsulation: encapsulations,
+    exceptWord: fc.option(words, { nil: undefined }),
   })
+  .map(({ exceptWord, ...parts }) =>
+    exceptWord === undefined || parts.discriminator.kind !== 'none' ? parts : { ...parts, exceptWord },
+  )
   .map((parts) =>
     exampleFlow(
       parts.discriminator.kind === 'channel' ||
@@ -65,6 +70,11 @@ const payloads = fc.oneof(
     .tuple(channels, fc.uint8Array({ maxLength: 20 }), fc.nat(24))
     .map(([c, data, cut]) => channelData(c, data).subarray(0, cut)),
   wireguard,
+  fc.tuple(words, fc.uint8Array({ maxLength: 8 }), fc.nat(8)).map(([word, tail, cut]) => {
+    const first = Buffer.alloc(4);
+    first.writeUInt32BE(word);
+    return Uint8Array.of(...first, ...tail).subarray(0, cut);
+  }),
 );
 const steps: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: flows.map((flow) => ({ do: 'add', flow }) as const) },
@@ -146,8 +156,12 @@ function takerOf<T extends { flow: Flow }>(
   );
   return (
     here.find(({ flow }) => fits(flow.match.discriminator, payload)) ??
-    here.find(({ flow }) => flow.match.discriminator.kind === 'none')
+    here.find(({ flow: { match } }) => match.discriminator.kind === 'none' && !isExcepted(match.exceptWord, payload))
   );
+}
+
+function isExcepted(word: number | undefined, payload: Uint8Array): boolean {
+  return word !== undefined && payload.length >= 4 && Buffer.from(payload).readUInt32BE(0) === word;
 }
 
 function fits(discriminator: Discriminator, payload: Uint8Array): boolean {

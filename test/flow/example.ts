@@ -16,6 +16,7 @@ export interface FlowParts {
   at?: number;
   remote?: Endpoint;
   discriminator?: Discriminator;
+  exceptWord?: number;
   via?: number;
   to?: Endpoint;
   encapsulation?: Encapsulation;
@@ -34,6 +35,7 @@ export function exampleFlow(parts: FlowParts = {}): Flow {
       local: v4(3478, '0.0.0.0'),
       remote: parts.remote ?? v4(1000),
       discriminator: parts.discriminator ?? { kind: 'none' },
+      ...(parts.exceptWord === undefined ? {} : { exceptWord: parts.exceptWord }),
     },
     rewrite: {
       socket: socketId(parts.via ?? 2),

@@ -34,6 +34,9 @@ test('what no service may ask is refused before anything changes', () => {
     exampleFlow({ encapsulation: { kind: 'replace', channel: 0x4000 }, discriminator: receiver(1) }),
     exampleFlow({ encapsulation: { kind: 'add', channel: 0x3fff } }),
     exampleFlow({ discriminator: channel(0x8000) }),
+    exampleFlow({ exceptWord: -1 }),
+    exampleFlow({ exceptWord: 2 ** 32 }),
+    exampleFlow({ exceptWord: 1, discriminator: receiver(1) }),
     exampleFlow({ limit }),
     exampleFlow({ limit: { ...limit, bytesPerSecond: 1, burst: 0 } }),
   ]) {
@@ -54,6 +57,20 @@ test('every miss has its reason', () => {
   assert.equal(at(Object.assign(new Uint8Array(32), { 0: 4, 4: 8 })), 'unknown-receiver');
   assert.equal(table.find(socketId(1), v4(1001), channelData(0x4001, data)), 'no-flow');
   assert.equal(table.find(socketId(3), v4(1000), channelData(0x4001, data)), 'no-flow');
+});
+
+test('a flow leaves payloads that begin with the word it excepts, and takes shorter ones', () => {
+  const table = new FlowTable();
+  table.add(exampleFlow({ exceptWord: 0x04b28000 }), 0);
+  const at = (...payload: number[]) => table.find(socketId(1), v4(1000), Uint8Array.from(payload));
+  assert.equal(at(0x04, 0xb2, 0x80, 0x00), 'excepted-word');
+  assert.equal(at(0x04, 0xb2, 0x80, 0x00, 1, 2), 'excepted-word');
+  for (const payload of [[], [0x04, 0xb2, 0x80], [0x04, 0xb2, 0x80, 0x01], [0x84, 0xb2, 0x80, 0x00]]) {
+    assert.equal(typeof at(...payload), 'object', payload.join());
+  }
+  table.add(exampleFlow({ exceptWord: 0xffffffff }), 0);
+  assert.equal(at(0xff, 0xff, 0xff, 0xff), 'excepted-word');
+  assert.equal(typeof at(0xff, 0xff, 0xff), 'object');
 });
 
 test('removing a socket removes what matches on it and what sends from it, and nothing else', () => {

@@ -51,6 +51,17 @@ export function flowTests(options: ConformanceOptions): void {
     await peer.expect(channelData(0x4fff, data), listener.local);
   });
 
+  test('a payload that begins with the excepted word goes up, others by the flow', async (t) => {
+    const { client, peer, listener, port, rig } = await relay(t, options);
+    rig.flow(listener, client.local, port, peer.local, { exceptWord: 0x04b28000 });
+    const handshake = Uint8Array.of(0x04, 0xb2, 0x80, 0x00, 1, 2, 3);
+    await client.send(listener.local, handshake);
+    await client.send(listener.local, data);
+    await peer.expect(data, port.local);
+    await until(() => rig.datagrams.length === 1, 'the handshake came up');
+    assert.deepEqual(new Uint8Array(rig.datagrams[0]?.packet ?? []), handshake);
+  });
+
   test('hairpin: two ports of the same relay talk through it', async (t) => {
     const { client, peer, listener, port, rig } = await relay(t, options);
     const second = await rig.openPort();

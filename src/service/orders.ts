@@ -1,4 +1,4 @@
-import type { Order } from '../service.ts';
+import type { Order } from './service.ts';
 
 /** First in, first out, without moving elements: `take` walks a cursor, and an emptied queue starts over in the same array. */
 export class OrderQueue {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { StreamId } from '../../../src/net/ids.ts';
-import type { Order } from '../../../src/service/service.ts';
-import { OrderQueue } from '../../../src/service/turn/orders.ts';
+import type { StreamId } from '../../src/net/ids.ts';
+import { OrderQueue } from '../../src/service/orders.ts';
+import type { Order } from '../../src/service/service.ts';
 
 test('orders come out as they went in, whatever the mix of adding and taking', () => {
   fc.assert(
