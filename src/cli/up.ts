@@ -11,7 +11,7 @@ import { startIsOver } from './lean-start.ts';
 /** `culvert up`: runs the relay until a signal ends it. What runs is told on standard output, the log goes to standard error. */
 export function upCommand(): Command {
   const command = new Command('up')
-    .description('run the relay; without a file TURN runs with generated credentials')
+    .description('run the relay; without a file TURN and the pair relay run with generated credentials')
     .option('--engine <engine>', 'auto, portable, batched or xdp; wins over the file')
     .option('--json', 'print what runs as one JSON object');
   return withConfigOptions(command).action(up);
@@ -23,10 +23,16 @@ async function up(flags: ConfigFlags & { readonly json?: true }): Promise<void> 
   logCrashes(log);
   for (const warning of warnings) log.warn(formatFault(warning));
 
-  const result = await startRelay({ config, log, usesDefaultListeners: !tree.has(['turn', 'listen']) });
+  const result = await startRelay({
+    config,
+    log,
+    usesDefaultListeners: !tree.has(['turn', 'listen']),
+    usesDefaultPairListeners: !tree.has(['pair', 'listen']),
+  });
   if (!result.ok) throw new CommandFailure(result.reasons, EXIT_FAILED);
+  // Before the banner: whoever reads it may end us at once.
+  runUntilStopped(result.relay, log);
   const summary = result.relay.summary();
   process.stdout.write(flags.json ? `${JSON.stringify(summary)}\n` : formatBanner(summary));
-  runUntilStopped(result.relay, log);
   startIsOver();
 }

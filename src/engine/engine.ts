@@ -59,9 +59,15 @@ export interface EngineSink {
 }
 
 export type ListenSpec =
-  | { readonly transport: 'udp'; readonly local: Endpoint }
+  | { readonly transport: 'udp'; readonly local: Endpoint; readonly buffers?: SocketBuffers }
   | { readonly transport: 'tcp'; readonly local: Endpoint; readonly maxStreams: number }
   | { readonly transport: 'tls'; readonly local: Endpoint; readonly maxStreams: number; readonly tls: TlsMaterial };
+
+/** Bytes that the kernel is asked for; 0 = what the engine finds good. It may give less. */
+export interface SocketBuffers {
+  readonly receive: number;
+  readonly send: number;
+}
 
 /** PEM texts. */
 export interface TlsMaterial {

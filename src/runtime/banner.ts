@@ -12,11 +12,13 @@ export interface Summary {
   readonly admin: Endpoint | undefined;
   /** Where the configuration names no credentials. */
   readonly generated: { readonly iceServer: IceServer; readonly keptIn: string | undefined } | undefined;
+  /** Where it names no secret of the pair relay. */
+  readonly generatedPair: { readonly secret: string; readonly keptIn: string | undefined } | undefined;
 }
 
 /** For people, on standard output. */
 export function formatBanner(summary: Summary): string {
-  return `${[`Culvert ${summary.version}`, table(facts(summary)), ...credentials(summary)].join('\n\n')}\n`;
+  return `${[`Culvert ${summary.version}`, table(facts(summary)), ...credentials(summary), ...pairSecret(summary)].join('\n\n')}\n`;
 }
 
 function facts({ listeners, relay, engine, admin }: Summary): string[][] {
@@ -35,7 +37,7 @@ function facts({ listeners, relay, engine, admin }: Summary): string[][] {
 function credentials({ generated }: Summary): string[] {
   if (generated === undefined) return [];
   const { iceServer, keptIn } = generated;
-  const place = keptIn === undefined ? 'for this run only' : `kept in ${keptIn}`;
+  const place = placeOf(keptIn);
   const url = iceServer.urls[0] ?? 'turn:localhost:3478';
   return [
     `The configuration names no TURN credentials: generated, ${place}. For a browser:`,
@@ -43,6 +45,19 @@ function credentials({ generated }: Summary): string[] {
     'Try it:',
     `  npx culvert probe "${url}" --user ${iceServer.username} --password ${iceServer.credential}`,
   ];
+}
+
+function pairSecret({ generatedPair }: Summary): string[] {
+  if (generatedPair === undefined) return [];
+  const { secret, keptIn } = generatedPair;
+  return [
+    `The configuration names no secret for pairs: generated, ${placeOf(keptIn)}. For the clients:`,
+    `  UDP_RELAY_SECRET_KEY=${secret}`,
+  ];
+}
+
+function placeOf(keptIn: string | undefined): string {
+  return keptIn === undefined ? 'for this run only' : `kept in ${keptIn}`;
 }
 
 function table(rows: readonly (readonly string[])[]): string {

@@ -3,6 +3,7 @@ import { type AdminServer, openAdmin } from '../control/admin/server.ts';
 import type { Config } from '../control/config/schema.ts';
 import type { Log } from '../control/log/log.ts';
 import { EXPOSITION_TYPE, expose } from '../control/metrics/exposition.ts';
+import { collectPair } from '../control/metrics/pair.ts';
 import { collectProcess } from '../control/metrics/process.ts';
 import { collectBlocks, collectBuild, collectEngine, collectTurn } from '../control/metrics/relay.ts';
 import { loadOrMakeSecrets, SECRETS_FILE, type StateSecrets } from '../control/state/secrets.ts';
@@ -13,11 +14,14 @@ import type { ServiceEvent } from '../service/service.ts';
 import { ownAddresses } from './addresses.ts';
 import type { Summary } from './banner.ts';
 import { bindFailureOf, explainBindFailure } from './bind-failures.ts';
+import { drainAll } from './draining.ts';
 import { Driver } from './driver.ts';
 import { type ChosenEngine, chooseEngine } from './engines.ts';
 import { turnUrls } from './ice-servers.ts';
 import type { Stoppable } from './lifecycle.ts';
-import { planTurn, type TurnPlan } from './plan.ts';
+import { needsGeneratedPairSecret } from './pair-config.ts';
+import { PairHost } from './pair-host.ts';
+import { planListeners, planTurn, type TurnPlan } from './plan.ts';
 import { needsGenerated } from './turn-config.ts';
 import { TurnHost } from './turn-host.ts';
 
@@ -25,6 +29,8 @@ export interface RelayOptions {
   readonly config: Config;
   /** Nobody wrote turn.listen. */
   readonly usesDefaultListeners: boolean;
+  /** Nobody wrote pair.listen. */
+  readonly usesDefaultPairListeners: boolean;
   readonly log: Log;
 }
 
@@ -58,14 +64,21 @@ class Relay implements Stoppable {
   readonly #driver: Driver;
   readonly #version = readVersion();
   #notReady: string | undefined = 'starting';
+  readonly #usesDefaultPairListeners: boolean;
   #turn: TurnHost | undefined;
+  #pair: PairHost | undefined;
   #admin: AdminServer | undefined;
 
-  constructor({ config, usesDefaultListeners, log }: RelayOptions, secrets: StateSecrets, secretsKept: boolean) {
+  constructor(
+    { config, usesDefaultListeners, usesDefaultPairListeners, log }: RelayOptions,
+    secrets: StateSecrets,
+    secretsKept: boolean,
+  ) {
     this.#config = config;
     this.#log = log;
     this.#secrets = secrets;
     this.#secretsKept = secretsKept;
+    this.#usesDefaultPairListeners = usesDefaultPairListeners;
     this.#plan = planTurn(config, usesDefaultListeners, ownAddresses());
     this.#chosen = chooseEngine(config.engine);
     this.#driver = new Driver({
@@ -77,7 +90,11 @@ class Relay implements Stoppable {
 
   /** The admin listener comes first, so that it can say that the others are not ready yet. */
   async open(): Promise<string[]> {
-    const reasons = [...(await this.#openAdmin()), ...(await this.#openTurn())];
+    const { turn, pair } = this.#config;
+    if (turn === undefined && pair === undefined) {
+      this.#log.warn('no service is on: the configuration has neither a section "turn" nor "pair"');
+    }
+    const reasons = [...(await this.#openAdmin()), ...(await this.#openTurn()), ...(await this.#openPair())];
     if (reasons.length === 0) this.#notReady = undefined;
     return reasons;
   }
@@ -88,6 +105,12 @@ class Relay implements Stoppable {
     this.#turn?.close();
     await this.#driver.stop();
     await this.#admin?.close();
+  }
+
+  /** Not ready, and nobody new; resolves when the last is gone. */
+  async drain(): Promise<void> {
+    this.#notReady = 'draining';
+    await drainAll(this.#driver, this.#pair === undefined ? [] : [this.#pair.service], this.#log);
   }
 
   reload(): void {
@@ -101,21 +124,34 @@ class Relay implements Stoppable {
     const { name, mode } = this.#driver.engine;
     return {
       version: this.#version,
-      listeners: (this.#turn?.bound ?? []).map((listener) => ({ service: 'turn', ...listener })),
+      listeners: [
+        ...(this.#turn?.bound ?? []).map((listener) => ({ service: 'turn', ...listener })),
+        ...(this.#pair?.bound ?? []).map((listener) => ({ service: 'pair', ...listener })),
+      ],
       relay: turn === undefined ? undefined : { addresses, ports: turn.relay.ports },
       engine: { name, mode, why: this.#chosen.why },
       admin: this.#admin?.local,
       generated: this.#generated(),
+      generatedPair: this.#generatedPair(),
     };
   }
 
+  #generatedPair(): Summary['generatedPair'] {
+    const { pair } = this.#config;
+    if (pair === undefined || !needsGeneratedPairSecret(pair)) return undefined;
+    return { secret: this.#secrets.pair, keptIn: this.#keptIn() };
+  }
+
+  #keptIn(): string | undefined {
+    return this.#secretsKept ? join(this.#config.state, SECRETS_FILE) : undefined;
+  }
+
   #generated(): Summary['generated'] {
-    const { turn, state } = this.#config;
+    const { turn } = this.#config;
     if (turn === undefined || !needsGenerated(turn)) return undefined;
     const { username, password } = this.#secrets.turn;
     const urls = turnUrls(this.#config, this.#plan, this.#turn?.bound);
-    const keptIn = this.#secretsKept ? join(state, SECRETS_FILE) : undefined;
-    return { iceServer: { urls, username, credential: password }, keptIn };
+    return { iceServer: { urls, username, credential: password }, keptIn: this.#keptIn() };
   }
 
   async #openAdmin(): Promise<string[]> {
@@ -126,6 +162,7 @@ class Relay implements Stoppable {
       collectEngine(this.#driver.engine),
       collectBlocks(() => 0),
       () => (this.#turn === undefined ? [] : collectTurn(this.#turn.metrics())),
+      () => (this.#pair === undefined ? [] : collectPair(this.#pair.metrics())),
       collectProcess,
     ];
     try {
@@ -145,10 +182,7 @@ class Relay implements Stoppable {
 
   async #openTurn(): Promise<string[]> {
     const { turn } = this.#config;
-    if (turn === undefined) {
-      this.#log.warn('no service is on: the configuration has no section "turn"');
-      return [];
-    }
+    if (turn === undefined) return [];
     for (const note of this.#plan.notes) this.#log.info(note);
     this.#turn = new TurnHost({
       config: this.#config,
@@ -158,9 +192,25 @@ class Relay implements Stoppable {
       driver: this.#driver,
       ids: this.#ids,
       admin: this.#admin?.local,
+      others: this.#config.pair?.listen.map(({ local }) => local) ?? [],
       log: this.#log,
     });
     return (await this.#turn.open()).map(explainBindFailure);
+  }
+
+  async #openPair(): Promise<string[]> {
+    const { pair } = this.#config;
+    if (pair === undefined) return [];
+    this.#pair = new PairHost({
+      config: this.#config,
+      pair,
+      listeners: planListeners(pair.listen, this.#usesDefaultPairListeners, ownAddresses()),
+      secrets: this.#secrets,
+      driver: this.#driver,
+      ids: this.#ids,
+      log: this.#log,
+    });
+    return (await this.#pair.open()).map(explainBindFailure);
   }
 
   #logEvent(service: ServiceName, { level, name, fields }: ServiceEvent): void {

@@ -1,8 +1,10 @@
 import type { Engine, EngineSink, ListenSpec } from '../engine/engine.ts';
 import type { ServiceName } from '../flow/flow.ts';
+import { type Endpoint, endpointKey } from '../net/endpoint.ts';
 import type { IdSource, SocketId, StreamId } from '../net/ids.ts';
 import type { OpenResult } from '../net/open-result.ts';
 import type { Millis } from '../net/time.ts';
+import { protocolOf } from '../service/demux.ts';
 import type { Order, Service, ServiceEvent } from '../service/service.ts';
 import { ServiceTimer } from './service-timer.ts';
 import { SteadyClock } from './steady-clock.ts';
@@ -30,6 +32,9 @@ export class Driver {
   readonly #clock: () => Millis;
   readonly #seats = new Map<Service, Seat>();
   readonly #socketOwners = new Map<SocketId, Seat>();
+  /** UDP listeners by where they are bound, for services that name the same one, and who shares it. */
+  readonly #udpListeners = new Map<string, { readonly socket: SocketId; readonly result: OpenResult }>();
+  readonly #sharers = new Map<SocketId, readonly Seat[]>();
   readonly #streamOwners = new Map<StreamId, Seat>();
   /** Listeners that were closed under their service, which may not know and still order something of them. */
   readonly #retired = new Set<SocketId>();
@@ -43,22 +48,39 @@ export class Driver {
     this.engine = options.createEngine(this.#sink());
   }
 
-  /** Opens a listener whose misses and streams go to `service`. */
+  /**
+   * Opens a listener whose misses and streams go to `service`. A UDP listener that another service has already is shared: flows are no
+   * matter of whose they are, and a miss goes to the service whose protocol it is.
+   */
   async listen(service: Service, spec: ListenSpec): Promise<{ socket: SocketId; result: OpenResult }> {
+    const known = spec.transport === 'udp' ? this.#udpListeners.get(endpointKey(spec.local)) : undefined;
+    if (known === undefined) return this.#open(service, spec);
+    const { socket } = known;
+    const first = this.#socketOwners.get(socket);
+    const sharers = this.#sharers.get(socket) ?? (first === undefined ? [] : [first]);
+    if (sharers.some((seat) => seat.service === service)) return this.#open(service, spec);
+    this.#sharers.set(socket, [...sharers, this.#seat(service)]);
+    return known;
+  }
+
+  async #open(service: Service, spec: ListenSpec): Promise<{ socket: SocketId; result: OpenResult }> {
     const socket = this.#ids.socket();
     // Its packets may come before the promise is looked at.
     this.#socketOwners.set(socket, this.#seat(service));
     const result = await this.engine.listen(socket, spec);
     if (!result.ok) this.#socketOwners.delete(socket);
+    else if (spec.transport === 'udp') this.#udpListeners.set(endpointKey(result.local), { socket, result });
     return { socket, result };
   }
 
   /**
    * Closes a listener, as for a changed configuration. The service hears of each of its streams that it is closed; what it still sends
-   * to the listener's UDP clients goes nowhere.
+   * to the listener's UDP clients goes nowhere. A shared one is closed for all.
    */
   unlisten(socket: SocketId): void {
     this.#socketOwners.delete(socket);
+    this.#sharers.delete(socket);
+    for (const [key, listener] of this.#udpListeners) if (listener.socket === socket) this.#udpListeners.delete(key);
     this.#retired.add(socket);
     this.engine.closePort(socket);
   }
@@ -78,7 +100,8 @@ export class Driver {
   #sink(): EngineSink {
     return {
       datagram: (at, from, packet) => {
-        this.#turn(this.#socketOwners.get(at), (service, now) => service.handleDatagram(at, from, packet, now));
+        const owner = this.#sharers.size === 0 ? this.#socketOwners.get(at) : this.#ownerOf(at, from, packet);
+        this.#turn(owner, (service, now) => service.handleDatagram(at, from, packet, now));
       },
       portOpened: (socket, result) => {
         const owner = this.#socketOwners.get(socket);
@@ -104,6 +127,18 @@ export class Driver {
         this.#turn(owner, (service, now) => service.handleStreamClosed(stream, now));
       },
     };
+  }
+
+  /** Who knows the sender, else whose protocol it is, else the first: what is nobody's is counted there. */
+  #ownerOf(at: SocketId, from: Endpoint, packet: Uint8Array): Seat | undefined {
+    const sharers = this.#sharers.get(at);
+    if (sharers === undefined) return this.#socketOwners.get(at);
+    const protocol = protocolOf(packet);
+    return (
+      sharers.find(({ service }) => service.owns?.(at, from) === true) ??
+      sharers.find(({ service }) => service.name === protocol) ??
+      sharers[0]
+    );
   }
 
   /** One change, then everything that follows from it; nothing else happens to the service in between. */

@@ -2,13 +2,15 @@ import type { Log } from '../control/log/log.ts';
 
 export interface Stoppable {
   stop(): Promise<void>;
+  /** SIGTERM: takes nobody new, and resolves when nobody is left. */
+  drain(): Promise<void>;
   /** SIGHUP: reads again what may be read again without a restart. */
   reload(): void;
 }
 
 /**
- * Signals and last words of the process. SIGTERM and SIGINT end it cleanly, exit code 0; a second one ends it at once with the code that
- * the shell gives a process killed by it. What nobody caught is logged with its stack, exit code 1: the state is unknown then.
+ * Signals and last words of the process. SIGTERM lets the services drain first, SIGINT does not; both end it cleanly, exit code 0. A second
+ * one ends it at once with the code that the shell gives a process killed by it. What nobody caught is logged with its stack, exit code 1: the state is unknown then.
  */
 export function runUntilStopped(relay: Stoppable, log: Log): void {
   let stopping = false;
@@ -16,7 +18,7 @@ export function runUntilStopped(relay: Stoppable, log: Log): void {
     if (stopping) process.exit(signal === 'SIGINT' ? 130 : 143);
     stopping = true;
     log.info('stopping', { signal });
-    relay.stop().then(
+    end(relay, signal === 'SIGTERM').then(
       () => {
         log.info('stopped');
         process.exit(0);
@@ -30,6 +32,11 @@ export function runUntilStopped(relay: Stoppable, log: Log): void {
     log.info('SIGHUP: reading TLS files again; other settings need a restart');
     relay.reload();
   });
+}
+
+async function end(relay: Stoppable, drains: boolean): Promise<void> {
+  if (drains) await relay.drain();
+  await relay.stop();
 }
 
 /** From here on nothing ends the process without a line that says why. */

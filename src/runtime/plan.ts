@@ -22,9 +22,7 @@ export interface PlannedListener extends ListenerAddress {
 /** `usesDefaults`: nobody wrote turn.listen. */
 export function planTurn(config: Config, usesDefaults: boolean, own: readonly OwnAddress[]): TurnPlan {
   const notes: string[] = [];
-  const listeners = (config.turn?.listen ?? [])
-    .map((listener) => ({ ...listener, optional: usesDefaults && listener.local.family === 6 }))
-    .filter(({ optional }) => !optional || own.some(({ family }) => family === 6));
+  const listeners = planListeners(config.turn?.listen ?? [], usesDefaults, own);
   if (listeners.length < (config.turn?.listen.length ?? 0)) notes.push('this machine has no IPv6: no IPv6 listeners');
 
   const ipv4 = relayAddress(4, config, listeners, own, notes);
@@ -38,6 +36,17 @@ export function planTurn(config: Config, usesDefaults: boolean, own: readonly Ow
     ],
     notes,
   };
+}
+
+/** Default listeners of IPv6 are left out where the machine has none. */
+export function planListeners(
+  listen: readonly ListenerAddress[],
+  usesDefaults: boolean,
+  own: readonly OwnAddress[],
+): PlannedListener[] {
+  return listen
+    .map((listener) => ({ ...listener, optional: usesDefaults && listener.local.family === 6 }))
+    .filter(({ optional }) => !optional || own.some(({ family }) => family === 6));
 }
 
 /** Addresses under which clients reach the listeners, best first; a wildcard stands for what is told to clients. */

@@ -24,6 +24,8 @@ export interface TurnHostOptions {
   readonly driver: Driver;
   readonly ids: IdSource;
   readonly admin: Endpoint | undefined;
+  /** Listeners of the other services: no peers either. */
+  readonly others: readonly Endpoint[];
   readonly log: Log;
 }
 
@@ -113,8 +115,8 @@ export class TurnHost {
   }
 
   #turnConfig(listeners: readonly Endpoint[]) {
-    const { admin, driver } = this.#options;
-    const ownEndpoints = admin === undefined ? listeners : [...listeners, admin];
+    const { admin, others, driver } = this.#options;
+    const ownEndpoints = [...listeners, ...others, ...(admin === undefined ? [] : [admin])];
     return makeTurnConfig({
       ...this.#options,
       ownEndpoints,

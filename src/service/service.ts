@@ -24,10 +24,23 @@ export interface Service {
   /** The stream is gone, by whichever side; its id is never used again. Not called after the service's own closeStream. */
   handleStreamClosed(stream: StreamId, now: Millis): void;
   handleTimeout(now: Millis): void;
+  /**
+   * Whether whatever comes from this address is the service's, although its first bytes may look like those of another protocol. Asked
+   * where services share a listener; absent = first bytes are enough.
+   */
+  owns?(at: SocketId, from: Endpoint): boolean;
 
   pollOutput(): Order | undefined;
   /** Next deadline; valid once drained. */
   pollTimeout(): Millis | undefined;
+}
+
+/** A service that can come to an end without cutting anybody off. */
+export interface Drainable {
+  /** From now on nobody new is taken; who is there may stay. */
+  drain(now: Millis): void;
+  /** How many are still there; 0 ends the waiting. */
+  readonly clientsLeft: number;
 }
 
 /** What a service wants done, in order. A flow is removed before the port that it uses is closed. */

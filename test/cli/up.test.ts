@@ -13,6 +13,8 @@ const LOOPBACK = [
   '--set',
   'turn.listen=udp://127.0.0.1:0,tcp://127.0.0.1:0',
   '--set',
+  'pair.listen=udp://127.0.0.1:0',
+  '--set',
   'admin.listen=http://127.0.0.1:0',
 ];
 
@@ -32,6 +34,7 @@ describe('culvert up', () => {
       [
         ['turn', 'udp'],
         ['turn', 'tcp'],
+        ['pair', 'udp'],
       ],
     );
     assert.equal((await fetch(`${admin}/healthz`)).status, 200);
@@ -41,6 +44,8 @@ describe('culvert up', () => {
     assert.match(metrics, /^culvert_engine_info\{engine="portable",mode="[^"]+"\} 1$/m);
     assert.match(metrics, /^culvert_turn_allocations 0$/m);
     assert.match(metrics, /^culvert_clients\{service="turn"\} 0$/m);
+    assert.match(metrics, /^culvert_clients\{service="pair"\} 0$/m);
+    assert.match(metrics, /^culvert_pair_channels\{state="open"\} 0$/m);
     running.child.kill('SIGTERM');
     assert.equal(await running.ended(), 0);
     assert.match(running.stderr(), /stopping.*SIGTERM/);
@@ -85,9 +90,11 @@ describe('culvert up', () => {
     assert.match(own.stdout(), /turn +udp +127\.0\.0\.1:\d+\n +turn +tcp +127\.0\.0\.1:\d+\n/);
     const snippet = /iceServers: (\[.*\])/.exec(own.stdout())?.[1] ?? '';
     assert.equal(JSON.parse(snippet)[0].username, 'culvert');
-    const given = await culvertUp(context, [...LOOPBACK, '--set', 'turn.users={"alice":"hidden"}'], environment);
+    await waitFor(() => /UDP_RELAY_SECRET_KEY=\S{44}\n/.test(own.stdout()));
+    const keyed = { ...environment, UDP_RELAY_SECRET_KEY: Buffer.alloc(32, 'hidden').toString('base64') };
+    const given = await culvertUp(context, [...LOOPBACK, '--set', 'turn.users={"alice":"hidden"}'], keyed);
     await waitFor(() => given.stdout().includes('metrics'));
-    assert.doesNotMatch(given.stdout(), /iceServers|hidden/);
+    assert.doesNotMatch(given.stdout(), /iceServers|hidden|UDP_RELAY_SECRET_KEY/);
   });
 
   test('SIGHUP does not end it', async (context) => {
@@ -102,7 +109,8 @@ describe('culvert up', () => {
     await once(taken, 'listening');
     context.after(() => void taken.close());
     const { port } = taken.address();
-    const args = ['up', '--set', `turn.listen=udp://127.0.0.1:${port},tcp://192.0.2.77:1`, '--set', 'admin.listen=off'];
+    const listeners = [`turn.listen=udp://127.0.0.1:${port},tcp://192.0.2.77:1`, 'pair.listen=udp://192.0.2.77:2'];
+    const args = ['up', ...listeners.flatMap((set) => ['--set', set]), '--set', 'admin.listen=off'];
     const done = await culvert(args, { CULVERT_STATE: join(temporaryFolder(context), 'state') });
     assert.equal(done.code, 1);
     assert.equal(done.stdout, '');
@@ -114,12 +122,16 @@ describe('culvert up', () => {
       done.stderr,
       /^culvert: turn\.listen: tcp:\/\/192\.0\.2\.77:1: this machine does not have the address/m,
     );
+    assert.match(
+      done.stderr,
+      /^culvert: pair\.listen: udp:\/\/192\.0\.2\.77:2: this machine does not have the address/m,
+    );
   });
 
   test('says so when the admin port is taken', async (context) => {
     const { admin } = await upOnLoopback(context);
     const port = new URL(admin).port;
-    const args = ['up', '--set', 'turn.listen=udp://127.0.0.1:0', '--set', `admin.listen=http://127.0.0.1:${port}`];
+    const args = ['up', ...LOOPBACK, '--set', `admin.listen=http://127.0.0.1:${port}`];
     const done = await culvert(args, { CULVERT_STATE: join(temporaryFolder(context), 'state') });
     assert.equal(done.code, 1);
     assert.match(
@@ -162,7 +174,7 @@ describe('culvert up', () => {
     ]);
   });
 
-  test('runs without TURN when the file has no such section', async (context) => {
+  test('runs no service when the file has no section of one', async (context) => {
     const folder = temporaryFolder(context);
     writeFileSync(join(folder, 'config.yaml'), `admin: { listen: "http://127.0.0.1:${await freePort()}" }\n`);
     const running = await culvertUp(context, ['--json', '--config', join(folder, 'config.yaml')], {

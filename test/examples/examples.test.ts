@@ -13,7 +13,8 @@ import { culvert } from '../cli/culvert.ts';
 const folder = fileURLToPath(new URL('../../examples/', import.meta.url));
 const configurations = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
 
-test('there are configurations to check', () => assert.deepEqual(configurations, ['full.yaml', 'minimal.yaml']));
+test('there are configurations to check', () =>
+  assert.deepEqual(configurations, ['full.yaml', 'minimal.yaml', 'pair.yaml']));
 
 for (const name of configurations) {
   test(`culvert config check examples/${name}`, async () => {

@@ -12,7 +12,7 @@ function startProcess(context: { after(hook: () => void): void }, stop: string, 
     import { logCrashes, runUntilStopped } from '${modules.href}runtime/lifecycle.ts';
     const log = await openLog({ level: 'info', format: 'json' });
     logCrashes(log);
-    runUntilStopped({ stop: ${stop}, reload: () => log.info('reloaded') }, log);
+    runUntilStopped({ stop: ${stop}, drain: async () => {}, reload: () => log.info('reloaded') }, log);
     setInterval(() => {}, 1000);
     process.stdout.write('up');
     ${then}

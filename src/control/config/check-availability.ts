@@ -1,4 +1,4 @@
-import { turnListeners } from './check-listeners.ts';
+import { listenersOf } from './check-listeners.ts';
 import type { Check } from './checks.ts';
 
 /** What the grammar knows and this version does not do yet. */
@@ -7,7 +7,7 @@ export const checkAvailability: Check = (context, findings) => {
   if (config.engine === 'batched' || config.engine === 'xdp') {
     findings.fault(['engine'], `the ${config.engine} engine is not available in this version (use auto or portable)`);
   }
-  for (const [path, { transport }] of turnListeners(context)) {
+  for (const [path, { transport }] of listenersOf(context, 'turn')) {
     if (transport !== 'dtls') continue;
     findings.fault(path, 'dtls:// is not available in this version (use tls:// for encrypted clients)');
   }

@@ -4,12 +4,15 @@ import { formatPath } from './faults.ts';
 import { isSection } from './settings-tree.ts';
 import { type ListenerAddress, parseListener } from './units.ts';
 
-/** Two sockets of one protocol cannot share a port, and a wildcard address takes it on every address of its family. */
+/**
+ * Two sockets of one protocol cannot share a port, and a wildcard address takes it on every address of its family. Services whose packets can be
+ * told apart may name the very same UDP listener, which they share then.
+ */
 export const checkListeners: Check = (context, findings) => {
   const { config, isSound } = context;
   const sockets = allSockets(context);
   for (const [index, socket] of sockets.entries()) {
-    const other = sockets.slice(0, index).find((earlier) => clash(earlier, socket));
+    const other = sockets.slice(0, index).find((earlier) => clash(earlier, socket) && !canShare(earlier, socket));
     if (other === undefined) continue;
     const names = `${socket.protocol} port ${socket.local.port} on ${endpointKey(socket.local)}`;
     findings.fault(socket.path, `${names} is taken by ${other.name} already (give each its own port)`);
@@ -26,36 +29,48 @@ export const checkListeners: Check = (context, findings) => {
   }
 };
 
-/** The listeners of turn that can be read, with their places in the list as it was written: also when others in it are faulty. */
-export function turnListeners({ config, isSound, written }: CheckContext): [path: string[], ListenerAddress][] {
-  if (config.turn === undefined) return [];
-  const given = isSection(written.turn) ? written.turn.listen : undefined;
-  if (given === undefined) return isSound(['turn']) ? [...config.turn.listen.entries()].map(withPath) : [];
+/** Sections with a list of listeners. Their services can share a UDP port: each knows its packets by their first bytes. */
+const LISTENING = ['turn', 'pair'] as const;
+type ListeningSection = (typeof LISTENING)[number];
+
+/** The listeners of a service that can be read, with their places in the list as it was written: also when others in it are faulty. */
+export function listenersOf(
+  { config, isSound, written }: CheckContext,
+  service: ListeningSection,
+): [path: string[], ListenerAddress][] {
+  const settings = config[service];
+  if (settings === undefined) return [];
+  const withPath = ([index, listener]: [number, ListenerAddress]): [string[], ListenerAddress] => {
+    return [[service, 'listen', String(index)], listener];
+  };
+  const section = written[service];
+  const given = isSection(section) ? section.listen : undefined;
+  if (given === undefined) return isSound([service]) ? [...settings.listen.entries()].map(withPath) : [];
   const parsed = [given].flat().map((item) => parseListener(String(item)));
   return [...parsed.entries()].flatMap(([index, item]) => (item.ok ? [withPath([index, item.value])] : []));
-}
-
-function withPath([index, listener]: [number, ListenerAddress]): [string[], ListenerAddress] {
-  return [['turn', 'listen', String(index)], listener];
 }
 
 interface Socket {
   readonly path: readonly string[];
   readonly name: string;
   readonly protocol: 'UDP' | 'TCP';
+  /** Another section may name it too. */
+  readonly shared: boolean;
   readonly local: Endpoint;
 }
 
 function allSockets(context: CheckContext): Socket[] {
-  const sockets: Socket[] = turnListeners(context).map(([path, { transport, local }]) => ({
+  const listeners = LISTENING.flatMap((service) => listenersOf(context, service));
+  const sockets: Socket[] = listeners.map(([path, { transport, local }]) => ({
     path,
     name: formatPath(path),
     protocol: transport === 'udp' || transport === 'dtls' ? 'UDP' : 'TCP',
+    shared: transport === 'udp',
     local,
   }));
   const admin = context.config.admin.listen;
   if (admin !== undefined && context.isSound(['admin', 'listen']))
-    sockets.push({ path: ['admin', 'listen'], name: 'admin.listen', protocol: 'TCP', local: admin });
+    sockets.push({ path: ['admin', 'listen'], name: 'admin.listen', protocol: 'TCP', shared: false, local: admin });
   return sockets;
 }
 
@@ -63,6 +78,10 @@ function clash(a: Socket, b: Socket): boolean {
   if (a.protocol !== b.protocol || a.local.family !== b.local.family) return false;
   if (a.local.port === 0 || a.local.port !== b.local.port) return false;
   return a.local.address === b.local.address || isWildcard(a.local) || isWildcard(b.local);
+}
+
+function canShare(a: Socket, b: Socket): boolean {
+  return a.shared && b.shared && a.path[0] !== b.path[0] && a.local.address === b.local.address;
 }
 
 function isWildcard({ address }: Endpoint): boolean {

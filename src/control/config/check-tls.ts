@@ -1,6 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { turnListeners } from './check-listeners.ts';
+import { listenersOf } from './check-listeners.ts';
 import type { Check, CheckContext, Findings } from './checks.ts';
 import { unreadable } from './yaml-file.ts';
 
@@ -12,7 +12,7 @@ export const checkTls: Check = (context, findings) => {
   const { turn } = context.config;
   if (turn === undefined) return;
   if (turn.tls === undefined) {
-    const listener = turnListeners(context).find(([, { transport }]) => transport === 'tls');
+    const listener = listenersOf(context, 'turn').find(([, { transport }]) => transport === 'tls');
     if (listener !== undefined && context.isSound(['turn', 'tls'])) {
       findings.fault(listener[0], 'a tls:// listener needs turn.tls with cert and key');
     }

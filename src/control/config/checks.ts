@@ -1,6 +1,7 @@
 import { checkAdmin } from './check-admin.ts';
 import { checkAvailability } from './check-availability.ts';
 import { checkListeners } from './check-listeners.ts';
+import { checkPair } from './check-pair.ts';
 import { checkTls } from './check-tls.ts';
 import { checkTurn } from './check-turn.ts';
 import type { Fault, Origin } from './faults.ts';
@@ -34,4 +35,4 @@ export function checkAll(context: CheckContext): { faults: Fault[]; warnings: Fa
   return { faults, warnings };
 }
 
-const checks: readonly Check[] = [checkAvailability, checkListeners, checkTls, checkTurn, checkAdmin];
+const checks: readonly Check[] = [checkAvailability, checkListeners, checkTls, checkTurn, checkPair, checkAdmin];

@@ -4,12 +4,12 @@ import type { Fault } from './faults.ts';
 import { resolvePaths } from './paths.ts';
 import { type Config, configSchema } from './schema.ts';
 import { SettingsTree } from './settings-tree.ts';
-import { readEnvironment, readOverride } from './text-sources.ts';
+import { readEnvironment, readForeignEnvironment, readOverride } from './text-sources.ts';
 import { findUnknownKeys } from './unknown-keys.ts';
 import { readYamlFile } from './yaml-file.ts';
 
 export interface ConfigSources {
-  /** YAML file; without one TURN is on with defaults. */
+  /** YAML file; without one TURN and the pair relay are on with defaults. */
   readonly file?: string | undefined;
   readonly environment: NodeJS.ProcessEnv;
   /** Of `--engine`. */
@@ -33,11 +33,13 @@ export type LoadResult =
 export async function loadConfig(sources: ConfigSources): Promise<LoadResult> {
   const tree = new SettingsTree();
   const faults: Fault[] = [];
-  if (sources.file === undefined) tree.set(['turn'], {}, () => ({ kind: 'default' }));
-  else faults.push(...(await readYamlFile(sources.file, tree)));
+  if (sources.file === undefined) {
+    for (const service of ['turn', 'pair']) tree.set([service], {}, () => ({ kind: 'default' }));
+  } else faults.push(...(await readYamlFile(sources.file, tree)));
   faults.push(...readEnvironment(sources.environment, tree));
   if (sources.engine !== undefined) faults.push(...readOverride('--engine', `engine=${sources.engine}`, tree));
   for (const override of sources.overrides) faults.push(...readOverride('--set', override, tree));
+  faults.push(...readForeignEnvironment(sources.environment, tree));
   faults.push(...findUnknownKeys(tree));
 
   const written = structuredClone(tree.root);

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { choice, itemOf, listOf, notation, section, text, whole } from './fields.ts';
+import { pairSection } from './pair.ts';
 import { turnSection } from './turn.ts';
 import { parseHttpListener, parseIpv4, parseIpv6 } from './units.ts';
 
@@ -29,6 +30,7 @@ export const configSchema = section('Configuration of Culvert.', {
   ),
   state: v.optional(text('Folder for generated credentials and other state.', { form: 'folder' }), './state'),
   turn: v.optional(turnSection),
+  pair: v.optional(pairSection),
   admin: v.optional(
     section('HTTP listener with `/healthz`, `/readyz` and `/metrics`.', {
       listen: v.optional(
@@ -47,12 +49,15 @@ export const configSchema = section('Configuration of Culvert.', {
   limits: v.optional(
     section('Budgets against floods.', {
       unauthenticated: v.optional(
-        section('Replies that need no credentials (Binding, 401, 438, 400, 420), each one token.', {
-          perAddress: v.optional(whole('Tokens a second for one address; 0 = no limit.', 0, 1_000_000), 500),
-          perPrefix: v.optional(whole('Tokens a second for one /24 or /64; 0 = no limit.', 0, 1_000_000), 2500),
-          burstSeconds: v.optional(whole('Seconds of budget that may be saved up.', 1, 3600), 10),
-          maxSources: v.optional(whole('Sources that are remembered.', 1, 10_000_000), 16_384),
-        }),
+        section(
+          'Replies that need no credentials (Binding, 401, 438, 400, 420), each one token; each kilobyte of a handshake of pair that may be forged.',
+          {
+            perAddress: v.optional(whole('Tokens a second for one address; 0 = no limit.', 0, 1_000_000), 500),
+            perPrefix: v.optional(whole('Tokens a second for one /24 or /64; 0 = no limit.', 0, 1_000_000), 2500),
+            burstSeconds: v.optional(whole('Seconds of budget that may be saved up.', 1, 3600), 10),
+            maxSources: v.optional(whole('Sources that are remembered.', 1, 10_000_000), 16_384),
+          },
+        ),
         {},
       ),
       connections: v.optional(whole('Open TCP and TLS connections of one listener.', 1, 1_000_000), 10_000),
@@ -81,7 +86,7 @@ export const configSchema = section('Configuration of Culvert.', {
 export type Config = v.InferOutput<typeof configSchema>;
 
 /** Sections and values of the design that later versions bring: named, so that nobody takes them for typing errors. */
-export const LATER_SECTIONS: ReadonlySet<string> = new Set(['wireguard', 'pair', 'forward']);
+export const LATER_SECTIONS: ReadonlySet<string> = new Set(['wireguard', 'forward']);
 
 function anyText(given: string) {
   return { ok: true, value: given } as const;

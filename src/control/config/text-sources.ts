@@ -19,6 +19,17 @@ export function readEnvironment(environment: NodeJS.ProcessEnv, tree: SettingsTr
   return faults;
 }
 
+/** Variables of the programs that Culvert replaces. They give a setting to a service that is on anyway, unless ours give it. */
+export function readForeignEnvironment(environment: NodeJS.ProcessEnv, tree: SettingsTree): Fault[] {
+  return FOREIGN_VARIABLES.flatMap(([variable, path]) => {
+    const text = environment[variable];
+    const given = tree.originOf(path).kind;
+    const isOurs = tree.has(path) && (given === 'environment' || given === 'override');
+    if (text === undefined || !tree.has(path.slice(0, 1)) || isOurs) return [];
+    return putText(path, text, { kind: 'environment', variable }, tree);
+  });
+}
+
 /** Lays one `path=value` of the command line over the tree. */
 export function readOverride(argument: '--set' | '--engine', given: string, tree: SettingsTree): Fault[] {
   const equals = given.indexOf('=');
@@ -53,6 +64,10 @@ export function unknownKey(name: string, candidates: Iterable<string>): string {
 
 const PREFIX = 'CULVERT_';
 
+const FOREIGN_VARIABLES: readonly (readonly [string, readonly string[]])[] = [
+  ['UDP_RELAY_SECRET_KEY', ['pair', 'secret']],
+];
+
 /** Of the test suite, and what Kubernetes sets for a service that is called culvert. */
 const notOurs =
   /^CULVERT_(REQUIRE$|TEST_|BENCH_)|_SERVICE_(HOST|PORT)(_|$)|^CULVERT_([A-Z0-9_]+_)?PORT(_\d+_(TCP|UDP)(_|$)|$)/;
@@ -82,6 +97,7 @@ function coerce(text: string, shape: Shape): unknown {
   const { kinds } = shape;
   if (kinds.has('section') || kinds.has('map'))
     return parseJson(text, (value) => value !== null && !Array.isArray(value));
+  if (kinds.has('boolean') && (text === 'true' || text === 'false')) return text === 'true';
   if (kinds.has('list')) {
     if (text.startsWith('[')) return parseJson(text, Array.isArray) ?? text;
     return text
@@ -89,7 +105,6 @@ function coerce(text: string, shape: Shape): unknown {
       .map((item) => item.trim())
       .filter((item) => item !== '');
   }
-  if (kinds.has('boolean') && (text === 'true' || text === 'false')) return text === 'true';
   if (kinds.has('number') && /^-?\d+(\.\d+)?$/.test(text)) return Number(text);
   return text;
 }

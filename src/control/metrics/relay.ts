@@ -56,11 +56,9 @@ export function collectEngine(engine: EngineSource): Collector {
 }
 
 export function collectTurn(metrics: TurnMetrics): MetricFamily[] {
-  const { service, clients, drops, traffic, allocations, responses } = metrics;
+  const { allocations, responses } = metrics;
   return [
-    ...trafficFamilies(traffic, 'service'),
-    dropFamily(dropSamples(service, drops)),
-    family('culvert_clients', 'gauge', 'Clients that are served.', [sample({ service }, clients)]),
+    ...collectService(metrics),
     family('culvert_turn_allocations', 'gauge', 'Live TURN allocations.', [sample({}, allocations)]),
     family(
       'culvert_turn_responses_total',
@@ -70,6 +68,15 @@ export function collectTurn(metrics: TurnMetrics): MetricFamily[] {
         sample({ method, class: kind, code: String(code) }, count),
       ),
     ),
+  ];
+}
+
+/** What every service tells of itself. */
+export function collectService({ service, clients, drops, traffic }: ServiceMetrics): MetricFamily[] {
+  return [
+    ...trafficFamilies(traffic, 'service'),
+    dropFamily(dropSamples(service, drops)),
+    family('culvert_clients', 'gauge', 'Clients that are served.', [sample({ service }, clients)]),
   ];
 }
 
@@ -105,10 +112,15 @@ function dropSamples(service: string, reasons: Iterable<readonly [string, number
   return [...reasons].map(([reason, count]) => sample({ service, reason }, count));
 }
 
-function family(name: string, type: MetricFamily['type'], help: string, samples: readonly Sample[]): MetricFamily {
+export function family(
+  name: string,
+  type: MetricFamily['type'],
+  help: string,
+  samples: readonly Sample[],
+): MetricFamily {
   return { name, help, type, samples };
 }
 
-function sample(labels: Sample['labels'], value: number): Sample {
+export function sample(labels: Sample['labels'], value: number): Sample {
   return { labels, value };
 }

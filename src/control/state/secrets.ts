@@ -10,6 +10,8 @@ export interface StateSecrets {
   readonly nonceKey: Uint8Array;
   /** Used where the configuration names no credentials. */
   readonly turn: GeneratedCredentials;
+  /** Base64, used where the configuration names no secret of the pair relay. */
+  readonly pair: string;
 }
 
 export interface GeneratedCredentials {
@@ -25,6 +27,8 @@ export type SecretsResult =
       readonly secrets: StateSecrets;
       /** False when they last only as long as this process. */
       readonly kept: boolean;
+      /** False when the file is of an older version and what it lacks was made just now. */
+      readonly complete: boolean;
       /** Something that the operator should know. */
       readonly note?: string;
     }
@@ -40,16 +44,20 @@ export const SECRETS_FILE = 'secrets.json';
  */
 export function loadOrMakeSecrets(folder: string): SecretsResult {
   const existing = readSecrets(folder);
-  if (existing !== undefined) return existing;
-  const made = makeSecrets();
+  return existing?.ok === false || existing?.complete === true
+    ? existing
+    : keep(folder, existing?.secrets ?? makeSecrets());
+}
+
+function keep(folder: string, made: StateSecrets): SecretsResult {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     replaceFile(join(folder, SECRETS_FILE), `${JSON.stringify(toFile(made), null, 2)}\n`, 0o600);
-    return { ok: true, secrets: made, kept: true };
+    return { ok: true, secrets: made, kept: true, complete: true };
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
     const note = `state folder ${folder} cannot be written (${code}): generated secrets will not outlive this process`;
-    return { ok: true, secrets: made, kept: false, note };
+    return { ok: true, secrets: made, kept: false, complete: true, note };
   }
 }
 
@@ -71,9 +79,10 @@ export function readSecrets(folder: string): SecretsResult | undefined {
   if (!parsed.success) {
     return { ok: false, reason: `${file}: is damaged (restore it, or remove it to have new secrets generated)` };
   }
-  const { nonceKey, turn } = parsed.output;
+  const { nonceKey, turn, pair } = parsed.output;
+  const secrets = { nonceKey, turn, pair: pair ?? makePairSecret() };
   const note = tighten(file);
-  return { ok: true, secrets: { nonceKey, turn }, kept: true, ...(note === undefined ? {} : { note }) };
+  return { ok: true, secrets, kept: true, complete: pair !== undefined, ...(note === undefined ? {} : { note }) };
 }
 
 const secretsFile = v.pipe(
@@ -92,11 +101,13 @@ const secretsFile = v.pipe(
       password: v.pipe(v.string(), v.nonEmpty()),
       secret: v.pipe(v.string(), v.nonEmpty()),
     }),
+    // Not in files of version 0.1.
+    pair: v.optional(v.pipe(v.string(), v.base64(), v.nonEmpty())),
   }),
 );
 
-function toFile({ nonceKey, turn }: StateSecrets): v.InferInput<typeof secretsFile> | object {
-  return { version: 1, nonceKey: Buffer.from(nonceKey).toString('base64'), turn };
+function toFile({ nonceKey, turn, pair }: StateSecrets): v.InferInput<typeof secretsFile> | object {
+  return { version: 1, nonceKey: Buffer.from(nonceKey).toString('base64'), turn, pair };
 }
 
 function makeSecrets(): StateSecrets {
@@ -107,7 +118,12 @@ function makeSecrets(): StateSecrets {
       password: randomBytes(18).toString('base64url'),
       secret: randomBytes(32).toString('base64url'),
     },
+    pair: makePairSecret(),
   };
+}
+
+function makePairSecret(): string {
+  return randomBytes(32).toString('base64');
 }
 
 /** Somebody copied or restored the file with wider permissions: takes them back. */

@@ -12,6 +12,7 @@ import {
   type EngineSink,
   type EngineStats,
   type ListenSpec,
+  type SocketBuffers,
   type TlsMaterial,
 } from '../engine.ts';
 import { DropCounts } from './drop-counts.ts';
@@ -89,7 +90,7 @@ class PortableEngine implements Engine {
 
   async listen(socket: SocketId, spec: ListenSpec): Promise<OpenResult> {
     this.#refuseKnown(socket);
-    if (spec.transport === 'udp') return this.#bindUdp(socket, spec.local, LISTENER_BUFFER);
+    if (spec.transport === 'udp') return this.#bindUdp(socket, spec.local, listenerBuffers(spec.buffers));
     this.#opening.add(socket);
     try {
       return await this.#listenForStreams(socket, spec);
@@ -109,7 +110,7 @@ class PortableEngine implements Engine {
   openPort(socket: SocketId, local: Endpoint): void {
     this.#refuseKnown(socket);
     if (this.#answers.size === 0) queueMicrotask(() => this.#answer());
-    this.#answers.set(socket, this.#bindUdp(socket, local, PORT_BUFFER));
+    this.#answers.set(socket, this.#bindUdp(socket, local, PORT_BUFFERS));
   }
 
   closePort(socket: SocketId): void {
@@ -182,9 +183,9 @@ class PortableEngine implements Engine {
     await Promise.all(ended);
   }
 
-  #bindUdp(id: SocketId, local: Endpoint, bufferBytes: number): OpenResult {
+  #bindUdp(id: SocketId, local: Endpoint, buffers: SocketBuffers): OpenResult {
     const socket = new UdpSocket(id, local.family, this.#flows.socket(id), this.#drops, this.#onPacket);
-    const result = socket.bind(local, bufferBytes);
+    const result = socket.bind(local, buffers);
     if (result.ok) this.#udp.set(id, socket);
     else this.#flows.removeSocket(id);
     return result;
@@ -236,4 +237,8 @@ const MIB = 1024 * 1024;
 /** All clients of a service share a listener: a burst of theirs has to fit. */
 const LISTENER_BUFFER = 4 * MIB;
 /** One allocation's port. */
-const PORT_BUFFER = 512 * 1024;
+const PORT_BUFFERS: SocketBuffers = { receive: 512 * 1024, send: 512 * 1024 };
+
+function listenerBuffers({ receive, send }: SocketBuffers = { receive: 0, send: 0 }): SocketBuffers {
+  return { receive: receive || LISTENER_BUFFER, send: send || LISTENER_BUFFER };
+}

@@ -4,6 +4,7 @@ import type { Family } from '../../net/address.ts';
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { SocketId } from '../../net/ids.ts';
 import type { OpenResult } from '../../net/open-result.ts';
+import type { SocketBuffers } from '../engine.ts';
 import type { DropCounts, DropOwner } from './drop-counts.ts';
 import { errorCode, openFailed, sendFailure } from './error-names.ts';
 
@@ -54,8 +55,8 @@ export class UdpSocket {
     this.#socket.on('message', (packet, remote) => onPacket(this, packet, remote));
   }
 
-  /** `bufferBytes` is asked for in both directions; the kernel may give less. To be called once, first. */
-  bind(local: Endpoint, bufferBytes: number): OpenResult {
+  /** The kernel may give less than these buffers. To be called once, first. */
+  bind(local: Endpoint, buffers: SocketBuffers): OpenResult {
     let failure: unknown;
     let bound = false;
     this.#socket.on('error', (error) => {
@@ -68,7 +69,7 @@ export class UdpSocket {
     try {
       this.#socket.bind({ port: local.port, address: local.address, exclusive: true });
       if (!bound) throw failure ?? new Error('the bind did not end at once');
-      this.#enlarge(bufferBytes);
+      this.#enlarge(buffers);
       return { ok: true, local: local.port === 0 ? { ...local, port: this.#socket.address().port } : local };
     } catch (error) {
       this.close();
@@ -116,10 +117,10 @@ export class UdpSocket {
     };
   }
 
-  #enlarge(bytes: number): void {
+  #enlarge({ receive, send }: SocketBuffers): void {
     try {
-      this.#socket.setRecvBufferSize(bytes);
-      this.#socket.setSendBufferSize(bytes);
+      this.#socket.setRecvBufferSize(receive);
+      this.#socket.setSendBufferSize(send);
     } catch {
       // Some systems refuse what is above their limit instead of giving less: the default will do.
     }

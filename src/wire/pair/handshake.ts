@@ -65,10 +65,10 @@ export function encodeHandshake(handshake: PairHandshake, key: Uint8Array, behin
   return packet;
 }
 
-/** Whether the MAC of a handshake (56 bytes or more) was made with one of the keys. */
-export function verifyHandshake(packet: Uint8Array, keys: readonly Uint8Array[]): boolean {
+/** The key that the MAC of a handshake (56 bytes or more) was made with; undefined when it is none of them. */
+export function keyOfHandshake(packet: Uint8Array, keys: readonly Uint8Array[]): Uint8Array | undefined {
   const mac = packet.subarray(MAC_OFFSET, MAC_OFFSET + MAC_BYTES);
-  return keys.some((key) => timingSafeEqual(handshakeMac(packet, key), mac));
+  return keys.find((key) => timingSafeEqual(handshakeMac(packet, key), mac));
 }
 
 export function guidAt(packet: Uint8Array, offset: number): Guid {

@@ -5,11 +5,15 @@ import { loadConfig } from '../../../src/control/config/load.ts';
 import { configOf, faultsOf, loadFrom, temporaryFolder } from './rig.ts';
 
 describe('sources', () => {
-  test('without any, TURN is on for everybody and admin for this machine', async (context) => {
+  test('without any, TURN and pairs are on for everybody and admin for this machine', async (context) => {
     const config = await configOf(temporaryFolder(context), {});
     assert.deepEqual(
       config.turn?.listen.map(({ transport, local }) => `${transport} ${local.address} ${local.port}`),
       ['udp 0.0.0.0 3478', 'tcp 0.0.0.0 3478', 'udp :: 3478', 'tcp :: 3478'],
+    );
+    assert.deepEqual(
+      config.pair?.listen.map(({ transport, local }) => `${transport} ${local.address} ${local.port}`),
+      ['udp 0.0.0.0 6060', 'udp :: 6060'],
     );
     assert.deepEqual(config.turn?.relay.ports, { min: 49152, max: 65535 });
     assert.deepEqual(config.turn?.lifetime, { default: 600_000, max: 3_600_000 });
@@ -127,12 +131,8 @@ describe('faults', () => {
     },
     {
       name: 'later section',
-      yaml: 'wireguard: {}\npair:\nforward: []',
-      faults: [
-        /:1: wireguard: is not available in this version/,
-        /:2: pair: .*not available/,
-        /:3: forward: .*not available/,
-      ],
+      yaml: 'wireguard: {}\nforward: []',
+      faults: [/:1: wireguard: is not available in this version/, /:2: forward: .*not available/],
     },
     {
       name: 'later engine',

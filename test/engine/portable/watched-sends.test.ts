@@ -45,7 +45,7 @@ test('what is no packet of a flow is always watched', async (t) => {
 function openSocket(t: { after(step: () => void): void }) {
   const drops = new DropCounts();
   const socket = new UdpSocket(socketId(1), 4, new SocketFlows(), drops, () => {});
-  const bound = socket.bind(loopback(4), 65_536);
+  const bound = socket.bind(loopback(4), { receive: 65_536, send: 65_536 });
   assert.ok(bound.ok);
   t.after(() => socket.close());
   return {

@@ -26,7 +26,7 @@ import {
 for (let seed = 1; seed <= 12; seed++) {
   test(`random clients, seed ${seed}`, () => {
     const random = seededRandom(`life ${seed}`);
-    const below = (limit: number) => new DataView(random(4).slice().buffer).getUint32(0) % limit;
+    const below = (limit: number) => Buffer.from(random(4)).readUInt32BE(0) % limit;
     const config = testConfig({ ports: { min: 50_000, max: 50_015 }, maxPermissions: 3, maxChannels: 3 });
     const harness = new Harness(config, seed);
     const clients = Array.from({ length: 8 }, (_, index) => newClient(harness, index, 0));

@@ -1,0 +1,47 @@
+import type { Direction, Flow } from '../../flow/flow.ts';
+import type { Channel, Seat } from './channel.ts';
+import type { Core } from './core.ts';
+
+/**
+ * The seat's data goes to its partner without being asked about, but for handshakes: those of another pair must be seen here, and those of its
+ * own are few. The engine reports a flow that is idle, which is how we know that a client fell silent.
+ */
+export function installFlow(core: Core, channel: Channel, seat: Seat): void {
+  const partner = channel.partnerOf(seat);
+  const here = core.listeners.get(seat.socket);
+  const there = partner && core.listeners.get(partner.socket);
+  if (partner === undefined || here === undefined || there === undefined) return;
+  const flow: Flow = {
+    id: core.ids.flow(),
+    service: 'pair',
+    direction: directionOf(channel, seat),
+    match: {
+      socket: seat.socket,
+      local: here,
+      remote: seat.endpoint,
+      discriminator: { kind: 'none' },
+      exceptWord: seat.word,
+    },
+    rewrite: {
+      socket: partner.socket,
+      local: there,
+      remote: partner.endpoint,
+      encapsulation: { kind: 'keep' },
+    },
+    idle: core.flowIdle,
+  };
+  core.table.addFlow(flow.id, channel, seat);
+  core.deadlines.clear(channel);
+  core.orders.add({ type: 'addFlow', flow });
+}
+
+export function removeFlow(core: Core, seat: Seat): void {
+  if (seat.flow === undefined) return;
+  core.orders.add({ type: 'removeFlow', flow: seat.flow });
+  core.table.removeFlow(seat);
+}
+
+/** Whoever came first is the client, for the counters. */
+export function directionOf(channel: Channel, seat: Seat): Direction {
+  return seat === channel.first ? 'to_peer' : 'to_client';
+}

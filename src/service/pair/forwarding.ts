@@ -1,0 +1,16 @@
+import { MAX_PAYLOAD } from '../../flow/encapsulate.ts';
+import type { Millis } from '../../net/time.ts';
+import type { Channel, Seat } from './channel.ts';
+import type { Core } from './core.ts';
+import { directionOf, installFlow } from './flows.ts';
+
+/** A datagram of a client at a complete pair goes to the other as it is. Comes here when no flow took it: from now on one does. */
+export function forward(core: Core, channel: Channel, seat: Seat, packet: Uint8Array, now: Millis): undefined {
+  const partner = channel.partnerOf(seat);
+  if (partner === undefined) return;
+  seat.lastSeen = now;
+  if (seat.flow === undefined) installFlow(core, channel, seat);
+  if (packet.length > MAX_PAYLOAD[partner.endpoint.family]) return core.drop('too-big');
+  core.relayed.add(directionOf(channel, seat), packet.length);
+  core.orders.add({ type: 'send', from: partner.socket, to: partner.endpoint, packet });
+}

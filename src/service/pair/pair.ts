@@ -1,0 +1,132 @@
+import type { Direction } from '../../flow/flow.ts';
+import type { Endpoint } from '../../net/endpoint.ts';
+import type { FlowId, IdSource, SocketId } from '../../net/ids.ts';
+import type { Millis } from '../../net/time.ts';
+import type { Counter } from '../counters.ts';
+import { SourceBudget } from '../limiter.ts';
+import type { Drainable, Order, Service } from '../service.ts';
+import { closeChannel } from './closing.ts';
+import type { PairConfig } from './config.ts';
+import { Core } from './core.ts';
+import { forward } from './forwarding.ts';
+import { handleHandshake, isForeignHandshake } from './handshakes.ts';
+import type { DropReason } from './reasons.ts';
+import { restoreSnapshot, type Snapshot, takeSnapshot } from './snapshot.ts';
+import { expire, noteSilence } from './timers.ts';
+
+/**
+ * The pair relay as a state machine. Two clients that know one GUID and the key send a handshake each; from the second on, whatever comes
+ * from one address goes unchanged to the other.
+ *
+ *     ─▶ half ──(another address)──▶ pair ──(a seat fell silent, a newcomer)──▶ pair
+ *          └──────── idle ─────────────┴──────────── idle ────────────────────▶ closed
+ *
+ * Data takes flows. A flow that idles out says that its client fell silent; the next packet of that client installs it anew.
+ */
+export class PairService implements Service, Drainable {
+  readonly name = 'pair';
+  readonly #core: Core;
+
+  constructor(config: PairConfig, ids: IdSource) {
+    this.#core = new Core(config, ids);
+  }
+
+  /** Must be called for every listener before its first datagram: flows and snapshots name where it is bound. */
+  addListener(socket: SocketId, local: Endpoint): void {
+    this.#core.listeners.set(socket, local);
+  }
+
+  /** The rule that keeps v0.8.2's behaviour: from who sits at a pair, what is no handshake of another goes on without a MAC. */
+  handleDatagram(at: SocketId, from: Endpoint, packet: Uint8Array, now: Millis): undefined {
+    const core = this.#core;
+    expire(core, now);
+    if (!core.listeners.has(at)) return core.drop('unknown-socket');
+    const place = core.table.find(at, from);
+    if (place?.channel.second === undefined || isForeignHandshake(place, packet)) {
+      return handleHandshake(core, at, from, packet, now);
+    }
+    return forward(core, place.channel, place.seat, packet, now);
+  }
+
+  handleFlowIdle(flow: FlowId, now: Millis): void {
+    expire(this.#core, now);
+    noteSilence(this.#core, flow, now);
+  }
+
+  handleTimeout(now: Millis): void {
+    expire(this.#core, now);
+  }
+
+  /** No ports of its own and no streams. */
+  handlePortOpened(): void {}
+  handleStreamOpened(): void {}
+  handleStreamData(): void {}
+  handleStreamClosed(): void {}
+
+  pollOutput(): Order | undefined {
+    return this.#core.orders.take();
+  }
+
+  pollTimeout(): Millis | undefined {
+    return this.#core.deadlines.next();
+  }
+
+  /** Whether the address sits at a pair, so that whatever it sends is data of ours. */
+  owns(at: SocketId, from: Endpoint): boolean {
+    return this.#core.table.find(at, from)?.channel.second !== undefined;
+  }
+
+  /** Halves go at once, since they can no longer become pairs. */
+  drain(now: Millis): void {
+    const core = this.#core;
+    expire(core, now);
+    core.draining = true;
+    const halves = [...core.table.all()].filter(({ second }) => second === undefined);
+    for (const half of halves) closeChannel(core, half, 'draining');
+  }
+
+  get clientsLeft(): number {
+    return this.#core.table.seats;
+  }
+
+  /** Takes effect for what comes; drain pollOutput() afterwards. */
+  updateConfig(config: PairConfig, now: Millis): void {
+    expire(this.#core, now);
+    this.#core.config = config;
+    this.#core.budget = new SourceBudget(config.handshakeBudget);
+  }
+
+  /** A value that survives JSON. */
+  snapshot(): Snapshot {
+    return takeSnapshot(this.#core);
+  }
+
+  /** Into a new service, after addListener(); drain pollOutput() afterwards. Throws SnapshotError for what is no snapshot of ours. */
+  restore(snapshot: Snapshot, now: Millis): void {
+    restoreSnapshot(this.#core, snapshot, now);
+  }
+
+  stats(): PairStats {
+    const { table, drops, relayed, deadlines } = this.#core;
+    return {
+      open: table.open,
+      halfOpen: table.channels - table.open,
+      clients: table.seats,
+      drops,
+      relayed: relayed.read(),
+      held: { entries: table.entries, deadlines: deadlines.size },
+    };
+  }
+}
+
+export interface PairStats {
+  readonly open: number;
+  readonly halfOpen: number;
+  /** Addresses that have a seat. */
+  readonly clients: number;
+  readonly drops: Counter<DropReason>;
+  /** On the slow path, without what flows carry. */
+  readonly relayed: Readonly<Record<Direction, { readonly packets: number; readonly bytes: number }>>;
+  /** What is in memory, for leak checks: map entries and set deadlines. */
+  readonly held: { readonly entries: number; readonly deadlines: number };
+}

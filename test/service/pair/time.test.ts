@@ -1,0 +1,246 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { endpointKey } from '../../../src/net/endpoint.ts';
+import { A, A6, B, bytes, C, endpoint, GUID_2, Harness, handshake, receivers, START, testConfig } from './harness.ts';
+
+describe('idle', () => {
+  test('a half is closed 30 s after its last handshake', () => {
+    const harness = new Harness();
+    harness.send(A, handshake());
+    harness.pass(29_999);
+    assert.deepEqual(harness.counts, { open: 0, halfOpen: 1 });
+    harness.pass(1);
+    assert.deepEqual(harness.counts, { open: 0, halfOpen: 0 });
+    assert.deepEqual(harness.service.stats().held, { entries: 0, deadlines: 0 });
+  });
+
+  test('repeats keep a half', () => {
+    const harness = new Harness();
+    for (let repeat = 0; repeat < 10; repeat++) {
+      harness.send(A, handshake());
+      harness.pass(20_000);
+    }
+    assert.deepEqual(receivers(harness.send(B, handshake())), [endpointKey(A)]);
+  });
+
+  test('a pair is closed 30 s after its last packet, up to a sweep of the engine later', () => {
+    const harness = new Harness();
+    harness.pair();
+    harness.pass(17_300);
+    harness.send(A, bytes('last'));
+    harness.pass(30_000 - 1);
+    assert.deepEqual(harness.counts, { open: 1, halfOpen: 0 });
+    harness.pass(1_001);
+    assert.deepEqual(harness.counts, { open: 0, halfOpen: 0 });
+    assert.equal(harness.flows.size, 0);
+    assert.deepEqual(harness.send(A, bytes('late')), []);
+    assert.deepEqual(harness.send(B, bytes('late')), []);
+  });
+
+  test('one direction is enough to keep it', () => {
+    const harness = new Harness();
+    harness.pair();
+    for (let second = 0; second < 120; second++) {
+      assert.deepEqual(receivers(harness.send(A, bytes('stream'))), [endpointKey(B)]);
+      harness.pass(1000);
+    }
+    assert.deepEqual(receivers(harness.send(B, bytes('after two minutes'))), [endpointKey(A)]);
+  });
+
+  test('a client that sends now and then loses its flow and no packet', () => {
+    const harness = new Harness();
+    harness.pair();
+    const ways = Array.from({ length: 5 }, () => {
+      harness.pass(12_000);
+      return harness.send(A, bytes('rare')).map(({ to, by }) => `${to} ${by}`);
+    });
+    assert.deepEqual(ways, Array(5).fill([`${endpointKey(B)} service`]));
+    assert.deepEqual(
+      harness.send(A, bytes('and again')).map(({ by }) => by),
+      ['flow'],
+    );
+  });
+
+  test('closing waits for the sweep', () => {
+    const harness = new Harness(testConfig({ sweep: 1800 }), Math.ceil(START / 1800) * 1800 + 1);
+    harness.send(A, handshake());
+    harness.pass(30_000);
+    assert.equal(harness.counts.halfOpen, 1);
+    harness.pass(1_800);
+    assert.equal(harness.counts.halfOpen, 0);
+  });
+
+  test('where idle is shorter than what makes a seat silent', () => {
+    const harness = new Harness(testConfig({ idle: 2_000 }));
+    harness.pair();
+    harness.pass(1_999);
+    assert.equal(harness.counts.open, 1);
+    harness.pass(1_001);
+    assert.equal(harness.counts.open, 0);
+  });
+});
+
+describe('rebind', () => {
+  const moved = { ...A, port: 1999 };
+
+  test('a silent seat goes to another port of its address; the partner follows at once', () => {
+    const harness = new Harness();
+    harness.pair();
+    for (let second = 0; second < 5; second++) {
+      harness.send(B, bytes('to the old port'));
+      assert.deepEqual(harness.send(moved, handshake()), [], 'not yet silent');
+      harness.pass(1_000);
+    }
+    harness.pass(1_000);
+    assert.deepEqual(receivers(harness.send(moved, handshake())), [endpointKey(B)]);
+    assert.deepEqual(receivers(harness.send(B, bytes('x'))), [endpointKey(moved)]);
+    assert.deepEqual(receivers(harness.send(moved, bytes('x'))), [endpointKey(B)]);
+    assert.deepEqual(harness.send(A, bytes('the old one has no seat')), []);
+    assert.equal(harness.flows.size, 2);
+  });
+
+  test('a living seat goes to nobody', () => {
+    const harness = new Harness();
+    harness.pair();
+    for (let second = 0; second < 60; second++) {
+      harness.send(A, bytes('alive'));
+      harness.send(B, bytes('alive'));
+      assert.deepEqual(harness.send(moved, handshake()), []);
+      harness.pass(1_000);
+    }
+    assert.equal(harness.drops('third-party'), 60);
+  });
+
+  test('without a proof not from another address, unless the configuration says so', () => {
+    for (const [unproven, expected] of [
+      ['never', []],
+      ['same-address', []],
+      ['anyone', [endpointKey(B)]],
+    ] as const) {
+      const harness = new Harness(testConfig({ rebind: { after: 5_000, unproven } }));
+      harness.pair();
+      keepBusy(harness, 6);
+      assert.deepEqual(receivers(harness.send(C, handshake())), expected, unproven);
+    }
+  });
+
+  test('never means not from the same address either', () => {
+    const harness = new Harness(testConfig({ rebind: { after: 5_000, unproven: 'never' } }));
+    harness.pair();
+    keepBusy(harness, 6);
+    assert.deepEqual(harness.send(moved, handshake()), []);
+  });
+
+  test('where both are silent, the seat of the same address goes first', () => {
+    const harness = new Harness(testConfig({ rebind: { after: 5_000, unproven: 'anyone' } }));
+    harness.pair();
+    harness.send(A, bytes('A is silent for less long'));
+    harness.pass(7_000);
+    assert.deepEqual(receivers(harness.send(moved, handshake())), [endpointKey(B)]);
+    harness.pass(7_000);
+    assert.deepEqual(receivers(harness.send(C, handshake())), [endpointKey(moved)], 'then the longest silent: B');
+  });
+
+  test('a client that sits elsewhere leaves its other seat', () => {
+    const harness = new Harness();
+    harness.pair();
+    harness.send(moved, handshake(GUID_2));
+    keepBusy(harness, 6);
+    assert.deepEqual(receivers(harness.send(moved, handshake())), [endpointKey(B)]);
+    assert.deepEqual(harness.counts, { open: 1, halfOpen: 0 });
+  });
+
+  function keepBusy(harness: Harness, seconds: number): void {
+    for (let second = 0; second < seconds; second++) {
+      harness.send(B, bytes('busy'));
+      harness.pass(1_000);
+    }
+  }
+});
+
+describe('drain', () => {
+  test('no new pairs; those that are there live until they are idle', () => {
+    const harness = new Harness();
+    harness.pair();
+    harness.send(C, handshake(GUID_2));
+    harness.run(() => harness.service.drain(harness.now));
+    assert.deepEqual(harness.counts, { open: 1, halfOpen: 0 }, 'a half can become nothing any more');
+    assert.equal(harness.service.clientsLeft, 2);
+    assert.deepEqual(harness.send(C, handshake(GUID_2)), []);
+    assert.equal(harness.drops('draining'), 1);
+    for (let second = 0; second < 60; second++) {
+      assert.deepEqual(receivers(harness.send(A, bytes('x'))), [endpointKey(B)]);
+      harness.pass(1_000);
+    }
+    harness.pass(32_000);
+    assert.equal(harness.service.clientsLeft, 0);
+  });
+
+  test('a seat may still be rebound', () => {
+    const harness = new Harness();
+    harness.pair();
+    harness.run(() => harness.service.drain(harness.now));
+    harness.pass(6_000);
+    assert.deepEqual(receivers(harness.send({ ...A, port: 9 }, handshake())), [endpointKey(B)]);
+  });
+});
+
+describe('caps', () => {
+  test('seats of one source, and of one /64', () => {
+    const harness = new Harness(testConfig({ quota: { perSource: 2, total: 0 } }));
+    for (const from of [A6, endpoint('[2001:db8:a::2]:1'), endpoint('[2001:db8:a:0:ffff::3]:1')]) {
+      harness.send(from, handshake(guid(from.address)));
+    }
+    assert.equal(harness.drops('source-quota'), 1);
+    harness.send(endpoint('[2001:db8:a:1::1]:1'), handshake(guid('other /64')));
+    assert.deepEqual(harness.counts, { open: 0, halfOpen: 3 });
+    for (const port of [1, 2, 3]) harness.send({ ...A, port }, handshake(guid(`v4 ${port}`)));
+    assert.equal(harness.drops('source-quota'), 2);
+    assert.deepEqual(harness.send({ ...A, port: 4 }, handshake(guid('other /64'))), [], 'nor as a second');
+    assert.equal(harness.drops('source-quota'), 3);
+    harness.pass(31_000);
+    harness.send({ ...A, port: 5 }, handshake());
+    assert.equal(harness.counts.halfOpen, 1, 'what was closed counts no more');
+  });
+
+  test('in all', () => {
+    const harness = new Harness(testConfig({ quota: { perSource: 0, total: 2 } }));
+    harness.pair();
+    harness.send(C, handshake(GUID_2));
+    harness.send(A6, handshake(guid('third')));
+    assert.equal(harness.drops('total-quota'), 1);
+    assert.equal(harness.send(A6, handshake(GUID_2)).length, 1, 'a second seat needs no room');
+  });
+
+  test('MACs of who does not know the key are on a budget, those of who does are free', () => {
+    const harness = new Harness(
+      testConfig({ handshakeBudget: { perAddress: 1, perPrefix: 0, burstSeconds: 10, maxSources: 100 } }),
+    );
+    for (let turn = 0; turn < 50; turn++) harness.send(A, handshake());
+    assert.equal(harness.drops('over-budget'), 0);
+    for (let turn = 0; turn < 50; turn++) harness.send(C, bytes('garbage'));
+    assert.deepEqual([harness.drops('not-a-handshake'), harness.drops('over-budget')], [10, 40]);
+    assert.equal(harness.send(B, handshake()).length, 1, 'others are not hurt');
+    const large = new Harness(
+      testConfig({ handshakeBudget: { perAddress: 1, perPrefix: 0, burstSeconds: 10, maxSources: 100 } }),
+    );
+    large.send(C, new Uint8Array(10_000));
+    large.send(C, bytes('one more'));
+    assert.equal(large.drops('over-budget'), 1, 'a large datagram costs more');
+  });
+
+  test('a flood of handshakes leaves nothing behind', () => {
+    const harness = new Harness(testConfig({ quota: { perSource: 0, total: 100 } }));
+    for (let turn = 0; turn < 5_000; turn++) {
+      const from = endpoint(`198.18.${turn >> 8}.${turn & 255}:7`);
+      harness.send(from, handshake(guid(`flood ${turn}`)));
+    }
+    assert.equal(harness.counts.halfOpen, 100);
+    harness.pass(31_000);
+    assert.deepEqual(harness.service.stats().held, { entries: 0, deadlines: 0 });
+  });
+
+  function guid(text: string): string {
+    return Buffer.from(text.padEnd(16, '.')).subarray(0, 16).toString('hex');
+  }
+});
