@@ -30,7 +30,7 @@ export const checkListeners: Check = (context, findings) => {
 };
 
 /** Sections with a list of listeners. Their services can share a UDP port: each knows its packets by their first bytes. */
-const LISTENING = ['turn', 'pair'] as const;
+const LISTENING = ['turn', 'wireguard', 'pair'] as const;
 type ListeningSection = (typeof LISTENING)[number];
 
 /** The listeners of a service that can be read, with their places in the list as it was written: also when others in it are faulty. */
