@@ -13,6 +13,8 @@ const LOOPBACK = [
   '--set',
   'turn.listen=udp://127.0.0.1:0,tcp://127.0.0.1:0',
   '--set',
+  'wireguard.listen=udp://127.0.0.1:0',
+  '--set',
   'pair.listen=udp://127.0.0.1:0',
   '--set',
   'admin.listen=http://127.0.0.1:0',
@@ -34,6 +36,7 @@ describe('culvert up', () => {
       [
         ['turn', 'udp'],
         ['turn', 'tcp'],
+        ['wireguard', 'udp'],
         ['pair', 'udp'],
       ],
     );
@@ -44,6 +47,8 @@ describe('culvert up', () => {
     assert.match(metrics, /^culvert_engine_info\{engine="portable",mode="[^"]+"\} 1$/m);
     assert.match(metrics, /^culvert_turn_allocations 0$/m);
     assert.match(metrics, /^culvert_clients\{service="turn"\} 0$/m);
+    assert.match(metrics, /^culvert_clients\{service="wireguard"\} 0$/m);
+    assert.match(metrics, /^lanrage_relay_packets_total 0$/m);
     assert.match(metrics, /^culvert_clients\{service="pair"\} 0$/m);
     assert.match(metrics, /^culvert_pair_channels\{state="open"\} 0$/m);
     running.child.kill('SIGTERM');

@@ -3,7 +3,7 @@ import { flag, itemOf, listOf, notation, section, whole } from './fields.ts';
 import { type Parsed, parseDuration, parseUdpListener } from './units.ts';
 
 /** All addresses of the machine. The IPv6 one is left out where a machine has no IPv6 and it was not asked for. */
-export const DEFAULT_WIREGUARD_LISTENERS = ['udp://0.0.0.0:51820', 'udp://[::]:51820'];
+const DEFAULT_WIREGUARD_LISTENERS = ['udp://0.0.0.0:51820', 'udp://[::]:51820'];
 
 const MUST_BE_PEER = 'must have a publicKey and may have a name: { name: laptop, publicKey: "..." }';
 
@@ -64,7 +64,7 @@ export const wireguardSection = section('WireGuard relay. The service is on when
 export type WireguardSettings = v.InferOutput<typeof wireguardSection>;
 
 /** 32 bytes in base64, as `wg` writes them. */
-export function parseKey(text: string): Parsed<Uint8Array> {
+function parseKey(text: string): Parsed<Uint8Array> {
   const bytes = /^[A-Za-z0-9+/]{43}=$/.test(text) ? Buffer.from(text, 'base64') : undefined;
   if (bytes?.length === 32) return { ok: true, value: new Uint8Array(bytes) };
   return { ok: false, reason: 'is not a WireGuard key (44 characters of base64, as "wg pubkey" prints it)' };
