@@ -15,8 +15,13 @@ interface Flags {
 /** `culvert probe URL`. `fallback` finds the credentials of a server on this machine, for a probe without any. */
 export function probeCommand(fallback?: ProbeOptions['fallback']): Command {
   return new Command('probe')
-    .description('try a STUN or TURN server as a client would; exit code 0 only if everything works')
-    .argument('<url>', 'stun:host[:port], turn:[user:password@]host[:port][?transport=udp|tcp] or turns:host[:port]')
+    .description(
+      'try a STUN or TURN server or a WireGuard relay as a client would; exit code 0 only if everything works',
+    )
+    .argument(
+      '<url>',
+      'stun:host[:port], turn:[user:password@]host[:port][?transport=udp|tcp], turns:host[:port] or wireguard:host[:port]',
+    )
     .option('--user <name>', 'user name')
     .option('--password <password>', 'password of that user')
     .option('--secret <secret>', "the server's secret: makes time-limited credentials from it")

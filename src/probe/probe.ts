@@ -7,6 +7,7 @@ import { Steps } from './steps.ts';
 import { probeStun } from './stun-steps.ts';
 import { type PasswordCredentials, type ProbeTarget, parseTarget } from './target.ts';
 import { probeTurn } from './turn-steps.ts';
+import { probeWireguard } from './wireguard-steps.ts';
 
 export interface ProbeOptions extends CredentialOptions {
   /** Family of the relayed addresses; the server's choice (IPv4) when left out. */
@@ -59,13 +60,19 @@ export async function runProbe(url: string, options: ProbeOptions = {}): Promise
 /** Undefined when all went well, else the sentence that says what did not. */
 async function carryOut(session: Session, steps: Steps): Promise<string | undefined> {
   try {
-    await (session.target.service === 'stun' ? probeStun(session, steps) : probeTurn(session, steps));
+    await PROBES[session.target.service](session, steps);
     return undefined;
   } catch (cause) {
     const { step, error } = steps.failure ?? { step: 'connect', error: fromSystemError(cause) };
     return diagnose(step, error, session);
   }
 }
+
+const PROBES: Readonly<Record<ProbeTarget['service'], (session: Session, steps: Steps) => Promise<void>>> = {
+  stun: probeStun,
+  turn: probeTurn,
+  wireguard: probeWireguard,
+};
 
 /** The target as a URL again, without credentials. */
 function formatTarget({ service, transport, host, port }: ProbeTarget): string {

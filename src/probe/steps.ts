@@ -12,7 +12,9 @@ export type StepName =
   | 'echo channel'
   | 'echo send'
   | 'refresh'
-  | 'release';
+  | 'release'
+  | 'handshake'
+  | 'echo data';
 
 export interface Step {
   readonly name: StepName;

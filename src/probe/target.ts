@@ -2,7 +2,7 @@ export type TransportKind = 'udp' | 'tcp' | 'tls';
 
 /** Where a probe URL points, and what it asks to be done there. */
 export interface ProbeTarget {
-  readonly service: 'stun' | 'turn';
+  readonly service: 'stun' | 'turn' | 'wireguard';
   readonly transport: TransportKind;
   /** A name or an address, IPv6 without brackets. */
   readonly host: string;
@@ -35,9 +35,12 @@ export function parseTarget(url: string): TargetResult {
 
   const [place = '', query] = split(rest, rest.indexOf('?'));
   const at = place.lastIndexOf('@');
-  const hostAndPort = parseHost(place.slice(at + 1), form.secure ? 5349 : 3478);
+  const hostAndPort = parseHost(place.slice(at + 1), form.port);
   if (hostAndPort === undefined) {
     return fault(`"${place.slice(at + 1)}" is no host, host:port or [IPv6 address]:port; ${EXAMPLES}`);
+  }
+  if (form.service === 'wireguard' && (at >= 0 || query !== undefined)) {
+    return fault('wireguard: takes a host and a port, nothing else');
   }
   const credentials = at < 0 ? undefined : parseCredentials(place.slice(0, at));
   if (at >= 0 && credentials === undefined)
@@ -47,20 +50,24 @@ export function parseTarget(url: string): TargetResult {
   return { ok: true, target: { service: form.service, transport: transport.kind, ...hostAndPort, credentials } };
 }
 
-const EXAMPLES = 'use stun:host[:port], turn:host[:port][?transport=udp|tcp] or turns:host[:port]';
+const EXAMPLES =
+  'use stun:host[:port], turn:host[:port][?transport=udp|tcp], turns:host[:port] or wireguard:host[:port]';
 
-const LATER = new Set(['wireguard', 'pair', 'tcp', 'udp']);
+const LATER = new Set(['pair', 'tcp', 'udp']);
 
 interface Form {
   readonly service: ProbeTarget['service'];
   readonly secure: boolean;
+  /** When none is written. */
+  readonly port: number;
 }
 
 const FORMS: ReadonlyMap<string, Form> = new Map([
-  ['stun', { service: 'stun', secure: false }],
-  ['stuns', { service: 'stun', secure: true }],
-  ['turn', { service: 'turn', secure: false }],
-  ['turns', { service: 'turn', secure: true }],
+  ['stun', { service: 'stun', secure: false, port: 3478 }],
+  ['stuns', { service: 'stun', secure: true, port: 5349 }],
+  ['turn', { service: 'turn', secure: false, port: 3478 }],
+  ['turns', { service: 'turn', secure: true, port: 5349 }],
+  ['wireguard', { service: 'wireguard', secure: false, port: 51820 }],
 ]);
 
 function parseHost(text: string, defaultPort: number): { host: string; port: number } | undefined {

@@ -76,6 +76,20 @@ describe('culvert up', () => {
     assert.match(metrics, /^culvert_drops_total\{service="turn",reason="wrong-integrity"\} [1-9]/m);
   });
 
+  test('relays WireGuard, as probe finds it, and counts it', async (context) => {
+    const { summary, admin } = await upOnLoopback(context);
+    const port = summary.listeners.find(({ service }) => service === 'wireguard')?.local.port;
+    const done = await culvert(['probe', `wireguard:127.0.0.1:${port}`]);
+    assert.equal(done.code, 0, done.stdout + done.stderr);
+    const metrics = await (await fetch(`${admin}/metrics`)).text();
+    assert.match(metrics, /^culvert_clients\{service="wireguard"\} 2$/m);
+    assert.match(
+      metrics,
+      /^culvert_packets_total\{service="wireguard",direction="to_peer",datapath="portable"\} [1-9]/m,
+    );
+    assert.match(metrics, /^lanrage_relay_clients_total 2$/m);
+  });
+
   test('keeps what it generated, for its user alone', async (context) => {
     const { running, summary, state } = await upOnLoopback(context);
     assert.equal(statSync(state).mode & 0o777, 0o700);
