@@ -1,7 +1,7 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import type { TurnSettings } from '../control/config/turn.ts';
 import { parseDuration } from '../control/config/units.ts';
-import { loadOrMakeSecrets } from '../control/state/secrets.ts';
+import { loadOrMakeSecrets, readSecrets } from '../control/state/secrets.ts';
 import { makeTimeLimited } from '../control/time-limited.ts';
 import { ownAddresses } from '../runtime/addresses.ts';
 import { turnUrls } from '../runtime/ice-servers.ts';
@@ -21,7 +21,11 @@ export function credentialsCommand(): Command {
   const command = new Command('credentials')
     .description('make time-limited TURN credentials from the configured or generated secret')
     .option('--name <name>', 'user that they are for', parseName, 'user')
-    .option('--ttl <duration>', 'how long they are good, such as 24h or 10m', parseTtl, 24 * 3_600_000)
+    .addOption(
+      new Option('--ttl <duration>', 'how long they are good, such as 24h or 10m')
+        .default(24 * 3_600_000, '24h')
+        .argParser(parseTtl),
+    )
     .option('--json', 'print iceServers as JSON');
   return withConfigOptions(command).action(printCredentials);
 }
@@ -47,8 +51,14 @@ function secretOf(turn: TurnSettings, state: string): string {
     const mend = 'turn.secret is not set, so the relay accepts no time-limited credentials (set turn.secret)';
     throw new CommandFailure([mend], EXIT_FAILED);
   }
-  const result = loadOrMakeSecrets(state);
+  const existing = readSecrets(state);
+  const result = existing ?? loadOrMakeSecrets(state);
   if (!result.ok) throw new CommandFailure([result.reason], EXIT_FAILED);
+  if (!result.kept) {
+    const mend = `no relay would know the secret: the state folder ${state} has none and cannot be written (set turn.secret or state)`;
+    throw new CommandFailure([mend], EXIT_FAILED);
+  }
+  if (existing === undefined) complain(`made a new secret in ${state}: only a relay with this state folder knows it`);
   if (result.note !== undefined) complain(result.note);
   return result.secrets.turn.secret;
 }

@@ -9,8 +9,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   config: async () => (await import('./config.ts')).configCommand(),
   credentials: async () => (await import('./credentials.ts')).credentialsCommand(),
   probe: async () => {
-    const { localCredentials } = await import('./local-credentials.ts');
-    return (await import('./probe.ts')).probeCommand(localCredentials);
+    const { localCredentials, localPairSecret } = await import('./local-credentials.ts');
+    return (await import('./probe.ts')).probeCommand(localCredentials, localPairSecret);
   },
 };
 
@@ -33,17 +33,17 @@ async function run(given: readonly string[]): Promise<void> {
 }
 
 /** Commander's own messages take our form and our exit codes. */
-function prepare(command: Command): void {
+function prepare(command: Command, name = command.name()): void {
   command.exitOverride().configureOutput({
-    outputError: (text, write) =>
-      write(
-        `culvert: ${text
-          .replace(/^error: /, '')
-          .trim()
-          .replaceAll('\n', ' ')}\n`,
-      ),
+    outputError: (text, write) => {
+      const message = text
+        .replace(/^error: /, '')
+        .trim()
+        .replaceAll('\n', ' ');
+      write(`culvert: ${message} ("${name} --help" tells more)\n`);
+    },
   });
-  for (const sub of command.commands) prepare(sub);
+  for (const sub of command.commands) prepare(sub, `${name} ${sub.name()}`);
 }
 
 /** Whoever reads our output may stop reading ("culvert up | head"): that ends the output, not the relay. */

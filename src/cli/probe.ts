@@ -12,27 +12,37 @@ interface Flags {
   readonly json?: true;
 }
 
-/** `culvert probe URL`. `fallback` finds the credentials of a server on this machine, for a probe without any. */
-export function probeCommand(fallback?: ProbeOptions['fallback']): Command {
+/** `culvert probe URL`. The fallbacks find the credentials of a server on this machine, for a probe without any. */
+export function probeCommand(
+  fallback?: ProbeOptions['fallback'],
+  pairFallback?: ProbeOptions['pairFallback'],
+): Command {
   return new Command('probe')
     .description(
-      'try a STUN or TURN server or a WireGuard relay as a client would; exit code 0 only if everything works',
+      'try a STUN or TURN server, a WireGuard relay or a pair relay as a client would; exit code 0 only if everything works',
     )
     .argument(
       '<url>',
-      'stun:host[:port], turn:[user:password@]host[:port][?transport=udp|tcp], turns:host[:port] or wireguard:host[:port]',
+      'stun:host[:port], turn:[user:password@]host[:port][?transport=udp|tcp], turns:host[:port], wireguard:host[:port] or pair:host[:port]',
     )
     .option('--user <name>', 'user name')
     .option('--password <password>', 'password of that user')
-    .option('--secret <secret>', "the server's secret: makes time-limited credentials from it")
+    .option(
+      '--secret <secret>',
+      "the server's secret: makes time-limited credentials from it; for pair: the base64 text itself",
+    )
     .addOption(new Option('--ipv4', 'ask for an IPv4 relayed address').conflicts('ipv6'))
     .option('--ipv6', 'ask for an IPv6 relayed address')
     .option('--insecure', 'accept any TLS certificate')
-    .option('--timeout <duration>', 'how long each step may take, such as 5s or 800ms', parseTimeout, 5000)
+    .addOption(
+      new Option('--timeout <duration>', 'how long each step may take, such as 5s or 800ms')
+        .default(5000, '5s')
+        .argParser(parseTimeout),
+    )
     .option('--json', 'print one JSON object in place of the table')
     .action(async (url: string, { ipv4, ipv6, ...flags }: Flags) => {
       const family = ipv6 ? 6 : ipv4 ? 4 : undefined;
-      process.exitCode = await runProbe(url, { ...flags, family, fallback });
+      process.exitCode = await runProbe(url, { ...flags, family, fallback, pairFallback });
     });
 }
 

@@ -33,9 +33,9 @@ async function up(flags: ConfigFlags & { readonly json?: true }): Promise<void> 
     usesDefaultWireguardListeners: !tree.has(['wireguard', 'listen']),
   });
   if (!result.ok) throw new CommandFailure(result.reasons, EXIT_FAILED);
-  // Before the banner: whoever reads it may end us at once.
-  runUntilStopped(result.relay, log);
   const summary = result.relay.summary();
+  // First: whoever waits for the table may stop us as soon as it is there.
+  runUntilStopped(result.relay, log);
   process.stdout.write(flags.json ? `${JSON.stringify(summary)}\n` : formatBanner(summary));
   startIsOver();
 }

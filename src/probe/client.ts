@@ -32,7 +32,7 @@ export interface AllocateOptions {
   readonly lifetime?: number | undefined;
 }
 
-export type DataHandler = (peer: Endpoint, data: Uint8Array, by: 'channel' | 'indication') => void;
+export type DataHandler = (peer: Endpoint, data: Uint8Array, by: 'channel' | 'indication' | 'pair') => void;
 
 const TRANSPORT_UDP = 17;
 const FAMILY_BYTE = { 4: 0x01, 6: 0x02 } as const;

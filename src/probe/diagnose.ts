@@ -54,6 +54,9 @@ const WIREGUARD_CAUSES: Readonly<Partial<Record<ProbeFault, string>>> = {
 };
 
 function noAnswer({ target }: Session): string {
+  if (target.service === 'pair') {
+    return `the relay is not running, it has another secret (it never says so), or a firewall blocks UDP port ${target.port}`;
+  }
   return target.transport === 'udp'
     ? `the server is not running, or a firewall or cloud security group blocks UDP port ${target.port}`
     : `a firewall drops TCP port ${target.port}, or what listens there is no ${target.transport === 'tls' ? 'TLS ' : ''}TURN server`;
@@ -83,7 +86,9 @@ function causeOfErrorCode(code: number, step: StepName, { allocations, options }
     case 438:
       return "the server's nonces expire at once: several servers behind one address that do not share a nonce key?";
     case 440:
-      return `the server has no ${options.family === 6 ? 'IPv6' : 'IPv4'} relayed addresses: configure one`;
+      return options.family === 6
+        ? 'the server has no IPv6 relayed addresses: configure one'
+        : 'the server has no IPv4 relayed addresses: configure one, or ask for IPv6 with --ipv6';
     case 441:
       return 'another user owns the allocation of this address and port';
     case 442:
@@ -103,6 +108,8 @@ function causeOfErrorCode(code: number, step: StepName, { allocations, options }
 
 function causeOfLostData(code: 'no-data' | 'lossy', { server, allocations }: Session): string {
   if (code === 'lossy') return 'an overloaded or lossy network, or a rate limit';
+  if (allocations.length === 0)
+    return 'the relay lost the pair, or something between drops what follows the handshakes';
   const hidden = allocations.find(({ relayed }) => isPrivate(relayed))?.relayed;
   if (hidden !== undefined && server !== undefined && !isPrivate(server)) {
     return `the relayed address ${endpointKey(hidden)} is private while the server is at ${server.address}: its public address is not set`;

@@ -10,7 +10,7 @@ const TOLERATED_LOSS = 0.2;
 
 /** One end of the path: how it sends to the other end, over whatever form it has set up. */
 export interface EchoSide {
-  readonly client: TurnClient;
+  readonly client: Pick<TurnClient, 'onData'>;
   send(data: Uint8Array): void;
 }
 

@@ -1,6 +1,8 @@
 import { type CredentialOptions, chooseCredentials } from './credentials.ts';
 import { diagnose } from './diagnose.ts';
 import { fromSystemError } from './failure.ts';
+import { choosePairKey } from './pair-key.ts';
+import { probePair } from './pair-steps.ts';
 import { formatStep, makeReport, printable } from './report.ts';
 import { newSession, type Session } from './session.ts';
 import { Steps } from './steps.ts';
@@ -18,6 +20,8 @@ export interface ProbeOptions extends CredentialOptions {
   readonly json?: boolean | undefined;
   /** Asked when neither flags nor the URL name credentials: those of a server on this machine. */
   readonly fallback?: ((target: ProbeTarget) => Promise<PasswordCredentials | undefined>) | undefined;
+  /** The same for `pair:`: its secret in base64. */
+  readonly pairFallback?: (() => Promise<string | undefined>) | undefined;
   readonly out?: ((line: string) => void) | undefined;
   readonly err?: ((line: string) => void) | undefined;
 }
@@ -27,9 +31,12 @@ export async function runProbe(url: string, options: ProbeOptions = {}): Promise
   const out = options.out ?? ((line) => console.log(line));
   const err = options.err ?? ((line) => console.error(line));
   const parsed = parseTarget(url);
-  const chosen = chooseCredentials(options, parsed.ok ? parsed.target.credentials : undefined, Date.now());
-  const wrong = !parsed.ok ? parsed.fault : !chosen.ok ? chosen.fault : undefined;
-  if (!parsed.ok || !chosen.ok) {
+  const isPair = parsed.ok && parsed.target.service === 'pair';
+  const given = isPair ? {} : options;
+  const chosen = chooseCredentials(given, parsed.ok ? parsed.target.credentials : undefined, Date.now());
+  const pair = isPair ? await choosePairKey(options) : undefined;
+  const wrong = !parsed.ok ? parsed.fault : !chosen.ok ? chosen.fault : pair?.ok === false ? pair.fault : undefined;
+  if (!parsed.ok || !chosen.ok || pair?.ok === false) {
     err(`culvert probe: ${wrong}`);
     return 2;
   }
@@ -42,6 +49,7 @@ export async function runProbe(url: string, options: ProbeOptions = {}): Promise
     timeout: options.timeout ?? 5000,
     credentials: chosen.credentials ?? local,
     localCredentials: local !== undefined,
+    pairKey: pair?.key,
   });
   const shown = formatTarget(target);
   const steps = new Steps((step) => options.json || out(formatStep(step)));
@@ -68,11 +76,7 @@ async function carryOut(session: Session, steps: Steps): Promise<string | undefi
   }
 }
 
-const PROBES: Readonly<Record<ProbeTarget['service'], (session: Session, steps: Steps) => Promise<void>>> = {
-  stun: probeStun,
-  turn: probeTurn,
-  wireguard: probeWireguard,
-};
+const PROBES = { stun: probeStun, turn: probeTurn, wireguard: probeWireguard, pair: probePair } as const;
 
 /** The target as a URL again, without credentials. */
 function formatTarget({ service, transport, host, port }: ProbeTarget): string {

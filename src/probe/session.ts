@@ -12,6 +12,8 @@ export interface SessionOptions {
   readonly credentials: PasswordCredentials | undefined;
   /** The credentials are those of a relay on this machine, which nobody named for this target. */
   readonly localCredentials: boolean;
+  /** For `pair:`, where it is there always. */
+  readonly pairKey?: Uint8Array | undefined;
 }
 
 /** What a probe has learnt so far; its steps fill it in. */

@@ -24,7 +24,8 @@ export function formatBanner(summary: Summary): string {
 function facts({ listeners, relay, engine, admin }: Summary): string[][] {
   const rows = listeners.map(({ service, transport, local }) => [service, transport, endpointKey(local)]);
   if (relay !== undefined) {
-    rows.push(['relayed', 'udp', `${relay.addresses.join(', ')}, ports ${relay.ports.min}-${relay.ports.max}`]);
+    const addresses = relay.addresses.length === 0 ? 'no address' : relay.addresses.join(', ');
+    rows.push(['relayed', 'udp', `${addresses}, ports ${relay.ports.min}-${relay.ports.max}`]);
   }
   rows.push(['engine', engine.name, `${engine.mode} (${engine.why})`]);
   if (admin !== undefined) {
@@ -34,16 +35,19 @@ function facts({ listeners, relay, engine, admin }: Summary): string[][] {
   return rows;
 }
 
-function credentials({ generated }: Summary): string[] {
+function credentials({ generated, relay }: Summary): string[] {
   if (generated === undefined) return [];
   const { iceServer, keptIn } = generated;
   const place = placeOf(keptIn);
   const url = iceServer.urls[0] ?? 'turn:localhost:3478';
+  // A client that names no family asks for IPv4 (RFC 8656 section 7.1).
+  const onlyIpv6 =
+    relay !== undefined && relay.addresses.length > 0 && relay.addresses.every((address) => address.includes(':'));
   return [
     `The configuration names no TURN credentials: generated, ${place}. For a browser:`,
     `  iceServers: ${JSON.stringify([iceServer])}`,
     'Try it:',
-    `  npx culvert probe "${url}" --user ${iceServer.username} --password ${iceServer.credential}`,
+    `  npx culvert probe "${url}" --user ${iceServer.username} --password ${iceServer.credential}${onlyIpv6 ? ' --ipv6' : ''}`,
   ];
 }
 

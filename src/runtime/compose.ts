@@ -101,10 +101,6 @@ class Relay implements Stoppable {
 
   /** The admin listener comes first, so that it can say that the others are not ready yet. */
   async open(): Promise<string[]> {
-    const { turn, wireguard, pair } = this.#config;
-    if (turn === undefined && wireguard === undefined && pair === undefined) {
-      this.#log.warn('no service is on: the configuration has no section "turn", "wireguard" or "pair"');
-    }
     const reasons = [
       ...(await this.#openAdmin()),
       ...(await this.#openTurn()),

@@ -10,13 +10,17 @@ export interface Stoppable {
 
 /**
  * Signals and last words of the process. SIGTERM lets the services drain first, SIGINT does not; both end it cleanly, exit code 0. A second
- * one ends it at once with the code that the shell gives a process killed by it. What nobody caught is logged with its stack, exit code 1: the state is unknown then.
+ * one ends it at once with the code that the shell gives a process killed by it. What nobody caught is logged with its stack, exit code 1:
+ * the state is unknown then.
  */
 export function runUntilStopped(relay: Stoppable, log: Log): void {
-  let stopping = false;
+  let stoppingSince: number | undefined;
   const stop = (signal: 'SIGTERM' | 'SIGINT') => {
-    if (stopping) process.exit(signal === 'SIGINT' ? 130 : 143);
-    stopping = true;
+    if (stoppingSince !== undefined) {
+      if (performance.now() - stoppingSince < ECHO_MILLIS) return;
+      process.exit(signal === 'SIGINT' ? 130 : 143);
+    }
+    stoppingSince = performance.now();
     log.info('stopping', { signal });
     end(relay, signal === 'SIGTERM').then(
       () => {
@@ -44,6 +48,9 @@ export function logCrashes(log: Log): void {
   process.on('uncaughtException', (error) => die('uncaught exception', error, log));
   process.on('unhandledRejection', (reason) => die('unhandled rejection', reason, log));
 }
+
+/** Under npm one Ctrl-C comes twice: from the terminal, and passed on by npm. Nobody presses it twice as fast. */
+const ECHO_MILLIS = 50;
 
 function die(message: string, error: unknown, log: Log): never {
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);

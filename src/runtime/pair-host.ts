@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { PairSettings } from '../control/config/pair.ts';
 import type { Config } from '../control/config/schema.ts';
 import type { ListenerAddress } from '../control/config/units.ts';
@@ -31,7 +32,8 @@ export class PairHost {
 
   constructor(options: PairHostOptions) {
     this.#options = options;
-    this.service = new PairService(makePairConfig(options.config, options.pair, options.secrets), options.ids);
+    const config = makePairConfig(options.config, options.pair, options.secrets);
+    this.service = new PairService(config, options.ids, (length) => randomBytes(length));
   }
 
   /** Binds every listener; the answer names those that could not be. */

@@ -27,6 +27,7 @@ export function planTurn(config: Config, usesDefaults: boolean, own: readonly Ow
 
   const ipv4 = relayAddress(4, config, listeners, own, notes);
   const ipv6 = relayAddress(6, config, listeners, own, notes);
+  if (config.turn !== undefined) notes.push(...hintsOnAddress(config, ipv4, ipv6, own));
   const told = [ipv4?.advertised, ipv6?.advertised, config.public.ipv4, config.public.ipv6];
   return {
     listeners,
@@ -71,6 +72,26 @@ function relayAddress(
   if (isLocal(own, advertised)) return { advertised, bind: advertised };
   notes.push(`${advertised} is not an address of this machine: relayed ports are bound on all (static NAT)`);
   return { advertised, bind: family === 4 ? '0.0.0.0' : '::' };
+}
+
+/** What keeps clients elsewhere out, and the machine alone cannot know better. */
+function hintsOnAddress(
+  config: Config,
+  ipv4: RelayAddress | undefined,
+  ipv6: RelayAddress | undefined,
+  own: readonly OwnAddress[],
+): string[] {
+  if (ipv4 === undefined && ipv6 === undefined) {
+    return [
+      'no address found that clients could be told: every allocation will be refused (set public.ipv4 or public.ipv6)',
+    ];
+  }
+  const isTold = config.turn?.relay.ipv4 !== undefined || config.public.ipv4 !== undefined;
+  const scope = own.find(({ address }) => address === ipv4?.advertised)?.scope;
+  if (isTold || scope !== 'private') return [];
+  return [
+    `${ipv4?.advertised} is a private address: if clients come from elsewhere, set public.ipv4 to the address that they see`,
+  ];
 }
 
 /** Where every listener of a family names one address, relayed ports belong there too. */

@@ -1,6 +1,7 @@
 import { parseAddress } from '../net/address.ts';
 import type { Endpoint } from '../net/endpoint.ts';
 import type { Prefix } from '../net/prefix.ts';
+import type { RandomBytes } from '../net/random.ts';
 import { type Millis, SECOND } from '../net/time.ts';
 import { SourceBudget } from './limiter.ts';
 
@@ -38,13 +39,16 @@ export class BlockList {
   #size = 0;
   #refused = 0;
 
-  constructor(options: StrikeOptions = NO_STRIKES, onChange: () => void = () => {}) {
+  constructor(random: RandomBytes, options: StrikeOptions = NO_STRIKES, onChange: () => void = () => {}) {
     this.#options = options;
     this.#onChange = onChange;
     const seconds = options.window / SECOND;
     if (options.limit > 0) {
       const perAddress = options.limit / seconds;
-      this.#strikes = new SourceBudget({ perAddress, perPrefix: 0, burstSeconds: seconds, maxSources: SOURCES });
+      this.#strikes = new SourceBudget(
+        { perAddress, perPrefix: 0, burstSeconds: seconds, maxSources: SOURCES },
+        random,
+      );
     }
   }
 

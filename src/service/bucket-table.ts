@@ -10,7 +10,9 @@ const NEVER: Millis = -1;
 /**
  * Token buckets in a table of fixed size: sets of eight slots; a key lives in the set that its hash names, and the least recently seen
  * of the set gives way. So memory is laid out once (28 bytes a slot) and a flood of spoofed sources moves nothing but numbers.
- * Whoever forces collisions only makes buckets be forgotten, which spoofing does as well.
+ *
+ * A key that takes over a slot takes over its tokens as well. With a full bucket for each newcomer, eight spoofed packets would make the
+ * table forget what a victim has had, and its budget would begin anew. The hash has a seed, so that nobody can choose who shares a set.
  */
 export class BucketTable {
   /** No rate, no table: every question is answered with yes. */
@@ -19,21 +21,23 @@ export class BucketTable {
   readonly #capacity: number;
   readonly #ways: number;
   readonly #sets: number;
+  readonly #seed: number;
   readonly #keys: Uint32Array;
   readonly #tokens: Float32Array;
   readonly #seen: Float64Array;
 
-  /** `perSecond` 0 = unlimited. At most `maxSlots` keys are remembered. */
-  constructor(perSecond: number, burstSeconds: number, maxSlots: number) {
+  /** `perSecond` 0 = unlimited. At most `maxSlots` keys are remembered. `seed`: 32 random bits. */
+  constructor(perSecond: number, burstSeconds: number, maxSlots: number, seed: number) {
     this.unlimited = perSecond <= 0;
     this.#perMilli = perSecond / SECOND;
     // A bucket smaller than one token would never let anything through.
     this.#capacity = Math.max(1, perSecond * burstSeconds);
     this.#ways = Math.max(1, Math.min(WAYS, maxSlots));
     this.#sets = Math.max(1, Math.floor(maxSlots / this.#ways));
+    this.#seed = seed;
     const slots = this.unlimited ? 0 : this.#sets * this.#ways;
     this.#keys = new Uint32Array(slots * KEY_WORDS);
-    this.#tokens = new Float32Array(slots);
+    this.#tokens = new Float32Array(slots).fill(this.#capacity);
     this.#seen = new Float64Array(slots).fill(NEVER);
   }
 
@@ -42,10 +46,10 @@ export class BucketTable {
     return this.#keys.byteLength + this.#tokens.byteLength + this.#seen.byteLength;
   }
 
-  /** The slot of the key, filled up to `now`; a new key starts with a full bucket. The slot is good until the next find(). */
+  /** The slot of the key, filled up to `now`; a new key starts with what its slot holds. The slot is good until the next find(). */
   find(key: SourceKey, now: Millis): number {
     if (this.unlimited) return 0;
-    const first = (hash(key) % this.#sets) * this.#ways;
+    const first = (hash(key, this.#seed) % this.#sets) * this.#ways;
     let oldest = first;
     for (let slot = first; slot < first + this.#ways; slot++) {
       if (this.#isAt(slot, key)) {
@@ -55,8 +59,7 @@ export class BucketTable {
       if (this.#seenAt(slot) < this.#seenAt(oldest)) oldest = slot;
     }
     this.#keys.set(key, oldest * KEY_WORDS);
-    this.#tokens[oldest] = this.#capacity;
-    this.#seen[oldest] = now;
+    this.#refill(oldest, now);
     return oldest;
   }
 
@@ -100,8 +103,8 @@ export class BucketTable {
 }
 
 /** Mixes every bit of the key into every bit of the result: neighbouring addresses must not crowd one set. */
-function hash(key: SourceKey): number {
-  let mixed = 0x9e3779b9;
+function hash(key: SourceKey, seed: number): number {
+  let mixed = seed ^ 0x9e3779b9;
   for (let index = 0; index < KEY_WORDS; index++) {
     mixed = Math.imul(mixed ^ (key[index] ?? 0), 0x85ebca6b);
     mixed ^= mixed >>> 15;

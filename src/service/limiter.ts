@@ -1,7 +1,9 @@
 import { parseAddress } from '../net/address.ts';
 import type { Endpoint } from '../net/endpoint.ts';
+import type { RandomBytes } from '../net/random.ts';
 import type { Millis } from '../net/time.ts';
 import { BucketTable, type SourceKey } from './bucket-table.ts';
+import { UniformSource } from './uniform.ts';
 
 export interface BudgetOptions {
   /** Tokens a second for one address (one /32 or /128). */
@@ -10,7 +12,7 @@ export interface BudgetOptions {
   readonly perPrefix: number;
   /** Seconds of budget that may be saved up. */
   readonly burstSeconds: number;
-  /** Most sources that are remembered; memory stays flat beyond (the least recently seen is forgotten). */
+  /** Most sources that are remembered; memory stays flat beyond (newcomers share what the least recently seen had left). */
   readonly maxSources: number;
 }
 
@@ -21,9 +23,10 @@ export class SourceBudget {
   /** Reused by every take(): the limiter is asked per packet of a flood and must not feed the garbage collector. */
   readonly #key: SourceKey = [0, 0, 0, 0];
 
-  constructor(options: BudgetOptions) {
-    this.#addresses = new BucketTable(options.perAddress, options.burstSeconds, options.maxSources);
-    this.#prefixes = new BucketTable(options.perPrefix, options.burstSeconds, options.maxSources);
+  constructor({ perAddress, perPrefix, burstSeconds, maxSources }: BudgetOptions, random: RandomBytes) {
+    const seed = new UniformSource(random).below(2 ** 32);
+    this.#addresses = new BucketTable(perAddress, burstSeconds, maxSources, seed);
+    this.#prefixes = new BucketTable(perPrefix, burstSeconds, maxSources, seed);
   }
 
   /** Takes `tokens` from both buckets of the source; false (and nothing taken) when either is short. */

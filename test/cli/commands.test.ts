@@ -11,8 +11,12 @@ describe('usage', () => {
     { args: ['--version'], code: 0, stdout: /^\d+\.\d+\.\d+\n$/ },
     { args: ['--help'], code: 0, stdout: /up \[options\].*config.*credentials.*probe/s },
     { args: ['up', '--help'], code: 0, stdout: /--config <file>.*--set <path=value>/s },
-    { args: ['doctor'], code: 2, stderr: /^culvert: unknown command 'doctor'\n$/ },
-    { args: ['up', '--bogus'], code: 2, stderr: /^culvert: unknown option '--bogus'\n$/ },
+    { args: ['doctor'], code: 2, stderr: /^culvert: unknown command 'doctor' \("culvert --help" tells more\)\n$/ },
+    {
+      args: ['up', '--bogus'],
+      code: 2,
+      stderr: /^culvert: unknown option '--bogus' \("culvert up --help" tells more\)\n$/,
+    },
     { args: ['up', '--set', 'turn.realm'], code: 2, stderr: /^culvert: --set turn\.realm: must be path=value/ },
     { args: ['up', '--engine', 'xdp'], code: 2, stderr: /^culvert: --engine: the xdp engine is not available/ },
     {
@@ -107,7 +111,18 @@ describe('credentials', () => {
     if (/username: +(\d+)/.exec(first.stdout)?.[1] === /username: +(\d+)/.exec(second.stdout)?.[1]) {
       assert.equal(secondsAway(first.stdout), secondsAway(second.stdout));
     }
+    assert.match(first.stderr, /^culvert: made a new secret in .*\n$/);
+    assert.equal(second.stderr, '');
     assert.match(first.stdout, /^username: +\d+:bob\ncredential: \S+=\nexpires: +\S+Z\n$/);
+  });
+
+  test('cannot be made from a secret that would be gone at once', async (context) => {
+    const file = join(temporaryFolder(context), 'file');
+    writeFileSync(file, '');
+    const done = await culvert(['credentials'], { CULVERT_STATE: join(file, 'state') });
+    assert.equal(done.code, 1);
+    assert.equal(done.stdout, '');
+    assert.match(done.stderr, /^culvert: no relay would know the secret: .*cannot be written/);
   });
 
   test('cannot be made where only users are known', async () => {

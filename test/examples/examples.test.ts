@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,7 @@ import { loadConfig } from '../../src/control/config/load.ts';
 import { allKeys } from '../../src/control/config/shape.ts';
 import { makeTimeLimited } from '../../src/control/time-limited.ts';
 import { culvert } from '../cli/culvert.ts';
+import { configOf, temporaryFolder } from '../control/config/rig.ts';
 
 const folder = fileURLToPath(new URL('../../examples/', import.meta.url));
 const configurations = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
@@ -32,6 +33,15 @@ test('full.yaml has every key that needs no file', async () => {
     absent.map((path) => path.join('.')),
     ['turn.relay.ipv4', 'turn.relay.ipv6', 'turn.tls', 'turn.tls.cert', 'turn.tls.key'],
   );
+});
+
+test('the section of the README on pairs is a good configuration', async (context) => {
+  const readme = readFileSync(join(folder, '../README.md'), 'utf8');
+  const yaml = /^```yaml\n(pair:\n.*?)^```$/ms.exec(readme)?.[1] ?? '';
+  assert.ok(yaml.split('\n').length <= 10);
+  const { pair } = await configOf(temporaryFolder(context), { yaml });
+  assert.equal(pair?.secret.length, 1);
+  assert.equal(pair?.antiReplay, 'offer');
 });
 
 test('the example server makes the same credentials as culvert does', () => {

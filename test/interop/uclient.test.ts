@@ -36,6 +36,12 @@ const MODES: readonly Mode[] = [
   { name: 'TLS', flags: ['-t', '-S'], tls: true },
   { name: 'TLS, Send indications', flags: ['-t', '-S', '-s'], tls: true },
   { name: 'TLS, client to client', flags: ['-t', '-S', '-y'], tls: true, clientToClient: true },
+  {
+    name: 'TLS, client to client, many and fast',
+    flags: ['-t', '-S', '-y', '-m', '10', '-z', '2'],
+    tls: true,
+    clientToClient: true,
+  },
   { name: 'negative tests', flags: ['-N', '-s'] },
 ];
 

@@ -3,12 +3,13 @@ import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { missing } from '../requirements.ts';
 import { runChild } from './rig/children.ts';
-import { HUB_IPV4 } from './rig/netns.ts';
+import { HUB_IPV4, type Site } from './rig/netns.ts';
 import { makeWgWorld, secondsUntil } from './rig/wireguard.ts';
 
 const ATTACKER = fileURLToPath(new URL('rig/wireguard-attacker.ts', import.meta.url));
 const RATE = 2000;
 const SECONDS = 10;
+const ECHOES = 200;
 /** The defaults of wireguard.unasked: 5 a second with 10 s saved up, and two for each initiation where nothing is proven. */
 const BUDGET = (5 * 10 + 5 * (SECONDS + 1)) / 2;
 
@@ -30,7 +31,7 @@ for (const registered of [false, true]) {
           attacker.run('ip', 'address', 'add', `${forged}/32`, 'dev', 'lo');
         victim.run('ping', '-c', '1', HUB_IPV4);
 
-        const before = { victim: victim.received(), attacker: attacker.received() };
+        const before = unwanted(victim);
         const sources = [`${victim.ipv4}:5000`, `${alice.site.ipv4}:40000`, `${attacker.ipv4}:6000`];
         const args = [
           'netns',
@@ -46,36 +47,24 @@ for (const registered of [false, true]) {
         // Meanwhile the two talk, and begin new handshakes every second.
         const echoes = await runChild(
           'ip',
-          [
-            ...[
-              'netns',
-              'exec',
-              alice.site.namespace,
-              'ping',
-              '-q',
-              '-c',
-              String(SECONDS * 20),
-              '-i',
-              '0.05',
-              bob.inner,
-            ],
-          ],
+          [...['netns', 'exec', alice.site.namespace, 'ping', '-q', '-c', String(ECHOES), '-i', '0.05', bob.inner]],
           60_000,
         );
         const { output } = await attack;
 
-        const [, , atAttacker, sent = 0] = output.trim().split(' ').map(Number);
-        const atVictim = victim.received() - before.victim;
-        const frames = attacker.received() - before.attacker;
+        const [, , atAttacker = 0, others, sent = 0] = output.trim().split(' ').map(Number);
+        const atVictim = unwanted(victim) - before;
+        const received = Number(/(\d+) received/.exec(echoes.output)?.[1]);
         context.diagnostic(
-          `${sent} forged packets: ${atVictim} at the victim (budget ${BUDGET}), ${atAttacker} at the attacker (${frames} frames)`,
+          `${sent} forged packets: ${atVictim} at the victim, ${atAttacker} at the attacker (budget ${BUDGET})`,
         );
-        context.diagnostic(echoes.output.split('\n').find((line) => line.includes('received')) ?? '');
+        context.diagnostic(`${received} of ${ECHOES} echoes between the two meanwhile`);
         assert.ok(sent > RATE * SECONDS * 0.5, output);
-        // A few frames of ARP and IPv6 neighbour discovery come on top.
-        assert.ok(atVictim <= BUDGET + 10, `${atVictim} frames at the victim`);
-        assert.ok(atAttacker !== undefined && atAttacker <= BUDGET, `${atAttacker} at the attacker`);
-        assert.match(echoes.output, / 0% packet loss/);
+        assert.ok(atVictim <= BUDGET, `${atVictim} datagrams at the victim`);
+        assert.ok(atAttacker <= BUDGET, `${atAttacker} at the attacker`);
+        assert.equal(others, 0, 'nothing but initiations');
+        // A busy machine may lose one or another.
+        assert.ok(received >= ECHOES * 0.95, echoes.output);
         assert.equal(world.metric('culvert_clients{service="wireguard"}'), 2);
         assert.ok(world.metric('culvert_drops_total{service="wireguard",reason="unknown-receiver"}') > 1000);
       } finally {
@@ -83,4 +72,14 @@ for (const registered of [false, true]) {
       }
     });
   });
+}
+
+/** Datagrams for a port that nobody listens on: the victim has no business with the relay. */
+function unwanted(site: Site): number {
+  const counters = site
+    .run('cat', '/proc/net/snmp')
+    .split('\n')
+    .filter((line) => line.startsWith('Udp:'));
+  const [names, values] = counters.map((line) => line.split(' '));
+  return Number(values?.[names?.indexOf('NoPorts') ?? -1]);
 }

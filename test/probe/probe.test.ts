@@ -162,6 +162,13 @@ describe('a failure names its step and likely cause', () => {
       says: /no IPv6 relayed addresses/,
     },
     {
+      what: '440 to a client that asks for nothing',
+      behaviour: { refuse: on(METHOD_ALLOCATE, 440) },
+      step: 'allocate #1',
+      code: 'error-response',
+      says: /no IPv4 relayed addresses: .*--ipv6/,
+    },
+    {
       what: '486',
       behaviour: { refuse: on(METHOD_ALLOCATE, 486) },
       step: 'allocate #1',
@@ -268,7 +275,7 @@ describe('a failure names its step and likely cause', () => {
 
 describe('wrong usage ends with 2 and one line', () => {
   for (const [url, options] of [
-    ['pair:example.org', {}],
+    ['udp:example.org', {}],
     ['ftp:example.org', {}],
     ['turn:example.org', { user: 'alice' }],
   ] as const) {

@@ -93,4 +93,18 @@ describe('plan', () => {
     assert.equal(plan.relay.ipv4?.advertised, '127.0.0.1');
     assert.equal(plan.relay.ipv6?.advertised, '2001:db8::2');
   });
+
+  test('a private address is told with a hint, unless it was asked for or is all that is meant', async (context) => {
+    const folder = temporaryFolder(context);
+    const own = machine('127.0.0.1', '10.0.0.5', '2001:db8::2');
+    const notes = async (...set: string[]) => planTurn(await configOf(folder, { set }), false, own).notes.join();
+    assert.match(await notes(), /^10\.0\.0\.5 is a private address: .*public\.ipv4/);
+    assert.equal(await notes('turn.relay.ipv4=10.0.0.5'), '');
+    assert.equal(await notes('turn.listen=udp://127.0.0.1:3478'), '');
+  });
+
+  test('a machine without any address is said to relay nothing', async (context) => {
+    const plan = planTurn(await configOf(temporaryFolder(context), {}), false, machine('fe80::1'));
+    assert.match(plan.notes.join(), /no address found/);
+  });
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 
 const modules = new URL('../../src/', import.meta.url);
 
@@ -69,10 +70,21 @@ describe('signals', () => {
       const stopping = logged(child, 'stopping');
       child.kill('SIGTERM');
       await stopping;
+      await setTimeout(60);
       child.kill(signal);
       assert.equal((await once(child, 'close'))[0], expected);
     });
   }
+
+  test('an echo of the first, as npm makes one of Ctrl-C, is not a second one', async (context) => {
+    const child = startProcess(context, '() => new Promise((resolve) => setTimeout(resolve, 200))');
+    await once(child.stdout ?? child, 'data');
+    const stopping = logged(child, 'stopping');
+    child.kill('SIGINT');
+    await stopping;
+    child.kill('SIGINT');
+    assert.equal((await once(child, 'close'))[0], 0);
+  });
 
   test('SIGHUP reads again', async (context) => {
     const child = startProcess(context, 'async () => {}');

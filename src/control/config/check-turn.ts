@@ -1,7 +1,10 @@
 import type { Check } from './checks.ts';
 
 /** Keys of turn that must fit together. */
-export const checkTurn: Check = ({ config: { turn }, isSound }, findings) => {
+export const checkTurn: Check = ({ config: { turn }, isSound, written }, findings) => {
+  if (!['turn', 'wireguard', 'pair'].some((service) => service in written)) {
+    findings.warn([], 'no service is on: the configuration has no section "turn", "wireguard" or "pair"');
+  }
   if (turn === undefined) return;
   if (turn.listen.length === 0 && isSound(['turn', 'listen'])) {
     findings.fault(['turn', 'listen'], 'is empty (name a listener, or take the section "turn" out)');

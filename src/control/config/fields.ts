@@ -65,7 +65,10 @@ export function listOf<Item extends v.GenericSchema<string, unknown>>(
   metadata: KeyMetadata,
 ) {
   return v.pipe(
-    v.union([v.string(), v.array(v.string(MUST_BE_TEXT))], `must be a list of ${metadata.form}`),
+    v.union(
+      [v.string(), v.array(v.string(MUST_BE_TEXT))],
+      `must be ${metadata.form}, or a list of it (put quotes round numbers)`,
+    ),
     v.description(description),
     v.metadata({ ...metadata }),
     v.transform((given): string[] => (typeof given === 'string' ? [given] : given)),

@@ -3,7 +3,7 @@ import { type CheckContext, checkAll } from './checks.ts';
 import type { Fault } from './faults.ts';
 import { resolvePaths } from './paths.ts';
 import { type Config, configSchema } from './schema.ts';
-import { SettingsTree } from './settings-tree.ts';
+import { pathKey, SettingsTree } from './settings-tree.ts';
 import { readEnvironment, readForeignEnvironment, readOverride } from './text-sources.ts';
 import { findUnknownKeys } from './unknown-keys.ts';
 import { readYamlFile } from './yaml-file.ts';
@@ -32,15 +32,15 @@ export type LoadResult =
 /** All sources → one frozen configuration, or every fault of all of them at once. */
 export async function loadConfig(sources: ConfigSources): Promise<LoadResult> {
   const tree = new SettingsTree();
-  const faults: Fault[] = [];
   if (sources.file === undefined) {
     for (const service of ['turn', 'wireguard', 'pair']) tree.set([service], {}, () => ({ kind: 'default' }));
-  } else faults.push(...(await readYamlFile(sources.file, tree)));
+  }
+  const faults = sources.file === undefined ? [] : await readYamlFile(sources.file, tree);
   faults.push(...readEnvironment(sources.environment, tree));
   if (sources.engine !== undefined) faults.push(...readOverride('--engine', `engine=${sources.engine}`, tree));
   for (const override of sources.overrides) faults.push(...readOverride('--set', override, tree));
   faults.push(...readForeignEnvironment(sources.environment, tree));
-  faults.push(...findUnknownKeys(tree));
+  for (const fault of findUnknownKeys(tree)) faults.push(fault);
 
   const written = structuredClone(tree.root);
   const config = parseWhatIsSound(tree, faults);
@@ -48,7 +48,7 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadResult> {
   const context: CheckContext = { config, originOf: (path) => tree.originOf(path), isSound, written };
   resolvePaths(context);
   const { faults: found, warnings } = checkAll(context);
-  faults.push(...found);
+  for (const fault of found) faults.push(fault);
   if (faults.length > 0) return { ok: false, faults: inOrder(faults) };
   return { ok: true, config: deepFreeze(config), tree, warnings };
 }
@@ -58,15 +58,24 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadResult> {
  * shows all faults.
  */
 function parseWhatIsSound(tree: SettingsTree, faults: Fault[]): Config {
-  for (const fault of faults) if (fault.path.length > 0) tree.remove(fault.path);
+  // Every path at or above a fault: a set, because a broken file may have as many faults as lines.
+  const blamed = new Set<string>();
+  const blame = (path: readonly string[]) => {
+    for (let length = path.length; length > 0; length--) blamed.add(pathKey(path.slice(0, length)));
+  };
+  for (const { path } of faults) {
+    if (path.length > 0) tree.remove(path);
+    blame(path);
+  }
   for (;;) {
     const result = v.safeParse(configSchema, tree.root);
     if (result.success) return result.output;
     for (const issue of result.issues) {
       const path = (issue.path ?? []).map((item) => String(item.key));
       const isMissing = issue.type === 'strict_object' && issue.received === 'undefined';
-      if (!faults.some((fault) => startsWith(fault.path, path))) {
+      if (!blamed.has(pathKey(path))) {
         faults.push({ origin: tree.originOf(path), path, message: isMissing ? 'is missing' : issue.message });
+        blame(path);
       }
       removeNearest(tree, isMissing ? path.slice(0, -1) : path);
     }

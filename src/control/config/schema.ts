@@ -80,7 +80,14 @@ export const configSchema = section('Configuration of Culvert.', {
         ),
         {},
       ),
-      connections: v.optional(whole('Open TCP and TLS connections of one listener.', 1, 1_000_000), 10_000),
+      connections: v.optional(
+        whole(
+          'Open TCP and TLS connections of one listener. One source (an IPv4 address or an IPv6 /64) gets at most a quarter.',
+          1,
+          1_000_000,
+        ),
+        10_000,
+      ),
     }),
     {},
   ),

@@ -16,7 +16,7 @@ export class SettingsTree {
       for (const [key, part] of Object.entries(value)) this.set([...path, key], part, originOf);
       return;
     }
-    this.#forget(path);
+    if (this.has(path)) this.#forget(path);
     this.#noteOrigins(path, value, originOf);
     this.#sectionAt(path.slice(0, -1))[path.at(-1) ?? ''] = value;
   }

@@ -49,7 +49,13 @@ const peers = section('Whom clients may reach through the relay. `deny` wins ove
 const quota = section('Limits on what clients may use; 0 = no limit.', {
   perUser: v.optional(whole('Allocations of one user.', 0, 1_000_000), 0),
   total: v.optional(whole('Allocations in all.', 0, 1_000_000), 0),
-  bytesPerSecond: v.optional(size('Bytes a second of one allocation, each way.', parseSize), 0),
+  bytesPerSecond: v.optional(
+    size(
+      'Bytes a second of one allocation, each way. Up to a second of it, and at least 64 KiB, may come at once.',
+      parseSize,
+    ),
+    0,
+  ),
 });
 
 const lifetime = section('How long an allocation lives without a refresh (RFC 8656 section 7.2).', {
@@ -67,6 +73,11 @@ const password = v.pipe(
   v.nonEmpty('a password must not be empty'),
 );
 
+/** As it goes out (RFC 8265, NFC): a few characters are taken apart and need more room than as written. */
+function fitsRealm(realm: string): boolean {
+  return realm.normalize('NFC').length <= 127;
+}
+
 export const turnSection = section('STUN and TURN. The service is on when this section exists.', {
   listen: v.optional(
     listOf('Where clients are served: `udp://`, `tcp://` or `tls://`, address, port.', itemOf(parseListener), {
@@ -75,7 +86,12 @@ export const turnSection = section('STUN and TURN. The service is on when this s
     DEFAULT_TURN_LISTENERS,
   ),
   realm: v.optional(
-    v.pipe(text('Realm of the credentials.'), v.nonEmpty('must not be empty'), v.maxLength(127, 'must be shorter')),
+    v.pipe(
+      text('Realm of the credentials.'),
+      v.nonEmpty('must not be empty'),
+      v.maxLength(127, 'must be shorter'),
+      v.check(fitsRealm, 'must be shorter'),
+    ),
     'culvert',
   ),
   relay: v.optional(relay, {}),

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import type { Document, Node, Pair } from 'yaml';
 import type { Fault, Origin } from './faults.ts';
 import { makeSection, pathKey, type SettingsTree } from './settings-tree.ts';
@@ -11,7 +11,8 @@ export async function readYamlFile(file: string, tree: SettingsTree): Promise<Fa
 
   const yaml = await import('yaml');
   const counter = new yaml.LineCounter();
-  const document = yaml.parseDocument(source.text, { lineCounter: counter, prettyErrors: false, uniqueKeys: true });
+  // The parser compares every key with all others of its section: Walk finds repeated keys in one pass.
+  const document = yaml.parseDocument(source.text, { lineCounter: counter, prettyErrors: false, uniqueKeys: false });
   const at = (offset: number): Origin => ({ kind: 'file', file, line: counter.linePos(offset).line });
   const faults: Fault[] = [...document.errors, ...document.warnings].map((problem) => ({
     origin: at(problem.pos[0]),
@@ -19,7 +20,7 @@ export async function readYamlFile(file: string, tree: SettingsTree): Promise<Fa
     message: explanations[problem.code] ?? `is not valid YAML (${problem.code.toLowerCase().replaceAll('_', ' ')})`,
   }));
   // After a syntax error nobody knows what belongs where: what else the file holds would be guesses.
-  if (document.errors.some(({ code }) => code !== 'DUPLICATE_KEY')) return faults;
+  if (document.errors.length > 0) return faults;
   const walk = new Walk(yaml, document, at);
   const value = walk.contents();
   tree.set([], value, (path) => walk.origins.get(pathKey(path)) ?? at(0));
@@ -27,6 +28,7 @@ export async function readYamlFile(file: string, tree: SettingsTree): Promise<Fa
 }
 
 /** Deep, huge or self-referring input ends here, not in the stack or the heap. */
+const MAX_BYTES = 1 << 20;
 const MAX_DEPTH = 16;
 const MAX_NODES = 100_000;
 
@@ -56,8 +58,12 @@ class Walk {
   /** `at` is the node whose line counts: the key of a pair, also where the value stands further down. */
   #value(path: readonly string[], node: unknown, at: Node, depth: number): unknown {
     this.origins.set(pathKey(path), this.#originOf(at));
-    if (depth > MAX_DEPTH || this.#nodes++ > MAX_NODES) {
-      this.#fault(path, at, 'is nested too deeply or far too large');
+    if (this.#nodes++ >= MAX_NODES) {
+      if (this.#nodes === MAX_NODES + 1) this.#fault(path, at, `is too much: a file may hold ${MAX_NODES} values`);
+      return undefined;
+    }
+    if (depth > MAX_DEPTH) {
+      this.#fault(path, at, 'is nested too deeply');
       return undefined;
     }
     if (this.#yaml.isAlias(node)) {
@@ -81,6 +87,7 @@ class Walk {
     for (const { key, value } of pairs) {
       if (this.#yaml.isScalar(key)) {
         const name = String(key.value);
+        if (Object.hasOwn(section, name)) this.#fault([], key, 'repeats a key of the same section (keep one of them)');
         section[name] = this.#value([...path, name], value, key, depth + 1);
       } else {
         this.#fault(path, this.#yaml.isNode(key) ? key : undefined, 'has a key that is not plain text');
@@ -108,7 +115,6 @@ function isGroup(path: readonly string[]): boolean {
 const explanations: Readonly<Record<string, string>> = {
   BAD_ALIAS: 'refers to an anchor that does not exist (put a value that begins with * in quotes)',
   TAG_RESOLVE_FAILED: 'has an unknown tag (put a value that begins with ! in quotes)',
-  DUPLICATE_KEY: 'repeats a key of the same section (keep one of them)',
   TAB_AS_INDENT: 'is indented with tabs (YAML wants spaces)',
   BAD_INDENT: 'is not indented as its section is',
   MISSING_CHAR: 'lacks a quote, comma or bracket (put values with [ ] { } : # in quotes, such as "udp://[::]:3478")',
@@ -122,11 +128,31 @@ type Source = { readonly ok: true; readonly text: string } | { readonly ok: fals
 
 function readSource(file: string): Source {
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file));
-    return { ok: true, text };
+    const bytes = readUpTo(file, MAX_BYTES + 1);
+    if (bytes.length > MAX_BYTES)
+      return { ok: false, reason: `is larger than ${MAX_BYTES >> 20} MiB (is it the right file?)` };
+    return { ok: true, text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) };
   } catch (error) {
     if (error instanceof TypeError) return { ok: false, reason: 'is not UTF-8 text' };
     return { ok: false, reason: unreadable(error) };
+  }
+}
+
+/** The beginning of a file, or all of it; also of one that has no size (a pipe) or no end (a device). */
+function readUpTo(file: string, limit: number): Uint8Array {
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  const descriptor = openSync(file, 'r');
+  try {
+    for (;;) {
+      const chunk = new Uint8Array(Math.min(0x10000, limit - total));
+      const length = readSync(descriptor, chunk);
+      if (length === 0) return Buffer.concat(chunks);
+      chunks.push(chunk.subarray(0, length));
+      total += length;
+    }
+  } finally {
+    closeSync(descriptor);
   }
 }
 

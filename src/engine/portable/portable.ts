@@ -35,6 +35,8 @@ export interface PortableOptions {
   readonly streamBufferLimit?: number;
   /** Bytes waiting on a stream that end it. Default 4 MiB. */
   readonly streamHardLimit?: number;
+  /** How long a TLS handshake may take. Default 10 s. */
+  readonly handshakeTimeout?: Millis;
 }
 
 /** The engine that runs wherever Node does, on node:dgram and node:net. The reference for behaviour. */
@@ -60,6 +62,7 @@ class PortableEngine implements Engine {
   /** Answers to openPort that the sink has not had yet. */
   readonly #answers = new Map<SocketId, OpenResult>();
   readonly #streams: Streams;
+  readonly #handshakeTimeout: Millis | undefined;
   /** One for all sockets. */
   readonly #onPacket: PacketHandler;
   readonly #sweeper: NodeJS.Timeout;
@@ -77,6 +80,7 @@ class PortableEngine implements Engine {
       softLimit: options.streamBufferLimit ?? MIB,
       hardLimit: options.streamHardLimit ?? 4 * MIB,
     });
+    this.#handshakeTimeout = options.handshakeTimeout;
     const road = new Road({
       sockets: this.#udp,
       drops: this.#drops,
@@ -192,11 +196,12 @@ class PortableEngine implements Engine {
   }
 
   async #listenForStreams(id: SocketId, spec: StreamListenSpec): Promise<OpenResult> {
-    const listener = await StreamListener.create(spec, this.#drops, (socket: Socket) => {
+    const onStream = (socket: Socket): void => {
       // Accepted in the turn in which the listener was closed.
       if (this.#listeners.get(id) !== listener) socket.destroy();
       else this.#streams.accept(socket, id);
-    });
+    };
+    const listener = await StreamListener.create(spec, this.#drops, onStream, this.#handshakeTimeout);
     this.#listeners.set(id, listener);
     const result = await listener.bind(spec.local);
     if (result.ok && this.#opening.has(id)) return result;

@@ -13,8 +13,10 @@ export function remoteEndpoint(heard: string, port: number): Endpoint {
  */
 export function canonicalAddress(heard: string): string {
   if (!heard.includes('%') && !(heard.includes('.') && heard.includes(':'))) return heard;
-  const bytes = parseAddress(heard);
-  if (bytes === undefined) return heard;
+  // Linux lets an interface have nearly any name: what is behind the % is not looked at.
+  const address = heard.split('%', 1)[0] ?? heard;
+  const bytes = parseAddress(address);
+  if (bytes === undefined) return address;
   return formatAddress(isMapped(bytes) ? bytes.subarray(12) : bytes);
 }
 

@@ -6,6 +6,7 @@ import { EngineMisuse, type ListenSpec, type TlsMaterial, TlsMaterialError } fro
 import type { DropCounts } from './drop-counts.ts';
 import { errorText, openFailed } from './error-names.ts';
 import { Handshakes } from './handshakes.ts';
+import { Places } from './places.ts';
 
 export type StreamListenSpec = Exclude<ListenSpec, { transport: 'udp' }>;
 
@@ -19,11 +20,13 @@ export class StreamListener {
     spec: StreamListenSpec,
     drops: DropCounts,
     onStream: (socket: Socket) => void,
+    handshakeTimeout: Millis = HANDSHAKE_TIMEOUT,
   ): Promise<StreamListener> {
+    const onSeated = seated(new Places(spec.maxStreams), drops, onStream);
     if (spec.transport === 'tcp') {
-      return new StreamListener(createServer(SOCKET_OPTIONS, onStream), undefined, spec.maxStreams, drops);
+      return new StreamListener(createServer(SOCKET_OPTIONS, onSeated), undefined, spec.maxStreams, drops);
     }
-    const { server, part } = await createTls(spec.tls, spec.maxStreams, drops, onStream);
+    const { server, part } = await createTls(spec, drops, onSeated, handshakeTimeout);
     return new StreamListener(server, part, spec.maxStreams, drops);
   }
 
@@ -70,6 +73,22 @@ export class StreamListener {
   }
 }
 
+/** Lets through who still has a place; others are closed and counted. */
+function seated(places: Places, drops: DropCounts, onStream: (socket: Socket) => void): (socket: Socket) => void {
+  return (socket) => {
+    const { remoteAddress } = socket;
+    const source = remoteAddress === undefined ? undefined : places.take(remoteAddress);
+    if (source === undefined) {
+      if (remoteAddress !== undefined) drops.add('engine', 'too-many-of-one-source');
+      socket.on('error', () => {});
+      socket.destroy();
+      return;
+    }
+    socket.once('close', () => places.leave(source));
+    onStream(socket);
+  };
+}
+
 interface TlsPart {
   readonly handshakes: Handshakes;
   update(material: TlsMaterial): void;
@@ -77,10 +96,10 @@ interface TlsPart {
 
 /** TLS is loaded only here: it costs 8 MB that a relay without it need not have. */
 async function createTls(
-  first: TlsMaterial,
-  maxStreams: number,
+  { tls: first, maxStreams }: Extract<ListenSpec, { transport: 'tls' }>,
   drops: DropCounts,
   onStream: (socket: Socket) => void,
+  handshakeTimeout: Millis,
 ): Promise<{ server: Server; part: TlsPart }> {
   const tls = await import('node:tls');
   const options = (material: TlsMaterial) => ({
@@ -99,7 +118,7 @@ async function createTls(
   };
   refuseUnusable(first);
   const server = tls.createServer(
-    { ...SOCKET_OPTIONS, ...options(first), handshakeTimeout: HANDSHAKE_TIMEOUT, ALPNProtocols: ALPN_PROTOCOLS },
+    { ...SOCKET_OPTIONS, ...options(first), handshakeTimeout, ALPNProtocols: ALPN_PROTOCOLS },
     onStream,
   );
   const update = (material: TlsMaterial): void => {

@@ -3,15 +3,16 @@ import type { IdSource, SocketId, StreamId } from '../../net/ids.ts';
 import { type Millis, SECOND } from '../../net/time.ts';
 import type { EngineSink } from '../engine.ts';
 import type { DropCounts } from './drop-counts.ts';
+import { MessageWriter } from './message-writer.ts';
 import { remoteEndpoint } from './remote-endpoint.ts';
 
 export interface StreamsParts {
   readonly sink: EngineSink;
   readonly ids: IdSource;
   readonly drops: DropCounts;
-  /** Bytes waiting above which droppable packets are dropped. */
+  /** Bytes waiting above which droppable packets are dropped; less where many streams are open. */
   readonly softLimit: number;
-  /** Bytes waiting above which a stream is given up: its reader takes not even the answers. */
+  /** Bytes waiting above which a stream is given up: its reader takes not even the answers. Shrinks along with softLimit. */
   readonly hardLimit: number;
 }
 
@@ -39,7 +40,7 @@ export class Streams {
       return;
     }
     const id = ids.stream();
-    this.#open.set(id, { socket, at });
+    this.#open.set(id, { socket, writer: new MessageWriter(socket), at });
     socket.on('data', (chunk) => {
       if (this.#open.has(id)) sink.streamData(id, chunk);
     });
@@ -51,24 +52,26 @@ export class Streams {
 
   write(id: StreamId, packet: Uint8Array, droppable: boolean): void {
     const { drops, softLimit, hardLimit } = this.#parts;
-    const socket = this.#open.get(id)?.socket;
-    if (socket === undefined || !socket.writable) {
+    const stream = this.#open.get(id);
+    if (stream === undefined || !stream.socket.writable) {
       // It closed while the service was at work: the service hears of it, or has, by streamClosed.
       drops.add('engine', 'stream-gone');
       return;
     }
-    const waiting = socket.writableLength;
-    if (droppable && waiting >= softLimit) {
+    const { socket, writer } = stream;
+    const { waiting } = writer;
+    const share = this.#share();
+    if (droppable && waiting >= share) {
       drops.add('engine', 'slow-stream');
       return;
     }
-    if (waiting + packet.length > hardLimit) {
+    if (waiting + packet.length > share * (hardLimit / softLimit)) {
       drops.add('engine', 'stream-overflow');
       socket.destroy();
       return;
     }
     // Node may hold on to what it is given until the peer reads; the caller's packet is his again when we return.
-    socket.write(Buffer.from(packet));
+    writer.write(Buffer.from(packet));
   }
 
   /** What is written still goes out, for LINGER at most; the sink hears no more of this stream. */
@@ -77,15 +80,20 @@ export class Streams {
     if (stream === undefined) return;
     this.#open.delete(id);
     this.#lingering.add(stream);
-    const { socket } = stream;
+    const { socket, writer } = stream;
     const timer = setTimeout(() => socket.destroy(), LINGER).unref();
     socket.once('close', () => {
       clearTimeout(timer);
       this.#lingering.delete(stream);
     });
     // Unread input would turn our end into a reset, and the peer could lose the last answer: so it is still read, by nobody.
-    socket.end();
+    writer.end();
     socket.resume();
+  }
+
+  /** What one stream may have waiting: with many open, each gets its part of what all may have together. */
+  #share(): number {
+    return Math.min(this.#parts.softLimit, Math.max(TOTAL_LIMIT / this.#open.size, SHARE_MIN));
   }
 
   /** Ends the streams of one listener at once; the sink hears of each. */
@@ -105,7 +113,15 @@ export class Streams {
 
 interface OpenStream {
   readonly socket: Socket;
+  readonly writer: MessageWriter;
   readonly at: SocketId;
 }
 
 const LINGER: Millis = 5 * SECOND;
+/**
+ * Of droppable packets waiting on all streams. Clients that open many streams and read none would otherwise fill the memory; a reader
+ * who is behind by more than a share is late for media anyway.
+ */
+const TOTAL_LIMIT = 64 * 1024 * 1024;
+/** Room for some answers and a few packets, however many streams there are. */
+const SHARE_MIN = 16 * 1024;

@@ -1,5 +1,6 @@
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { IdSource, SocketId } from '../../net/ids.ts';
+import type { RandomBytes } from '../../net/random.ts';
 import type { Millis } from '../../net/time.ts';
 import { Counter } from '../counters.ts';
 import { Deadlines } from '../deadlines.ts';
@@ -19,6 +20,7 @@ export class Core {
   /** No new pairs; those that are there go on. */
   draining = false;
   readonly ids: IdSource;
+  readonly random: RandomBytes;
   readonly orders = new OrderQueue();
   readonly table = new Table();
   readonly deadlines = new Deadlines<Channel>();
@@ -27,10 +29,11 @@ export class Core {
   readonly drops = new Counter<DropReason>();
   readonly relayed = new RelayedCounts();
 
-  constructor(config: PairConfig, ids: IdSource) {
+  constructor(config: PairConfig, ids: IdSource, random: RandomBytes) {
     this.config = config;
     this.ids = ids;
-    this.budget = new SourceBudget(config.handshakeBudget);
+    this.random = random;
+    this.budget = new SourceBudget(config.handshakeBudget, random);
   }
 
   drop(reason: DropReason): undefined {

@@ -1,6 +1,7 @@
 import type { Direction } from '../../flow/flow.ts';
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { FlowId, IdSource, SocketId } from '../../net/ids.ts';
+import type { RandomBytes } from '../../net/random.ts';
 import type { Millis } from '../../net/time.ts';
 import type { Counter } from '../counters.ts';
 import { SourceBudget } from '../limiter.ts';
@@ -27,8 +28,8 @@ export class PairService implements Service, Drainable {
   readonly name = 'pair';
   readonly #core: Core;
 
-  constructor(config: PairConfig, ids: IdSource) {
-    this.#core = new Core(config, ids);
+  constructor(config: PairConfig, ids: IdSource, random: RandomBytes) {
+    this.#core = new Core(config, ids, random);
   }
 
   /** Must be called for every listener before its first datagram: flows and snapshots name where it is bound. */
@@ -93,7 +94,7 @@ export class PairService implements Service, Drainable {
   updateConfig(config: PairConfig, now: Millis): void {
     expire(this.#core, now);
     this.#core.config = config;
-    this.#core.budget = new SourceBudget(config.handshakeBudget);
+    this.#core.budget = new SourceBudget(config.handshakeBudget, this.#core.random);
   }
 
   /** A value that survives JSON. */

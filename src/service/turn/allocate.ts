@@ -108,8 +108,11 @@ function allocateReserved(
 ): undefined {
   const { reservationToken, lifetime } = request.message.attributes;
   const reservation = core.table.reservations.get(toLatin1(reservationToken ?? new Uint8Array(0)));
-  if (reservation === undefined || !reservation.relay.open) return refuse(core, to, 'unknown-reservation');
-  const overQuota = exceedsQuota(core, request.user, reservation.user === request.user ? -1 : 0);
+  // The token crosses the network in clear text: whoever saw it must not take the port of somebody else.
+  if (reservation === undefined || reservation.user !== request.user || !reservation.relay.open) {
+    return refuse(core, to, 'unknown-reservation');
+  }
+  const overQuota = exceedsQuota(core, request.user, -1);
   if (overQuota !== undefined) return refuse(core, to, overQuota);
   forgetReservation(core, reservation);
   const allocation = newAllocation(client, request);

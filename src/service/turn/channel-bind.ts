@@ -7,7 +7,7 @@ import type { AuthenticatedRequest } from './auth.ts';
 import { chained, countOf } from './chain.ts';
 import type { Core } from './core.ts';
 import { installFlows } from './flows.ts';
-import { CHANNEL_LIFETIME } from './lifetime.ts';
+import { CHANNEL_LIFETIME, PERMISSION_LIFETIME } from './lifetime.ts';
 import { permit } from './permissions.ts';
 import type { Refusal } from './reasons.ts';
 import { refuse, replyToAuthenticated, succeed } from './responses.ts';
@@ -65,6 +65,14 @@ function bind(core: Core, allocation: Allocation, number: number, peer: Endpoint
     allocation.channels = chained(allocation.channels, channel);
   }
   channel.expiresAt = now + CHANNEL_LIFETIME;
-  permit(core, allocation, channel.peer.address, now);
+  permit(core, allocation, channel.peer.address, now, channelPermissionLifetime(core));
   installFlows(core, allocation, channel);
+}
+
+/**
+ * RFC 8656 §12.2: five minutes. Firezone's relay has no permissions, and its clients bind a channel again only after those five minutes
+ * have gone by: where their credentials are served, the permission lasts as long as the channel, or calls would stop for a moment.
+ */
+function channelPermissionLifetime({ config }: Core): Millis {
+  return config.credentials.stampSecrets.length > 0 ? CHANNEL_LIFETIME : PERMISSION_LIFETIME;
 }

@@ -11,7 +11,7 @@ import { RelayedCounts } from '../relayed-counts.ts';
 import type { ServiceEvent } from '../service.ts';
 import type { Allocation, Reservation } from './allocation.ts';
 import { Authenticator } from './auth.ts';
-import type { Client, StreamClient } from './client.ts';
+import { type Client, StreamClient } from './client.ts';
 import type { TurnConfig } from './config.ts';
 import { ResponseCounts } from './counts.ts';
 import { PeerFilter } from './peer-filter.ts';
@@ -24,10 +24,12 @@ export class Core {
   config: TurnConfig;
   authenticator: Authenticator;
   filter: PeerFilter;
-  budget: SourceBudget;
+  budgets: Budgets;
   pools: Pools;
   /** Allocations whose ports are being bound. */
   openings = 0;
+  /** When the log last said that a port could not be bound. */
+  portFailureToldAt: Millis = 0;
   readonly ids: IdSource;
   readonly random: RandomBytes;
   readonly orders = new OrderQueue();
@@ -45,7 +47,7 @@ export class Core {
     this.random = random;
     this.authenticator = new Authenticator(config);
     this.filter = new PeerFilter(config);
-    this.budget = new SourceBudget(config.unauthenticatedBudget);
+    this.budgets = makeBudgets(config, random);
     this.pools = makePools(config, random);
   }
 
@@ -59,7 +61,7 @@ export class Core {
 
   /** Whether one more reply may go to someone who showed no credentials; otherwise it is counted. */
   mayReply(client: Client, now: Millis): boolean {
-    if (this.budget.take(client.endpoint, 1, now)) return true;
+    if (this.#budgetOf(client).take(client.endpoint, 1, now)) return true;
     this.drop('over-budget');
     return false;
   }
@@ -69,8 +71,27 @@ export class Core {
    * one more for the 438 to come: budgets hold down spoofed floods, not a busy NAT or a machine that opens thousands of allocations.
    */
   hasProvenAddress(client: Client, now: Millis): void {
-    this.budget.give(client.endpoint, 2, now);
+    this.#budgetOf(client).give(client.endpoint, 2, now);
   }
+
+  #budgetOf(client: Client): SourceBudget {
+    return client instanceof StreamClient ? this.budgets.stream : this.budgets.datagram;
+  }
+}
+
+/** Two, because the source of a stream is proven: who forges datagrams in somebody's name must not use up what he has over TCP. */
+export interface Budgets {
+  readonly datagram: SourceBudget;
+  readonly stream: SourceBudget;
+}
+
+export function makeBudgets({ unauthenticatedBudget: options }: TurnConfig, random: RandomBytes): Budgets {
+  const maxSources = Math.ceil(options.maxSources / 4);
+  return {
+    datagram: new SourceBudget(options, random),
+    // Nobody can make up sources here, so fewer need be remembered.
+    stream: new SourceBudget({ ...options, maxSources }, random),
+  };
 }
 
 /** Of each family that is relayed. */

@@ -18,8 +18,8 @@ export function installFlows(core: Core, allocation: Allocation, channel: Channe
   if (relay === undefined || !relay.open) return;
   const target = core.table.relayAt(channel.peer);
   if (target !== undefined) installDirect(core, allocation, channel, relay, target);
-  // Data for a relayed address that nobody holds goes nowhere; who gets it later joins the two by a channel back.
-  else if (!core.filter.isRelayed(channel.peer)) installRelayed(core, allocation, channel, relay);
+  // Where only relayed addresses are peers, one that nobody holds is none; who gets it later joins the two by a channel back.
+  else if (!core.filter.passesAsRelayed(channel.peer)) installRelayed(core, allocation, channel, relay);
 }
 
 /** Both sides lose a direct pair of flows at once. */

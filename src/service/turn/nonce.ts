@@ -2,6 +2,7 @@ import { timingSafeEqual } from 'node:crypto';
 import { type Endpoint, endpointKey } from '../../net/endpoint.ts';
 import { type Millis, SECOND } from '../../net/time.ts';
 import { hmac } from '../../wire/hmac.ts';
+import { RecentNonces } from './recent-nonces.ts';
 
 /** RFC 8489 §18.1; bit 0 is the leftmost of 24. */
 export const FEATURE_PASSWORD_ALGORITHMS = 0x800000;
@@ -16,7 +17,7 @@ export type NonceVerdict =
 
 /**
  * Nonces without memory: whoever sends one back proves by its MAC that it was issued to this client's address and port (RFC 8489 §9.2.4),
- * so a flood of requests leaves nothing behind. 37 characters:
+ * so a flood of requests leaves nothing behind (RecentNonces is a shortcut of fixed size). 37 characters:
  *
  *     obMatJos2  ffff      tttttttt            mmmmmmmmmmmmmmmm
  *     cookie     features  issued at, ms       HMAC-SHA256, truncated
@@ -25,6 +26,7 @@ export type NonceVerdict =
 export class NonceMint {
   readonly #key: Uint8Array;
   readonly #lifetime: Millis;
+  readonly #recent = new RecentNonces();
 
   constructor(key: Uint8Array, lifetime: Millis) {
     this.#key = key.slice();
@@ -32,16 +34,26 @@ export class NonceMint {
   }
 
   issue(client: Endpoint, features: number, now: Millis): string {
-    return this.#seal(COOKIE + encodeFacts(features, now), client);
+    const nonce = this.#seal(COOKIE + encodeFacts(features, now), client);
+    this.#recent.keep(nonce, client, Math.floor(now));
+    return nonce;
   }
 
   verify(nonce: string, client: Endpoint, now: Millis): NonceVerdict {
-    if (nonce.length !== NONCE_CHARS || !nonce.startsWith(COOKIE)) return BAD;
-    // Sealing what was received covers every character, so that no second spelling of a nonce passes.
-    if (!sameText(nonce, this.#seal(nonce.slice(0, SEAL_AT), client))) return BAD;
-    const issuedAt = Buffer.from(nonce.slice(TIME_AT, SEAL_AT), 'base64').readUIntBE(0, TIME_BYTES);
+    const issuedAt = this.#recent.find(nonce, client) ?? this.#open(nonce, client);
+    if (issuedAt === undefined) return BAD;
     const isFresh = issuedAt <= now + CLOCK_STEP && now - issuedAt <= this.#lifetime;
     return isFresh ? { kind: 'fresh', issuedAt } : STALE;
+  }
+
+  /** When it was issued, if it is ours and this client's. */
+  #open(nonce: string, client: Endpoint): Millis | undefined {
+    if (nonce.length !== NONCE_CHARS || !nonce.startsWith(COOKIE)) return undefined;
+    // Sealing what was received covers every character, so that no second spelling of a nonce passes.
+    if (!sameText(nonce, this.#seal(nonce.slice(0, SEAL_AT), client))) return undefined;
+    const issuedAt = Buffer.from(nonce.slice(TIME_AT, SEAL_AT), 'base64').readUIntBE(0, TIME_BYTES);
+    this.#recent.keep(nonce, client, issuedAt);
+    return issuedAt;
   }
 
   #seal(open: string, client: Endpoint): string {

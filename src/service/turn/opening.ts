@@ -1,6 +1,6 @@
 import type { Family } from '../../net/address.ts';
-import type { OpenFailure, OpenResult } from '../../net/open-result.ts';
-import type { Millis } from '../../net/time.ts';
+import type { OpenResult } from '../../net/open-result.ts';
+import { type Millis, SECOND } from '../../net/time.ts';
 import { finishAllocation } from './allocate.ts';
 import { Allocation, Relay } from './allocation.ts';
 import { type Core, releasePort } from './core.ts';
@@ -48,7 +48,7 @@ export function startOpening(core: Core, allocation: Allocation, opening: Openin
 
 export function handlePortOpened(core: Core, relay: Relay, result: OpenResult, now: Millis): void {
   const { holder } = relay;
-  if (!result.ok && result.failure !== 'in-use') reportFailure(core, relay, result.failure, result.detail);
+  if (!result.ok && result.failure !== 'in-use') reportFailure(core, relay, result, now);
   relay.open = result.ok;
   if (holder === undefined) {
     // Whoever asked for it is gone.
@@ -145,7 +145,14 @@ function settle(core: Core, allocation: Allocation, opening: Opening, now: Milli
   refuse(core, opening.to, 'no-free-port');
 }
 
-function reportFailure(core: Core, relay: Relay, failure: OpenFailure, detail: string): void {
+/** Now and then: a client that asks again and again while descriptors are used up must not fill the log. Each refusal is counted. */
+function reportFailure(core: Core, relay: Relay, { failure, detail }: OpenFault, now: Millis): void {
+  if (Math.abs(now - core.portFailureToldAt) < REPORT_INTERVAL) return;
+  core.portFailureToldAt = now;
   const { address, port } = relay.local;
   core.event('warn', 'turn-port-not-opened', { address, port, failure, detail });
 }
+
+type OpenFault = Extract<OpenResult, { ok: false }>;
+
+const REPORT_INTERVAL: Millis = 10 * SECOND;

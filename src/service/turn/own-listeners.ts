@@ -8,10 +8,13 @@ export class OwnListeners {
   readonly #ownAddresses: ReadonlySet<string>;
   /** Both names of an address behind a static NAT lead to the same listener. */
   readonly #otherName = new Map<string, string>();
+  /** Where only the outer name is known, it may lead to any address of ours. */
+  readonly #outerNames: readonly string[];
 
   constructor(config: Pick<TurnConfig, 'ownEndpoints' | 'ownAddresses' | 'relay'>) {
     const relays = [config.relay.ipv4, config.relay.ipv6].filter((relay) => relay !== undefined);
     for (const relay of relays) this.#pairNames(relay);
+    this.#outerNames = relays.filter(({ bind }) => isWildcard(bind)).map(({ advertised }) => advertised);
     this.#ownAddresses = new Set([
       ...config.ownAddresses,
       ...relays.flatMap((relay) => [relay.advertised, relay.bind]),
@@ -43,6 +46,7 @@ export class OwnListeners {
     this.#byPort.set(port, addresses.add(address));
     const otherName = this.#otherName.get(address);
     if (otherName !== undefined) addresses.add(otherName);
+    if (!isLoopback(address)) for (const name of this.#outerNames) addresses.add(name);
     if (isWildcard(address)) this.#wildcardPorts.add(port);
   }
 }

@@ -50,12 +50,17 @@ export class PeerFilter {
     if (this.#own.listensAt(peer.port) && forms.some((form) => this.#own.has(formatAddress(form), peer.port))) {
       return 'peer-own-listener';
     }
-    if (this.isRelayed(peer)) return undefined;
+    if (this.#isRelayed(peer)) return undefined;
     return this.#isSpecial(forms) ? 'peer-special-purpose' : undefined;
   }
 
-  /** Whether it is a relayed transport address of ours, if any client holds it. */
-  isRelayed(peer: Endpoint): boolean {
+  /** Whether nothing but rule 3 lets it pass: it is a peer as long as a client of ours holds it, and otherwise a port of this machine. */
+  passesAsRelayed(peer: Endpoint): boolean {
+    const forms = this.#isRelayed(peer) ? formsOf(peer) : undefined;
+    return forms !== undefined && this.#isSpecial(forms);
+  }
+
+  #isRelayed(peer: Endpoint): boolean {
     const { min, max } = this.#relayedPorts;
     return peer.port >= min && peer.port <= max && this.#relayed.has(peer.address);
   }

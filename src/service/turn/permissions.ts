@@ -6,13 +6,19 @@ import { installFlows } from './flows.ts';
 import { PERMISSION_LIFETIME } from './lifetime.ts';
 
 /** RFC 8656 §9: installs a permission or resets its time. Channels to that address that had lost theirs carry data again. */
-export function permit(core: Core, allocation: Allocation, address: string, now: Millis): void {
+export function permit(
+  core: Core,
+  allocation: Allocation,
+  address: string,
+  now: Millis,
+  lifetime: Millis = PERMISSION_LIFETIME,
+): void {
   const permission = allocation.permission(address);
   if (permission !== undefined) {
-    permission.expiresAt = now + PERMISSION_LIFETIME;
+    permission.expiresAt = Math.max(permission.expiresAt, now + lifetime);
     return;
   }
-  allocation.permissions = chained(allocation.permissions, new Permission(address, now + PERMISSION_LIFETIME));
+  allocation.permissions = chained(allocation.permissions, new Permission(address, now + lifetime));
   for (let channel = allocation.channels; channel !== undefined; channel = channel.next) {
     if (channel.peer.address === address) installFlows(core, allocation, channel);
   }

@@ -1,10 +1,9 @@
 import type { Family } from '../../net/address.ts';
-import { SourceBudget } from '../limiter.ts';
 import type { Allocation } from './allocation.ts';
 import { Authenticator } from './auth.ts';
 import { each } from './chain.ts';
 import type { TurnConfig } from './config.ts';
-import { type Core, makePools, type Pools } from './core.ts';
+import { type Core, makeBudgets, makePools, type Pools } from './core.ts';
 import { dropChannel, dropPermission, endReservation } from './ending.ts';
 import { installFlows, removeFlows } from './flows.ts';
 import { PeerFilter } from './peer-filter.ts';
@@ -24,7 +23,7 @@ export function reconfigure(core: Core, config: TurnConfig): void {
   core.authenticator = authenticator;
   core.filter = filter;
   if (!sameJson(before.unauthenticatedBudget, config.unauthenticatedBudget)) {
-    core.budget = new SourceBudget(config.unauthenticatedBudget);
+    core.budgets = makeBudgets(config, core.random);
   }
   core.pools = choosePools(core, fresh, sameJson(before.ports, config.ports));
   endLostReservations(core);

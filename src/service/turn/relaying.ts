@@ -34,8 +34,8 @@ export function relayToPeer(
   if (!takeRate(core, allocation, 'to_peer', data.length, now)) return core.drop('rate-limited');
   const target = core.table.relayAt(peer);
   if (target !== undefined) return deliverWithin(core, relay, target, data);
-  // Nobody's port. On the network it could be another program's on this machine, which would take us for a neighbour.
-  if (core.filter.isRelayed(peer)) return core.drop('no-allocation');
+  // Nobody's port, in a range that is refused otherwise: on the network it could be that of another program on this machine.
+  if (core.filter.passesAsRelayed(peer)) return core.drop('no-allocation');
   core.relayed.add('to_peer', data.length);
   const order: Order = { type: 'send', from: relay.socket, to: peer, packet: data };
   core.orders.add(dontFragment ? { ...order, dontFragment } : order);

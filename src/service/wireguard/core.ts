@@ -51,7 +51,7 @@ export class Core {
   readonly unaskedBudget: SourceBudget;
   readonly searchBudget: SourceBudget;
   /** Tries with the cached keys of a source that led to nothing. */
-  readonly recallBudget = new SourceBudget(RECALLS);
+  readonly recallBudget: SourceBudget;
   readonly orders = new OrderQueue();
   readonly table = new Table();
   readonly deadlines = new Deadlines<Remote | Route>();
@@ -72,9 +72,10 @@ export class Core {
     this.registry = new Registry(config.peers);
     this.searches = new Searches(config.hashesPerSecond);
     this.cookies = new CookieJar(random);
-    this.initiationBudget = new SourceBudget(config.initiations);
-    this.unaskedBudget = new SourceBudget(config.unasked);
-    this.searchBudget = new SourceBudget(config.searches);
+    this.initiationBudget = new SourceBudget(config.initiations, random);
+    this.unaskedBudget = new SourceBudget(config.unasked, random);
+    this.searchBudget = new SourceBudget(config.searches, random);
+    this.recallBudget = new SourceBudget(RECALLS, random);
   }
 
   /** A packet that says it comes from ourselves is forged, and an answer would go round in circles. */

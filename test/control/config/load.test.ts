@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { formatFault } from '../../../src/control/config/faults.ts';
 import { loadConfig } from '../../../src/control/config/load.ts';
 import { configOf, faultsOf, loadFrom, temporaryFolder } from './rig.ts';
 
@@ -21,7 +22,10 @@ describe('sources', () => {
   });
 
   test('a file without the section turn has no TURN', async (context) => {
-    assert.equal((await configOf(temporaryFolder(context), { yaml: 'log: { level: debug }' })).turn, undefined);
+    const result = await loadFrom(temporaryFolder(context), { yaml: 'log: { level: debug }' });
+    assert.ok(result.ok);
+    assert.equal(result.config.turn, undefined);
+    assert.match(result.warnings.map(formatFault).join('\n'), /config\.yaml:1: no service is on/);
   });
 
   test('an empty section is a section with every default', async (context) => {
@@ -41,6 +45,19 @@ describe('sources', () => {
     assert.equal(await realm({ yaml, environment, set: ['turn.realm=one', 'turn.realm=two'] }), 'two');
     const merged = await configOf(folder, { yaml, environment, set: ['turn.quota.perUser=3'] });
     assert.deepEqual(merged.turn?.quota, { perUser: 3, total: 5, bytesPerSecond: 0 });
+  });
+
+  test('thousands of users are no trouble', { timeout: 20_000 }, async (context) => {
+    const users = Array.from({ length: 20_000 }, (_, index) => `    user${index}: password${index}\n`).join('');
+    const { turn } = await configOf(temporaryFolder(context), { yaml: `turn:\n  users:\n${users}` });
+    assert.equal(Object.keys(turn?.users ?? {}).length, 20_000);
+  });
+
+  test('a file without an end is not read to it', { skip: process.platform === 'win32' }, async () => {
+    const result = await loadConfig({ file: '/dev/zero', environment: {}, overrides: [] });
+    assert.deepEqual(!result.ok && result.faults.map(({ message }) => message), [
+      'is larger than 1 MiB (is it the right file?)',
+    ]);
   });
 
   test('text of the environment becomes what the key wants', async (context) => {
@@ -122,6 +139,11 @@ describe('faults', () => {
       name: 'unknown key',
       yaml: 'turn:\n  relm: x',
       faults: [/^config\.yaml:2: turn\.relm: is not a known key \(did you mean "realm"\?\)$/],
+    },
+    {
+      name: 'a realm that grows too long when it is prepared',
+      yaml: `turn: { realm: "${'\u0958'.repeat(64)}" }`,
+      faults: [/^config\.yaml:1: turn\.realm: must be shorter$/],
     },
     { name: 'unknown section', yaml: 'trun: {}', faults: [/^config\.yaml:1: trun: .*"turn"/] },
     {
@@ -233,8 +255,23 @@ describe('faults', () => {
       faults: [/admin\.listen: .*has no admin\.token/],
     },
     { name: 'short token', yaml: 'admin: { token: abc }', faults: [/admin\.token: must have at least 16 characters/] },
+    {
+      name: 'secret that YAML takes for a number',
+      yaml: 'turn: { secret: 12345 }',
+      faults: [/turn\.secret: must be text, or a list of it \(put quotes round numbers\)$/],
+    },
     { name: 'empty secret', yaml: 'turn: { secret: "" }', faults: [/turn\.secret\[0\]: must not be empty/] },
     { name: 'duplicate key', yaml: 'log: {}\nlog: {}', faults: [/^config\.yaml:2: repeats a key/] },
+    {
+      name: 'larger than any configuration',
+      yaml: 'x: 1\n'.repeat(300_000),
+      faults: [/^config\.yaml: is larger than 1 MiB/],
+    },
+    {
+      name: 'more values than any configuration',
+      yaml: `turn: { users: [${'1,'.repeat(100_001)}] }`,
+      faults: [/turn\.users\[99997\]: is too much: a file may hold 100000 values/, /turn\.users: must map names/],
+    },
     { name: 'tabs', yaml: 'turn:\n\trealm: x', faults: [/^config\.yaml:2: is indented with tabs/] },
     { name: 'not a map', yaml: '- turn', faults: [/^config\.yaml:1: must hold keys and values/] },
     {

@@ -25,6 +25,23 @@ export function tlsTests(options: ConformanceOptions): void {
     await until(() => rig.closedStreams.length > 0, 'the end of the stream');
   });
 
+  test('each message is a TLS record, however many wait', async (t) => {
+    const { rig, listener } = await secured(t, options);
+    const client = await connectTls(t, listener);
+    await until(() => rig.streams.length > 0, 'a stream');
+    const { stream } = rig.streams[0] ?? assert.fail();
+    const chunks: string[] = [];
+    client.on('data', (chunk: Buffer) => chunks.push(chunk.toString()));
+    const messages = Array.from({ length: 2000 }, (_, index) => `message ${index}`);
+    for (const message of messages) rig.engine.write(stream, Buffer.from(message), false);
+    await until(() => chunks.length >= messages.length, 'all messages');
+    assert.deepEqual(chunks, messages);
+    for (const message of ['last', 'words']) rig.engine.write(stream, Buffer.from(message), false);
+    rig.engine.closeStream(stream);
+    await once(client, 'end');
+    assert.equal(chunks.slice(messages.length).join(''), 'lastwords');
+  });
+
   test('ALPN: ours is chosen when offered, none is needed, others alone are refused', async (t) => {
     const { listener } = await secured(t, options);
     const chosen = async (ALPNProtocols?: string[]) =>

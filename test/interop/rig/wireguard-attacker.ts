@@ -1,5 +1,6 @@
 // Runs in a namespace of its own: writes WireGuard packets with the source addresses that it is given, as fast as it is told, and counts what
-// comes back. Arguments: the relay, packets a second, seconds, then the sources; prints one number for each source.
+// comes back. Arguments: the relay, packets a second, seconds, then the sources; prints one number for each source, how many of all those
+// were no initiations, and how many packets it has written.
 import { randomBytes, randomInt } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
@@ -9,6 +10,8 @@ const got = sources.map(() => 0);
 const sockets = await Promise.all(sources.map(open));
 const end = performance.now() + Number(seconds) * 1000;
 let sent = 0;
+/** Of what came back, what is no initiation. */
+let others = 0;
 const begin = performance.now();
 while (performance.now() < end) {
   const due = ((performance.now() - begin) / 1000) * Number(rate);
@@ -19,12 +22,15 @@ while (performance.now() < end) {
   await new Promise((resolve) => setTimeout(resolve, 5));
 }
 for (const socket of sockets) socket.close();
-process.stdout.write(`${got.join(' ')} ${sent}\n`);
+process.stdout.write(`${got.join(' ')} ${others} ${sent}\n`);
 
 async function open(source: string, index: number): Promise<Socket> {
   const [address = '', port] = source.split(':');
   const socket = createSocket('udp4');
-  socket.on('message', () => (got[index] = (got[index] ?? 0) + 1));
+  socket.on('message', (packet) => {
+    got[index] = (got[index] ?? 0) + 1;
+    if (packet[0] !== 1) others++;
+  });
   socket.bind(Number(port), address);
   await once(socket, 'listening');
   return socket;

@@ -8,6 +8,7 @@ import { PairService } from '../../../src/service/pair/pair.ts';
 import type { Order } from '../../../src/service/service.ts';
 import { FLAG_NONCE, NONCE_BYTES } from '../../../src/wire/pair/extension.ts';
 import { encodeHandshake } from '../../../src/wire/pair/handshake.ts';
+import { seededRandom } from '../seeded.ts';
 
 export const START: Millis = 1_800_000_000_000;
 export const KEY: Uint8Array = new Uint8Array(32).fill(9);
@@ -72,7 +73,7 @@ export class Harness {
   constructor(config: PairConfig = testConfig(), now: Millis = START) {
     const ids = new IdSource();
     this.now = this.#swept = now;
-    this.service = new PairService(config, ids);
+    this.service = new PairService(config, ids, seededRandom('pair'));
     this.flows = new FlowTable(SWEEP);
     this.listener4 = ids.socket();
     this.listener6 = ids.socket();

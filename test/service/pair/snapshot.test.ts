@@ -4,6 +4,7 @@ import { endpointKey } from '../../../src/net/endpoint.ts';
 import { IdSource } from '../../../src/net/ids.ts';
 import { PairService } from '../../../src/service/pair/pair.ts';
 import { SnapshotError } from '../../../src/service/pair/snapshot.ts';
+import { seededRandom } from '../seeded.ts';
 import { A, A6, B, bytes, C, GUID_2, Harness, handshake, receivers, testConfig } from './harness.ts';
 
 describe('snapshot and restore', () => {
@@ -46,7 +47,7 @@ describe('snapshot and restore', () => {
   test('without the listener that it came by a pair is left out', () => {
     const before = new Harness();
     before.pair(A6, B);
-    const service = new PairService(testConfig(), new IdSource());
+    const service = new PairService(testConfig(), new IdSource(), seededRandom('pair'));
     service.restore(before.service.snapshot(), before.now);
     assert.equal(service.stats().drops.get('restore-failed'), 1);
     assert.deepEqual(service.stats().held, { entries: 0, deadlines: 0 });

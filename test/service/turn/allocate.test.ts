@@ -323,7 +323,7 @@ describe('EVEN-PORT and RESERVATION-TOKEN (RFC 8656 §7.2)', () => {
     }
   });
 
-  test('the next port is bound at once and goes to whoever has the token', () => {
+  test('the next port is bound at once and goes to the same user with the token', () => {
     const harness = new Harness();
     const first = harness.udpClient(CLIENT).allocate({ evenPort: { reserveNext: true } });
     const [even] = first?.attributes.xorRelayedAddresses ?? [];
@@ -332,7 +332,9 @@ describe('EVEN-PORT and RESERVATION-TOKEN (RFC 8656 §7.2)', () => {
     assert.equal(token.length, 8);
     const opens = ofType(harness.orders, 'openPort').map(({ local }) => local.port);
     assert.deepEqual(opens, [even.port, even.port + 1]);
-    const [odd] = harness.udpClient('203.0.113.77:1', 'bob', 'builder').mustAllocate({ reservationToken: token });
+    const thief = harness.udpClient('203.0.113.77:1', 'bob', 'builder');
+    assert.equal(codeOf(thief.allocate({ reservationToken: token })), 508);
+    const [odd] = harness.udpClient('203.0.113.77:2').mustAllocate({ reservationToken: token });
     assert.equal(odd.port, even.port + 1);
     assert.equal(ofType(harness.orders, 'openPort').length, 2);
     assert.equal(codeOf(harness.udpClient('203.0.113.78:1').allocate({ reservationToken: token })), 508);

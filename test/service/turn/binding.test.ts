@@ -135,6 +135,16 @@ describe('reflection', () => {
     assert.equal(codeOf(flooded.responseIn(flooded.raw(binding()))), 'success');
   });
 
+  test('datagrams forged in the name of a client do not use up what it has over a stream', () => {
+    const unauthenticatedBudget = { perAddress: 5, perPrefix: 50, burstSeconds: 1, maxSources: 100 };
+    const harness = new Harness(testConfig({ unauthenticatedBudget }));
+    const forged = harness.udpClient('203.0.113.9:4000');
+    for (let n = 0; n < 20; n++) forged.raw(binding());
+    const client = harness.streamClient('203.0.113.9:4001');
+    const answers = Array.from({ length: 20 }, () => client.raw(binding())).filter((orders) => orders.length > 0);
+    assert.equal(answers.length, 5);
+  });
+
   test('the budget covers 401, 400 and 420 too', () => {
     const unauthenticatedBudget = { perAddress: 1, perPrefix: 100, burstSeconds: 1, maxSources: 100 };
     const harness = new Harness(testConfig({ unauthenticatedBudget }));

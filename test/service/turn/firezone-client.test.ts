@@ -4,7 +4,7 @@ import { firezonePassword } from '../../../src/service/turn/time-limited.ts';
 
 import { encodeMessage, verifyIntegrity } from '../../../src/wire/stun/codec.ts';
 import { METHOD_ALLOCATE, METHOD_REFRESH, type StunAttributes } from '../../../src/wire/stun/message.ts';
-import { codeOf, Harness, mustDecode, REALM, START, type TestClient, testConfig, UDP } from './harness.ts';
+import { codeOf, Harness, mustDecode, PEER, REALM, START, type TestClient, testConfig, UDP } from './harness.ts';
 
 const STAMP = '1cab293a-4032-46f4-862a-40e5d174b0d2';
 const SALT = 'uvdgKvS9GXYZ_vmv';
@@ -25,6 +25,23 @@ test('Firezone’s client: signs before it has a nonce, and comes back with a re
   assert.equal(codeOf(ask(renewed, METHOD_ALLOCATE, { ...DUAL, nonce: next })), 437);
   assert.equal(ask(renewed, METHOD_REFRESH, { ...DUAL, lifetime: 0, nonce: next }).attributes.lifetime, 0);
   assert.equal(ask(renewed, METHOD_ALLOCATE, { ...DUAL, nonce: next }).attributes.xorRelayedAddresses?.length, 2);
+});
+
+test('where Firezone’s clients are served, a channel’s permission lasts as long as the channel; elsewhere five minutes', () => {
+  for (const [stampSecrets, flows] of [
+    [[STAMP], 2],
+    [[], 0],
+  ] as const) {
+    const users = new Map([['alice', 'wonderland']]);
+    const harness = new Harness(testConfig({ credentials: { users, secrets: [], stampSecrets } }));
+    const client = harness.udpClient('203.0.113.9:4000');
+    client.mustAllocate();
+    assert.equal(codeOf(client.bind(0x4000, PEER)), 'success');
+    harness.pass(301_000);
+    assert.equal(harness.flows.size, flows);
+    harness.pass(300_000);
+    assert.equal(harness.flows.size, 0);
+  }
 });
 
 /** Its Allocate and its Refresh carry the same. */

@@ -124,6 +124,15 @@ describe('hairpin without flows', () => {
     assert.equal(harness.drops('no-allocation'), 2);
   });
 
+  test('but where the range is allowed it may be any program of this machine', () => {
+    const peers = { allow: [prefix('198.51.100.0/24')], deny: [] };
+    const { harness, alice, bob, bobRelayed } = joined(new Harness(testConfig({ peers })));
+    bob.refresh({ lifetime: 0 });
+    assert.deepEqual(ofType(alice.send(bobRelayed, bytes('a')), 'send')[0]?.to, bobRelayed);
+    alice.bind(0x4000, bobRelayed);
+    assert.equal(harness.flows.size, 2);
+  });
+
   test('the listener of this relay is no peer', () => {
     const { alice } = pair();
     assert.equal(codeOf(alice.bind(0x4000, LISTENER_4)), 403);

@@ -81,3 +81,18 @@ test('any text that is not a nonce is bad', () => {
     assert.equal(mint.verify(text, CLIENT, NOW).kind, 'bad');
   }
 });
+
+test('is the same nonce whether the mint remembers it or has its MAC to go by', () => {
+  const clients = Array.from({ length: 2000 }, (_, n): Endpoint => ({ ...CLIENT, port: 1000 + n }));
+  const issued = clients.map((client, n) => ({ client, at: NOW + n, nonce: mint.issue(client, FEATURES, NOW + n) }));
+  // Most of them have been forgotten by now; asked for twice, none is.
+  for (const { client, at, nonce } of issued) {
+    for (let times = 0; times < 2; times++) {
+      assert.deepEqual(mint.verify(nonce, client, NOW + 2000), { kind: 'fresh', issuedAt: at });
+      assert.equal(mint.verify(nonce, { ...client, address: '192.0.2.2' }, NOW + 2000).kind, 'bad');
+      assert.equal(mint.verify(nonce, { ...client, port: client.port + 512 }, NOW + 2000).kind, 'bad');
+      assert.equal(mint.verify(`${nonce.slice(0, -1)}~`, client, NOW + 2000).kind, 'bad');
+    }
+    assert.equal(mint.verify(nonce, client, NOW + 20 * MINUTE).kind, 'stale');
+  }
+});

@@ -40,6 +40,19 @@ describe('binding relayed ports', () => {
     });
   }
 
+  test('a client that asks again and again writes one warning in 10 s, not one a request', () => {
+    const harness = new Harness();
+    harness.answer = () => ({ ok: false, failure: 'no-descriptors', detail: 'EMFILE' });
+    const warnings = () => ofType(harness.orders, 'event').filter(({ event }) => event.level === 'warn').length;
+    const client = harness.udpClient(CLIENT);
+    for (let n = 0; n < 100; n++) assert.equal(codeOf(client.allocate()), 508);
+    assert.equal(warnings(), 1);
+    assert.equal(harness.drops('no-free-port'), 100);
+    harness.pass(10_000);
+    client.allocate();
+    assert.equal(warnings(), 2);
+  });
+
   test('when all ports are taken: 508; one that is freed can be had again', () => {
     const harness = new Harness(testConfig({ ports: { min: 50_000, max: 50_003 } }));
     const clients = [0, 1, 2, 3].map((index) => harness.udpClient(`203.0.113.9:${5000 + index}`));

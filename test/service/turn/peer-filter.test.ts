@@ -194,6 +194,20 @@ test('behind a static NAT both names of an address lead to the same listener', (
   }
 });
 
+test('behind a static NAT whose inner address is not told, the outer one leads to every listener but those on loopback', () => {
+  const filter = new PeerFilter(
+    config({
+      ownEndpoints: [endpoint('10.0.0.8', 3478), endpoint('127.0.0.1', 8666)],
+      ownAddresses: ['10.0.0.8', '9.9.9.8'],
+      relay: { ipv4: { advertised: '9.9.9.8', bind: '0.0.0.0' } },
+    }),
+  );
+  assert.equal(filter.refuse(endpoint('9.9.9.8', 3478)), 'peer-own-listener');
+  assert.equal(filter.refuse(endpoint('9.9.9.8', 3479)), undefined);
+  assert.equal(filter.refuse(endpoint('9.9.9.8', 8666)), undefined);
+  assert.equal(filter.refuse(endpoint('9.9.9.9', 3478)), undefined);
+});
+
 test('relayed addresses of our own are peers in special ranges too, but only on relayed ports', () => {
   const relay = { ipv4: { advertised: '203.0.113.7', bind: '10.0.0.7' }, ipv6: { advertised: 'fd00::7', bind: '::' } };
   const filter = new PeerFilter(config({ relay, ownEndpoints: [endpoint('0.0.0.0', 50000)] }));

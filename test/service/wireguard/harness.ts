@@ -70,7 +70,11 @@ export class Relay {
   readonly #seed: string | number;
   #ids = new IdSource();
 
-  constructor(config: WireguardConfig = testConfig(), seed: string | number = 1, blocks = new BlockList()) {
+  constructor(
+    config: WireguardConfig = testConfig(),
+    seed: string | number = 1,
+    blocks = new BlockList(seededRandom('blocks')),
+  ) {
     this.#config = config;
     this.#seed = seed;
     this.blocks = blocks;

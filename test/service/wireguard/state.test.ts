@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { BlockList } from '../../../src/service/block-list.ts';
 import { SnapshotError } from '../../../src/service/wireguard/snapshot.ts';
 import { mac1Key, sign } from '../../../src/wire/wireguard/mac.ts';
+import { seededRandom } from '../seeded.ts';
 import { prefix } from '../turn/harness.ts';
 import { endpoint, keyOf, registered, START } from './harness.ts';
 import type { Peer } from './peer.ts';
@@ -59,7 +60,7 @@ describe('client records', () => {
 
 describe('blocks', () => {
   test('end what is there, and let nothing new begin, silently and counted', () => {
-    const blocks = new BlockList();
+    const blocks = new BlockList(seededRandom('blocks'));
     const { world, alice, bob } = pair({}, blocks);
     blocks.add(prefix('192.0.2.0/24'));
     world.relay.run(() => world.relay.service.applyBlocks(world.relay.now));
@@ -76,7 +77,12 @@ describe('blocks', () => {
   });
 
   test('come by themselves to who goes on over its budget', () => {
-    const blocks = new BlockList({ limit: 10, window: 10_000, duration: 60_000, maxBlocks: 10 });
+    const blocks = new BlockList(seededRandom('blocks'), {
+      limit: 10,
+      window: 10_000,
+      duration: 60_000,
+      maxBlocks: 10,
+    });
     const initiations = { perAddress: 5, perPrefix: 0, burstSeconds: 1, maxSources: 100 };
     const world = new World({ initiations }, 1, blocks);
     const alice = world.peer('alice', '192.0.2.1:1000');
@@ -130,7 +136,7 @@ describe('snapshots', () => {
   });
 
   test('leave out what has expired, is blocked, or is no longer registered', () => {
-    const blocks = new BlockList();
+    const blocks = new BlockList(seededRandom('blocks'));
     const { world } = pair({}, blocks);
     const snapshot = world.relay.service.snapshot();
     const restored = (after: number) => {

@@ -1,0 +1,263 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import type { Summary } from '../../src/runtime/banner.ts';
+import { culvert, culvertUp, waitFor } from '../cli/culvert.ts';
+import { temporaryFolder } from '../control/config/rig.ts';
+import { missing } from '../requirements.ts';
+import { newGuid, PairClient, pairHandshake } from './pair-client.ts';
+
+const KEY = randomBytes(32);
+
+describe('an independent client of v0.8.2', () => {
+  test('pairs: no answer to the first handshake, the second goes to the first', async (context) => {
+    const { a, b } = await trio(context);
+    const guid = newGuid();
+    await a.send(pairHandshake(guid, KEY));
+    assert.ok(await a.hearsNothing());
+    const second = pairHandshake(guid, KEY, Buffer.from('of the second'));
+    await b.send(second);
+    assert.deepEqual(await a.next(), second);
+    assert.ok(await b.hearsNothing());
+  });
+
+  test('data of every size goes through unchanged, both ways', async (context) => {
+    const { a, b } = await paired(context);
+    for (const size of [0, 1, 3, 4, 55, 56, 1200, 1472, 1473, 9000, 65_507]) {
+      const [there, back] = [randomBytes(size), randomBytes(size)];
+      await a.send(there);
+      assert.deepEqual(await b.next(), there, `${size} bytes`);
+      await b.send(back);
+      assert.deepEqual(await a.next(), back, `${size} bytes`);
+    }
+    const { guid } = await paired(context);
+    for (const odd of [
+      Buffer.from('04b28000', 'hex'),
+      Buffer.from('2112a442', 'hex'),
+      pairHandshake(guid, KEY).subarray(0, 55),
+    ]) {
+      await a.send(odd);
+      assert.deepEqual(await b.next(), odd);
+    }
+  });
+
+  test('a third party is ignored: it reaches nobody, nobody reaches it, and the pair goes on', async (context) => {
+    const { a, b, c, guid, metrics } = await paired(context);
+    await c.send(pairHandshake(guid, KEY));
+    await c.send(Buffer.from('let me in'));
+    await a.send(Buffer.from('for b'));
+    assert.equal(String(await b.next()), 'for b');
+    for (const client of [a, b, c]) assert.ok(await client.hearsNothing());
+    const text = await metrics();
+    assert.match(text, /^culvert_drops_total\{service="pair",reason="third-party"\} 1$/m);
+    assert.match(text, /^culvert_drops_total\{service="pair",reason="not-a-handshake"\} 1$/m);
+    assert.match(text, /^culvert_pair_channels\{state="open"\} 1$/m);
+    assert.match(text, /^culvert_clients\{service="pair"\} 2$/m);
+    assert.match(text, /^culvert_packets_total\{service="pair",direction="to_peer",datapath="portable"\} 1$/m);
+    assert.match(text, /^culvert_flows\{service="pair",datapath="portable"\} 2$/m);
+  });
+
+  test('a wrong MAC and a zero GUID make no pair, and are counted', async (context) => {
+    const { a, b, metrics } = await trio(context);
+    const guid = newGuid();
+    const zero = Buffer.alloc(16);
+    for (const client of [a, b]) {
+      await client.send(pairHandshake(guid, randomBytes(32)));
+      await client.send(pairHandshake(zero, KEY));
+    }
+    for (const client of [a, b]) assert.ok(await client.hearsNothing());
+    const text = await metrics();
+    assert.match(text, /^culvert_drops_total\{service="pair",reason="wrong-mac"\} 2$/m);
+    assert.match(text, /^culvert_drops_total\{service="pair",reason="zero-guid"\} 2$/m);
+    assert.match(text, /^culvert_clients\{service="pair"\} 0$/m);
+  });
+
+  test('an idle pair is closed, a busy one is not', async (context) => {
+    const { a, b, metrics } = await paired(context, ['pair.idle=2s', 'pair.sweep=100ms']);
+    for (let turn = 0; turn < 8; turn++) {
+      await a.send(Buffer.from('busy'));
+      assert.equal(String(await b.next()), 'busy');
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+    const before = Date.now();
+    await waitFor(async () => (await metrics()).includes('culvert_pair_channels{state="open"} 0'), 8_000);
+    const took = Date.now() - before;
+    assert.ok(took > 1_000 && took < 5_000, `${took} ms`);
+    await a.send(Buffer.from('too late'));
+    assert.ok(await b.hearsNothing());
+  });
+
+  test('a client whose NAT gave it another port gets its seat back', async (context) => {
+    const { a, b, guid, host, port } = await paired(context, ['pair.rebind.after=1s']);
+    a.close();
+    const moved = await PairClient.open(context, host, port);
+    await waitFor(async () => {
+      await moved.send(pairHandshake(guid, KEY));
+      await b.send(Buffer.from('are you there?'));
+      return (await moved.next(300)) !== undefined;
+    }, 10_000);
+    b.received.length = 0;
+    await moved.send(Buffer.from('here I am'));
+    await waitFor(() => b.received.some((datagram) => datagram.equals(Buffer.from('here I am'))));
+  });
+
+  test('over IPv6, and from IPv6 to IPv4', { skip: missing('ipv6') }, async (context) => {
+    const { a, ports } = await trio(context, ['pair.listen=udp://127.0.0.1:0,udp://[::1]:0']);
+    const six = await PairClient.open(context, '::1', ports[1] ?? 0);
+    const guid = newGuid();
+    await six.send(pairHandshake(guid, KEY));
+    await waitFor(async () => {
+      await a.send(pairHandshake(guid, KEY));
+      return (await six.next(200)) !== undefined;
+    });
+    const large = randomBytes(60_000);
+    await six.send(large);
+    await waitFor(() => a.received.some((datagram) => datagram.equals(large)));
+  });
+
+  test('a legacy client, where that is allowed', async (context) => {
+    const { a, b } = await trio(context, ['pair.legacy=v0.3.6']);
+    const old = Buffer.concat([Buffer.from('00010010', 'hex'), newGuid()]);
+    await a.send(old);
+    await b.send(old);
+    assert.deepEqual(await a.next(), old);
+  });
+});
+
+describe('a nonce against replays', () => {
+  test('a client that answers the challenge is paired; its recorded handshake is worth nothing elsewhere', async (context) => {
+    const { a, b, c } = await trio(context, ['pair.antiReplay=require']);
+    const guid = newGuid();
+    const ask = async (client: PairClient): Promise<Buffer> => {
+      const hello = pairHandshake(guid, KEY, Buffer.alloc(24), 0x0001);
+      await client.send(hello);
+      const answer = await client.next();
+      assert.ok(answer && answer.length === hello.length);
+      assert.equal(answer.readUInt16BE(6), 0x0003);
+      const nonce = answer.subarray(56, 80);
+      assert.deepEqual(answer, pairHandshake(guid, KEY, nonce, 0x0003), 'with a good MAC');
+      return pairHandshake(guid, KEY, nonce, 0x0001);
+    };
+    const ofA = await ask(a);
+    await a.send(ofA);
+    await c.send(ofA);
+    const challenge = await c.next();
+    assert.equal(challenge?.readUInt16BE(6), 0x0003, 'the replayer is challenged, not seated');
+    const ofB = await ask(b);
+    await b.send(ofB);
+    assert.deepEqual(await a.next(), ofB);
+    await b.send(pairHandshake(guid, KEY));
+    assert.deepEqual(await a.next(), pairHandshake(guid, KEY), 'within the pair anything passes');
+    assert.ok(await c.hearsNothing());
+  });
+});
+
+describe('the end', () => {
+  test('SIGTERM drains: the pair goes on, no new one is made, and the process ends with 0 after the last', async (context) => {
+    const { a, b, c, running, admin } = await paired(context, ['pair.idle=2s', 'pair.sweep=100ms']);
+    running.child.kill('SIGTERM');
+    await waitFor(() => running.stderr().includes('draining'));
+    assert.equal((await fetch(`${admin}/readyz`)).status, 503);
+    const other = newGuid();
+    const d = await trioClient(context, running);
+    await c.send(pairHandshake(other, KEY));
+    await d.send(pairHandshake(other, KEY));
+    assert.ok(await c.hearsNothing());
+    for (let turn = 0; turn < 5; turn++) {
+      await a.send(Buffer.from('still here'));
+      assert.equal(String(await b.next()), 'still here');
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+    assert.equal(running.child.exitCode, null);
+    assert.equal(await running.ended(), 0);
+    assert.match(running.stderr(), /stopped/);
+  });
+
+  test('a second signal ends it at once', async (context) => {
+    const { running } = await paired(context);
+    running.child.kill('SIGTERM');
+    await waitFor(() => running.stderr().includes('draining'));
+    // One signal that comes twice within 50 ms is one.
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    running.child.kill('SIGTERM');
+    assert.equal(await running.ended(), 143);
+  });
+
+  test('SIGINT does not wait, SIGTERM without pairs neither', async (context) => {
+    const { running } = await paired(context);
+    running.child.kill('SIGINT');
+    assert.equal(await running.ended(), 0);
+    const quiet = await trio(context);
+    await quiet.a.send(pairHandshake(newGuid(), KEY));
+    quiet.running.child.kill('SIGTERM');
+    assert.equal(await quiet.running.ended(), 0);
+  });
+});
+
+describe('one port for TURN and pairs', () => {
+  test('both work on it, and what looks like the other in the data of a pair stays in the pair', async (context) => {
+    const { running, summary } = await start(context, []);
+    const port = summary.listeners[0]?.local.port ?? 0;
+    running.child.kill('SIGINT');
+    await running.ended();
+    const sets = [`turn.listen=udp://127.0.0.1:${port}`, `pair.listen=udp://127.0.0.1:${port}`, 'pair.rebind.after=1s'];
+    const { a, b, environment } = await trio(context, [...sets, 'turn.peers.allow=127.0.0.0/8']);
+    const guid = newGuid();
+    await a.send(pairHandshake(guid, KEY));
+    await b.send(pairHandshake(guid, KEY));
+    assert.ok(await a.next());
+    const probed = await culvert(['probe', `turn:127.0.0.1:${port}`], environment);
+    assert.equal(probed.code, 0, probed.stdout + probed.stderr);
+    // Long enough for the flows to idle out: these come up as misses, and would be a Binding and WireGuard by their first bytes.
+    const binding = Buffer.from(`000100002112a442${'00'.repeat(12)}`, 'hex');
+    const wireguard = Buffer.concat([Buffer.from('04000000', 'hex'), randomBytes(28)]);
+    for (const lookalike of [binding, wireguard]) {
+      await new Promise((resolve) => setTimeout(resolve, 2_200));
+      await a.send(lookalike);
+      assert.deepEqual(await b.next(), lookalike);
+      assert.ok(await a.hearsNothing(), 'no Binding response');
+    }
+  });
+});
+
+async function paired(context: TestContext, sets: readonly string[] = []) {
+  const rig = await trio(context, sets);
+  const guid = newGuid();
+  await rig.a.send(pairHandshake(guid, KEY));
+  // Datagrams of two sockets may overtake one another.
+  await rig.b.hearsNothing(50);
+  await rig.b.send(pairHandshake(guid, KEY));
+  assert.ok(await rig.a.next());
+  return { ...rig, guid };
+}
+
+/** A relay and three clients of it. */
+async function trio(context: TestContext, sets: readonly string[] = []) {
+  const started = await start(context, sets);
+  const ports = started.summary.listeners.filter(({ service }) => service === 'pair').map(({ local }) => local.port);
+  const [port = 0] = ports;
+  const host = '127.0.0.1';
+  const admin = `http://127.0.0.1:${started.summary.admin?.port}`;
+  const [a, b, c] = await Promise.all([1, 2, 3].map(() => PairClient.open(context, host, port)));
+  assert.ok(a && b && c);
+  const metrics = async () => (await fetch(`${admin}/metrics`)).text();
+  return { ...started, a, b, c, host, port, ports, admin, metrics };
+}
+
+async function trioClient(context: TestContext, running: { stdout(): string }): Promise<PairClient> {
+  const summary = JSON.parse(running.stdout()) as Summary;
+  const listener = summary.listeners.find(({ service }) => service === 'pair');
+  return PairClient.open(context, '127.0.0.1', listener?.local.port ?? 0);
+}
+
+async function start(context: TestContext, sets: readonly string[]) {
+  const environment = {
+    CULVERT_STATE: join(temporaryFolder(context), 'state'),
+    UDP_RELAY_SECRET_KEY: KEY.toString('base64'),
+  };
+  const all = ['turn.listen=udp://127.0.0.1:0', 'pair.listen=udp://127.0.0.1:0', 'admin.listen=http://127.0.0.1:0'];
+  const args = [...all, ...sets].flatMap((set) => ['--set', set]);
+  const running = await culvertUp(context, ['--json', ...args], environment);
+  return { running, environment, summary: JSON.parse(running.stdout()) as Summary };
+}
