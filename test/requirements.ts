@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 
 /** What a test may need beyond Node. */
-export type Requirement = 'root' | 'netns' | 'coturn' | 'chromium' | 'openssl' | 'ipv6' | 'cc' | 'npm';
+export type Requirement = 'root' | 'netns' | 'coturn' | 'chromium' | 'openssl' | 'ipv6' | 'cc' | 'npm' | 'wireguard';
 
 /** For node:test's `skip` option: false to run, or the reason why not. With CULVERT_REQUIRE=all nothing is skipped, so that what is missing fails. */
 export function missing(...requirements: Requirement[]): string | false {
@@ -22,6 +22,7 @@ const probes: Record<Requirement, () => string | undefined> = {
   openssl: () => commandMissing('openssl'),
   cc: () => commandMissing('cc'),
   npm: () => commandMissing('npm'),
+  wireguard: () => commandMissing('wireguard-go') ?? commandMissing('wg') ?? commandMissing('ping') ?? noTun(),
   ipv6: () => {
     try {
       accessSync('/proc/net/if_inet6', constants.R_OK);
@@ -31,6 +32,15 @@ const probes: Record<Requirement, () => string | undefined> = {
     }
   },
 };
+
+function noTun(): string | undefined {
+  try {
+    accessSync('/dev/net/tun', constants.R_OK | constants.W_OK);
+    return undefined;
+  } catch {
+    return '/dev/net/tun cannot be opened';
+  }
+}
 
 function commandMissing(command: string): string | undefined {
   try {

@@ -18,10 +18,12 @@ export function probeCommand(
   pairFallback?: ProbeOptions['pairFallback'],
 ): Command {
   return new Command('probe')
-    .description('try a STUN, TURN or pair relay as a client would; exit code 0 only if everything works')
+    .description(
+      'try a STUN or TURN server, a WireGuard relay or a pair relay as a client would; exit code 0 only if everything works',
+    )
     .argument(
       '<url>',
-      'stun:host[:port], turn:[user:password@]host[:port][?transport=udp|tcp], turns:host[:port] or pair:host[:port]',
+      'stun:host[:port], turn:[user:password@]host[:port][?transport=udp|tcp], turns:host[:port], wireguard:host[:port] or pair:host[:port]',
     )
     .option('--user <name>', 'user name')
     .option('--password <password>', 'password of that user')

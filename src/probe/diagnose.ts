@@ -11,6 +11,9 @@ export function diagnose(step: StepName, error: ProbeError, session: Session): s
 
 function likelyCause(step: StepName, error: ProbeError, session: Session): string {
   if (error.code === 'error-response') return causeOfErrorCode(error.errorCode?.code ?? 0, step, session);
+  if (session.target.service === 'wireguard' && WIREGUARD_CAUSES[error.code] !== undefined) {
+    return WIREGUARD_CAUSES[error.code] ?? '';
+  }
   if (error.code === 'no-data' || error.code === 'lossy') return causeOfLostData(error.code, session);
   return CAUSES[error.code](session);
 }
@@ -42,6 +45,12 @@ const CAUSES: Readonly<
   'large-lost': () => 'the path has a small MTU and drops what would need fragments (a tunnel or VPN on the way?)',
   corrupt: () => 'something between changes packets',
   network: () => "this machine's network",
+};
+
+const WIREGUARD_CAUSES: Readonly<Partial<Record<ProbeFault, string>>> = {
+  'no-answer':
+    'the relay is not running, a firewall blocks its UDP port, or it serves registered peers only (then `wg show` at two of them tells more)',
+  'no-data': 'an overloaded or lossy network, a small MTU on the path, or another relay that forwards handshakes only',
 };
 
 function noAnswer({ target }: Session): string {

@@ -32,7 +32,7 @@ test('the command probes with its flags and sets the exit code', async (context)
 
 test('wrong usage sets exit code 2', async (context) => {
   const said = context.mock.method(console, 'error', () => {});
-  await run('wireguard:example.org');
+  await run('udp:example.org');
   assert.equal(process.exitCode, 2);
   assert.match(String(said.mock.calls[0]?.arguments[0]), /not available yet/);
 });

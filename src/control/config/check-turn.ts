@@ -2,8 +2,8 @@ import type { Check } from './checks.ts';
 
 /** Keys of turn that must fit together. */
 export const checkTurn: Check = ({ config: { turn }, isSound, written }, findings) => {
-  if (!('turn' in written) && !('pair' in written)) {
-    findings.warn([], 'no service is on: the configuration has neither a section "turn" nor "pair"');
+  if (!['turn', 'wireguard', 'pair'].some((service) => service in written)) {
+    findings.warn([], 'no service is on: the configuration has no section "turn", "wireguard" or "pair"');
   }
   if (turn === undefined) return;
   if (turn.listen.length === 0 && isSound(['turn', 'listen'])) {

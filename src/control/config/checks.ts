@@ -4,6 +4,7 @@ import { checkListeners } from './check-listeners.ts';
 import { checkPair } from './check-pair.ts';
 import { checkTls } from './check-tls.ts';
 import { checkTurn } from './check-turn.ts';
+import { checkWireguard } from './check-wireguard.ts';
 import type { Fault, Origin } from './faults.ts';
 import type { Config } from './schema.ts';
 import type { Section } from './settings-tree.ts';
@@ -35,4 +36,12 @@ export function checkAll(context: CheckContext): { faults: Fault[]; warnings: Fa
   return { faults, warnings };
 }
 
-const checks: readonly Check[] = [checkAvailability, checkListeners, checkTls, checkTurn, checkPair, checkAdmin];
+const checks: readonly Check[] = [
+  checkAvailability,
+  checkListeners,
+  checkTls,
+  checkTurn,
+  checkWireguard,
+  checkPair,
+  checkAdmin,
+];

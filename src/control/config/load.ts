@@ -9,7 +9,7 @@ import { findUnknownKeys } from './unknown-keys.ts';
 import { readYamlFile } from './yaml-file.ts';
 
 export interface ConfigSources {
-  /** YAML file; without one TURN and the pair relay are on with defaults. */
+  /** YAML file; without one TURN, the WireGuard relay and the pair relay are on with defaults. */
   readonly file?: string | undefined;
   readonly environment: NodeJS.ProcessEnv;
   /** Of `--engine`. */
@@ -33,7 +33,7 @@ export type LoadResult =
 export async function loadConfig(sources: ConfigSources): Promise<LoadResult> {
   const tree = new SettingsTree();
   if (sources.file === undefined) {
-    for (const service of ['turn', 'pair']) tree.set([service], {}, () => ({ kind: 'default' }));
+    for (const service of ['turn', 'wireguard', 'pair']) tree.set([service], {}, () => ({ kind: 'default' }));
   }
   const faults = sources.file === undefined ? [] : await readYamlFile(sources.file, tree);
   faults.push(...readEnvironment(sources.environment, tree));

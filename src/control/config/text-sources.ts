@@ -21,12 +21,12 @@ export function readEnvironment(environment: NodeJS.ProcessEnv, tree: SettingsTr
 
 /** Variables of the programs that Culvert replaces. They give a setting to a service that is on anyway, unless ours give it. */
 export function readForeignEnvironment(environment: NodeJS.ProcessEnv, tree: SettingsTree): Fault[] {
-  return FOREIGN_VARIABLES.flatMap(([variable, path]) => {
+  return FOREIGN_VARIABLES.flatMap(([variable, service, path, convert = (text: string) => text]) => {
     const text = environment[variable];
     const given = tree.originOf(path).kind;
     const isOurs = tree.has(path) && (given === 'environment' || given === 'override');
-    if (text === undefined || !tree.has(path.slice(0, 1)) || isOurs) return [];
-    return putText(path, text, { kind: 'environment', variable }, tree);
+    if (text === undefined || !tree.has([service]) || isOurs) return [];
+    return putText(path, convert(text), { kind: 'environment', variable }, tree);
   });
 }
 
@@ -64,8 +64,11 @@ export function unknownKey(name: string, candidates: Iterable<string>): string {
 
 const PREFIX = 'CULVERT_';
 
-const FOREIGN_VARIABLES: readonly (readonly [string, readonly string[]])[] = [
-  ['UDP_RELAY_SECRET_KEY', ['pair', 'secret']],
+/** Variable, the service that it is for, the key that it sets, and how its text reads there. */
+const FOREIGN_VARIABLES: readonly (readonly [string, string, readonly string[], ((text: string) => string)?])[] = [
+  ['LANRAGE_RELAY_PORT', 'wireguard', ['wireguard', 'listen'], (port) => `udp://0.0.0.0:${port},udp://[::]:${port}`],
+  ['LANRAGE_RELAY_IP', 'wireguard', ['public', 'ipv4']],
+  ['UDP_RELAY_SECRET_KEY', 'pair', ['pair', 'secret']],
 ];
 
 /** Of the test suite, and what Kubernetes sets for a service that is called culvert. */
