@@ -11,6 +11,7 @@ export type Requirement =
   | 'ipv6'
   | 'cc'
   | 'npm'
+  | 'wireguard'
   | 'curl'
   | 'socat'
   | 'iperf3';
@@ -33,6 +34,7 @@ const probes: Record<Requirement, () => string | undefined> = {
   openssl: () => commandMissing('openssl'),
   cc: () => commandMissing('cc'),
   npm: () => commandMissing('npm'),
+  wireguard: () => commandMissing('wireguard-go') ?? commandMissing('wg') ?? commandMissing('ping') ?? noTun(),
   curl: () => commandMissing('curl'),
   socat: () => commandMissing('socat'),
   iperf3: () => commandMissing('iperf3'),
@@ -45,6 +47,15 @@ const probes: Record<Requirement, () => string | undefined> = {
     }
   },
 };
+
+function noTun(): string | undefined {
+  try {
+    accessSync('/dev/net/tun', constants.R_OK | constants.W_OK);
+    return undefined;
+  } catch {
+    return '/dev/net/tun cannot be opened';
+  }
+}
 
 function commandMissing(command: string): string | undefined {
   try {

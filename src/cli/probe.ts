@@ -19,11 +19,11 @@ export function probeCommand(
 ): Command {
   return new Command('probe')
     .description(
-      'try a STUN, TURN or pair relay, or a port forward, as a client would; exit code 0 only if everything works',
+      'try a STUN or TURN server, a WireGuard or pair relay, or a port forward, as a client would; exit code 0 only if everything works',
     )
     .argument(
       '<url>',
-      'stun:host[:port], turn:[user:password@]host[:port][?transport=udp|tcp], turns:host[:port], pair:host[:port], tcp:host:port or udp:host:port',
+      'stun:host[:port], turn:[user:password@]host[:port][?transport=udp|tcp], turns:host[:port], wireguard:host[:port], pair:host[:port], tcp:host:port or udp:host:port',
     )
     .option('--user <name>', 'user name')
     .option('--password <password>', 'password of that user')

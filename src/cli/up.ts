@@ -12,7 +12,9 @@ import { startIsOver } from './lean-start.ts';
 /** `culvert up`: runs the relay until a signal ends it. What runs is told on standard output, the log goes to standard error. */
 export function upCommand(): Command {
   const command = new Command('up')
-    .description('run the relay; without a file TURN and the pair relay run with generated credentials')
+    .description(
+      'run the relay; without a file TURN, the WireGuard relay and the pair relay run, with generated credentials',
+    )
     .option('--engine <engine>', 'auto, portable, batched or xdp; wins over the file')
     .option('--json', 'print what runs as one JSON object');
   return withConfigOptions(command).action(up);
@@ -29,6 +31,7 @@ async function up(flags: ConfigFlags & { readonly json?: true }): Promise<void> 
     log,
     usesDefaultListeners: !tree.has(['turn', 'listen']),
     usesDefaultPairListeners: !tree.has(['pair', 'listen']),
+    usesDefaultWireguardListeners: !tree.has(['wireguard', 'listen']),
     reread: () => reread(flags, log),
   });
   if (!result.ok) throw new CommandFailure(result.reasons, EXIT_FAILED);

@@ -15,6 +15,9 @@ function likelyCause(step: StepName, error: ProbeError, session: Session): strin
     if (cause !== undefined) return cause;
   }
   if (error.code === 'error-response') return causeOfErrorCode(error.errorCode?.code ?? 0, step, session);
+  if (session.target.service === 'wireguard' && WIREGUARD_CAUSES[error.code] !== undefined) {
+    return WIREGUARD_CAUSES[error.code] ?? '';
+  }
   if (error.code === 'no-data' || error.code === 'lossy') return causeOfLostData(error.code, session);
   return CAUSES[error.code](session);
 }
@@ -53,6 +56,12 @@ const FORWARD_CAUSES: Readonly<Partial<Record<ProbeFault, string>>> = {
   closed:
     'the forward has no upstream that answers (see its log and culvert_drops_total), or does not serve this address',
   'no-answer': 'a firewall is in the way, the upstream is down, or it answers to nothing but its own protocol',
+};
+
+const WIREGUARD_CAUSES: Readonly<Partial<Record<ProbeFault, string>>> = {
+  'no-answer':
+    'the relay is not running, a firewall blocks its UDP port, or it serves registered peers only (then `wg show` at two of them tells more)',
+  'no-data': 'an overloaded or lossy network, a small MTU on the path, or another relay that forwards handshakes only',
 };
 
 function noAnswer({ target }: Session): string {

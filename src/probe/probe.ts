@@ -10,6 +10,7 @@ import { Steps } from './steps.ts';
 import { probeStun } from './stun-steps.ts';
 import { type PasswordCredentials, type ProbeTarget, parseTarget } from './target.ts';
 import { probeTurn } from './turn-steps.ts';
+import { probeWireguard } from './wireguard-steps.ts';
 
 export interface ProbeOptions extends CredentialOptions {
   /** Family of the relayed addresses; the server's choice (IPv4) when left out. */
@@ -76,7 +77,14 @@ async function carryOut(session: Session, steps: Steps): Promise<string | undefi
   }
 }
 
-const PROBES = { stun: probeStun, turn: probeTurn, pair: probePair, tcp: probeForward, udp: probeForward } as const;
+const PROBES = {
+  stun: probeStun,
+  turn: probeTurn,
+  wireguard: probeWireguard,
+  pair: probePair,
+  tcp: probeForward,
+  udp: probeForward,
+} as const;
 
 /** The target as a URL again, without credentials. */
 function formatTarget({ service, transport, host, port }: ProbeTarget): string {

@@ -16,7 +16,9 @@ export type StepName =
   | 'data there'
   | 'data back'
   | 'refresh'
-  | 'release';
+  | 'release'
+  | 'handshake'
+  | 'echo data';
 
 export interface Step {
   readonly name: StepName;

@@ -2,7 +2,7 @@ export type TransportKind = 'udp' | 'tcp' | 'tls';
 
 /** Where a probe URL points, and what it asks to be done there. */
 export interface ProbeTarget {
-  readonly service: 'stun' | 'turn' | 'pair' | 'tcp' | 'udp';
+  readonly service: 'stun' | 'turn' | 'wireguard' | 'pair' | 'tcp' | 'udp';
   readonly transport: TransportKind;
   /** A name or an address, IPv6 without brackets. */
   readonly host: string;
@@ -29,7 +29,6 @@ export function parseTarget(url: string): TargetResult {
   const scheme = parts?.[1]?.toLowerCase();
   const rest = parts?.[2];
   if (scheme === undefined || rest === undefined) return fault(`"${url}" is no URL; ${EXAMPLES}`);
-  if (LATER.has(scheme)) return fault(`probing ${scheme}: is not available yet`);
   if (scheme === 'tcp' || scheme === 'udp') return parseForward(scheme, rest);
   const form = FORMS.get(scheme);
   if (form === undefined) return fault(`unknown scheme "${scheme}:"; ${EXAMPLES}`);
@@ -43,7 +42,9 @@ export function parseTarget(url: string): TargetResult {
   const credentials = at < 0 ? undefined : parseCredentials(place.slice(0, at));
   if (at >= 0 && credentials === undefined)
     return fault('credentials in the URL must have the form user:password@host');
-  if (form.service === 'pair' && (at >= 0 || query !== undefined)) return fault('pair: takes a host and a port alone');
+  if ((form.service === 'pair' || form.service === 'wireguard') && (at >= 0 || query !== undefined)) {
+    return fault(`${form.service}: takes a host and a port alone`);
+  }
   const transport = parseTransport(query, form.secure);
   if ('fault' in transport) return fault(transport.fault);
   return { ok: true, target: { service: form.service, transport: transport.kind, ...hostAndPort, credentials } };
@@ -57,9 +58,7 @@ function parseForward(transport: 'tcp' | 'udp', rest: string): TargetResult {
 }
 
 const EXAMPLES =
-  'use stun:host[:port], turn:host[:port][?transport=udp|tcp], turns:host[:port], pair:host[:port], tcp:host:port or udp:host:port';
-
-const LATER = new Set(['wireguard']);
+  'use stun:host[:port], turn:host[:port][?transport=udp|tcp], turns:host[:port], wireguard:host[:port], pair:host[:port], tcp:host:port or udp:host:port';
 
 interface Form {
   readonly service: ProbeTarget['service'];
@@ -73,6 +72,7 @@ const FORMS: ReadonlyMap<string, Form> = new Map([
   ['stuns', { service: 'stun', secure: true, port: 5349 }],
   ['turn', { service: 'turn', secure: false, port: 3478 }],
   ['turns', { service: 'turn', secure: true, port: 5349 }],
+  ['wireguard', { service: 'wireguard', secure: false, port: 51820 }],
   ['pair', { service: 'pair', secure: false, port: 6060 }],
 ]);
 

@@ -7,14 +7,17 @@ import { collectForward } from '../control/metrics/forward.ts';
 import { collectPair } from '../control/metrics/pair.ts';
 import { collectProcess } from '../control/metrics/process.ts';
 import { collectBlocks, collectBuild, collectEngine, collectTurn } from '../control/metrics/relay.ts';
+import { collectWireguard } from '../control/metrics/wireguard.ts';
 import { loadOrMakeSecrets, SECRETS_FILE, type StateSecrets } from '../control/state/secrets.ts';
 import { readVersion } from '../control/version.ts';
 import type { ServiceName } from '../flow/flow.ts';
 import { IdSource } from '../net/ids.ts';
+import type { BlockList } from '../service/block-list.ts';
 import type { ServiceEvent } from '../service/service.ts';
 import { ownAddresses } from './addresses.ts';
 import type { Summary } from './banner.ts';
 import { bindFailureOf, explainBindFailure } from './bind-failures.ts';
+import { makeBlockList } from './blocks.ts';
 import { drainAll } from './draining.ts';
 import { Driver } from './driver.ts';
 import { type ChosenEngine, chooseEngine } from './engines.ts';
@@ -27,6 +30,7 @@ import { planListeners, planTurn, type TurnPlan } from './plan.ts';
 import { resolveName } from './resolver.ts';
 import { needsGenerated } from './turn-config.ts';
 import { TurnHost } from './turn-host.ts';
+import { WireguardHost } from './wireguard-host.ts';
 
 export interface RelayOptions {
   readonly config: Config;
@@ -34,6 +38,8 @@ export interface RelayOptions {
   readonly usesDefaultListeners: boolean;
   /** Nobody wrote pair.listen. */
   readonly usesDefaultPairListeners: boolean;
+  /** Nobody wrote wireguard.listen. */
+  readonly usesDefaultWireguardListeners: boolean;
   readonly log: Log;
   /** Reads the configuration again, for reload(); undefined when it is faulty, which is in the log then. */
   readonly reread?: () => Promise<Config | undefined>;
@@ -71,13 +77,23 @@ class Relay implements Stoppable {
   #notReady: string | undefined = 'starting';
   readonly #reread: RelayOptions['reread'];
   readonly #usesDefaultPairListeners: boolean;
+  readonly #usesDefaultWireguardListeners: boolean;
+  readonly #blocks: BlockList;
   #turn: TurnHost | undefined;
+  #wireguard: WireguardHost | undefined;
   #pair: PairHost | undefined;
   #forward: ForwardHost | undefined;
   #admin: AdminServer | undefined;
 
   constructor(
-    { config, usesDefaultListeners, usesDefaultPairListeners, log, reread }: RelayOptions,
+    {
+      config,
+      usesDefaultListeners,
+      usesDefaultPairListeners,
+      usesDefaultWireguardListeners,
+      log,
+      reread,
+    }: RelayOptions,
     secrets: StateSecrets,
     secretsKept: boolean,
   ) {
@@ -87,6 +103,8 @@ class Relay implements Stoppable {
     this.#secrets = secrets;
     this.#secretsKept = secretsKept;
     this.#usesDefaultPairListeners = usesDefaultPairListeners;
+    this.#usesDefaultWireguardListeners = usesDefaultWireguardListeners;
+    this.#blocks = makeBlockList(config, () => this.#wireguard?.applyBlocks());
     this.#plan = planTurn(config, usesDefaultListeners, ownAddresses());
     this.#chosen = chooseEngine(config.engine);
     this.#driver = new Driver({
@@ -102,6 +120,7 @@ class Relay implements Stoppable {
     const reasons = [
       ...(await this.#openAdmin()),
       ...(await this.#openTurn()),
+      ...(await this.#openWireguard()),
       ...(await this.#openPair()),
       ...(await this.#openForward()),
     ];
@@ -113,6 +132,7 @@ class Relay implements Stoppable {
   async stop(): Promise<void> {
     this.#notReady = 'stopping';
     this.#turn?.close();
+    this.#wireguard?.close();
     await this.#driver.stop();
     await this.#admin?.close();
   }
@@ -143,6 +163,7 @@ class Relay implements Stoppable {
       version: this.#version,
       listeners: [
         ...(this.#turn?.bound ?? []).map((listener) => ({ service: 'turn', ...listener })),
+        ...(this.#wireguard?.bound ?? []).map((listener) => ({ service: 'wireguard', ...listener })),
         ...(this.#pair?.bound ?? []).map((listener) => ({ service: 'pair', ...listener })),
       ],
       forwards: [...(this.#forward?.bound ?? [])],
@@ -178,8 +199,9 @@ class Relay implements Stoppable {
     const collectors = [
       collectBuild(this.#version),
       collectEngine(this.#driver.engine),
-      collectBlocks(() => 0),
+      collectBlocks(() => this.#blocks.size),
       () => (this.#turn === undefined ? [] : collectTurn(this.#turn.metrics())),
+      () => (this.#wireguard === undefined ? [] : collectWireguard(this.#wireguard.metrics())),
       () => (this.#pair === undefined ? [] : collectPair(this.#pair.metrics())),
       () => (this.#forward === undefined ? [] : collectForward(this.#forward.metrics())),
       collectProcess,
@@ -211,7 +233,9 @@ class Relay implements Stoppable {
       driver: this.#driver,
       ids: this.#ids,
       admin: this.#admin?.local,
-      others: this.#config.pair?.listen.map(({ local }) => local) ?? [],
+      others: [this.#config.wireguard, this.#config.pair]
+        .flatMap((service) => service?.listen ?? [])
+        .map(({ local }) => local),
       log: this.#log,
     });
     return (await this.#turn.open()).map(explainBindFailure);
@@ -224,6 +248,23 @@ class Relay implements Stoppable {
   async #applyForwards({ forward = [] }: Config): Promise<string[]> {
     this.#forward ??= new ForwardHost({ driver: this.#driver, ids: this.#ids });
     return (await this.#forward.apply(forward)).map(explainBindFailure);
+  }
+
+  async #openWireguard(): Promise<string[]> {
+    const { wireguard } = this.#config;
+    if (wireguard === undefined) return [];
+    const own = ownAddresses();
+    this.#wireguard = new WireguardHost({
+      config: this.#config,
+      wireguard,
+      listeners: planListeners(wireguard.listen, this.#usesDefaultWireguardListeners, own),
+      ownAddresses: own.map(({ address }) => address),
+      driver: this.#driver,
+      ids: this.#ids,
+      blocks: this.#blocks,
+      log: this.#log,
+    });
+    return (await this.#wireguard.open()).map(explainBindFailure);
   }
 
   async #openPair(): Promise<string[]> {

@@ -13,6 +13,8 @@ const LOOPBACK = [
   '--set',
   'turn.listen=udp://127.0.0.1:0,tcp://127.0.0.1:0',
   '--set',
+  'wireguard.listen=udp://127.0.0.1:0',
+  '--set',
   'pair.listen=udp://127.0.0.1:0',
   '--set',
   'admin.listen=http://127.0.0.1:0',
@@ -34,6 +36,7 @@ describe('culvert up', () => {
       [
         ['turn', 'udp'],
         ['turn', 'tcp'],
+        ['wireguard', 'udp'],
         ['pair', 'udp'],
       ],
     );
@@ -44,6 +47,8 @@ describe('culvert up', () => {
     assert.match(metrics, /^culvert_engine_info\{engine="portable",mode="[^"]+"\} 1$/m);
     assert.match(metrics, /^culvert_turn_allocations 0$/m);
     assert.match(metrics, /^culvert_clients\{service="turn"\} 0$/m);
+    assert.match(metrics, /^culvert_clients\{service="wireguard"\} 0$/m);
+    assert.match(metrics, /^lanrage_relay_packets_total 0$/m);
     assert.match(metrics, /^culvert_clients\{service="pair"\} 0$/m);
     assert.match(metrics, /^culvert_pair_channels\{state="open"\} 0$/m);
     running.child.kill('SIGTERM');
@@ -69,6 +74,20 @@ describe('culvert up', () => {
     const metrics = await (await fetch(`${admin}/metrics`)).text();
     assert.match(metrics, /^culvert_turn_responses_total\{method="allocate",class="success",code="0"\} [1-9]/m);
     assert.match(metrics, /^culvert_drops_total\{service="turn",reason="wrong-integrity"\} [1-9]/m);
+  });
+
+  test('relays WireGuard, as probe finds it, and counts it', async (context) => {
+    const { summary, admin } = await upOnLoopback(context);
+    const port = summary.listeners.find(({ service }) => service === 'wireguard')?.local.port;
+    const done = await culvert(['probe', `wireguard:127.0.0.1:${port}`]);
+    assert.equal(done.code, 0, done.stdout + done.stderr);
+    const metrics = await (await fetch(`${admin}/metrics`)).text();
+    assert.match(metrics, /^culvert_clients\{service="wireguard"\} 2$/m);
+    assert.match(
+      metrics,
+      /^culvert_packets_total\{service="wireguard",direction="to_peer",datapath="portable"\} [1-9]/m,
+    );
+    assert.match(metrics, /^lanrage_relay_clients_total 2$/m);
   });
 
   test('keeps what it generated, for its user alone', async (context) => {

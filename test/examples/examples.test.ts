@@ -15,7 +15,7 @@ const folder = fileURLToPath(new URL('../../examples/', import.meta.url));
 const configurations = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
 
 test('there are configurations to check', () =>
-  assert.deepEqual(configurations, ['forward.yaml', 'full.yaml', 'minimal.yaml', 'pair.yaml']));
+  assert.deepEqual(configurations, ['forward.yaml', 'full.yaml', 'minimal.yaml', 'pair.yaml', 'wireguard.yaml']));
 
 for (const name of configurations) {
   test(`culvert config check examples/${name}`, async () => {

@@ -39,6 +39,7 @@ describe('the packed package', { skip: missing('npm') }, () => {
   test('"npx culvert up" runs and ends cleanly', async () => {
     const settings = [
       'turn.listen=udp://127.0.0.1:0',
+      'wireguard.listen=udp://127.0.0.1:0',
       'pair.listen=udp://127.0.0.1:0',
       'admin.listen=http://127.0.0.1:0',
       `state=${join(folder, 'state')}`,

@@ -76,7 +76,7 @@ describe('culvert probe as a command, beside a relay that generated its credenti
 
   test('exits 2 for wrong usage', async () => {
     for (const args of [
-      ['probe', 'wireguard:127.0.0.1'],
+      ['probe', 'udp:127.0.0.1'],
       ['probe', 'gopher:127.0.0.1'],
       ['probe'],
       ['probe', 'turn:a', '--nope'],

@@ -32,9 +32,9 @@ test('the command probes with its flags and sets the exit code', async (context)
 
 test('wrong usage sets exit code 2', async (context) => {
   const said = context.mock.method(console, 'error', () => {});
-  await run('wireguard:example.org');
+  await run('udp:example.org');
   assert.equal(process.exitCode, 2);
-  assert.match(String(said.mock.calls[0]?.arguments[0]), /not available yet/);
+  assert.match(String(said.mock.calls[0]?.arguments[0]), /host:port/);
 });
 
 for (const flags of [['--ipv4', '--ipv6'], ['--timeout', 'soon'], ['--timeout', '0'], ['--nonsense'], []]) {

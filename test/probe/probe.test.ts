@@ -275,7 +275,7 @@ describe('a failure names its step and likely cause', () => {
 
 describe('wrong usage ends with 2 and one line', () => {
   for (const [url, options] of [
-    ['wireguard:example.org', {}],
+    ['udp:example.org', {}],
     ['ftp:example.org', {}],
     ['turn:example.org', { user: 'alice' }],
   ] as const) {

@@ -22,7 +22,8 @@ export const checkListeners: Check = (context, findings) => {
   if (turn === undefined || !isSound(['turn', 'relay', 'ports'])) return;
   const { min, max } = turn.relay.ports;
   for (const { path, protocol, local, last = local.port } of sockets) {
-    if (protocol !== 'UDP' || last < min || local.port > max) continue;
+    // The port of WireGuard lies there by its nature, and nobody misses one.
+    if (protocol !== 'UDP' || last < min || local.port > max || local.port === WIREGUARD_PORT) continue;
     findings.warn(
       path,
       `UDP port ${local.port} lies among the relayed ports ${min}-${max}: it is one port less for clients`,
@@ -31,7 +32,7 @@ export const checkListeners: Check = (context, findings) => {
 };
 
 /** Sections with a list of listeners. Their services can share a UDP port: each knows its packets by their first bytes. */
-const LISTENING = ['turn', 'pair'] as const;
+const LISTENING = ['turn', 'wireguard', 'pair'] as const;
 type ListeningSection = (typeof LISTENING)[number];
 
 /** The listeners of a service that can be read, with their places in the list as it was written: also when others in it are faulty. */
@@ -107,3 +108,5 @@ function canShare(a: Socket, b: Socket): boolean {
 function isWildcard({ address }: Endpoint): boolean {
   return address === '0.0.0.0' || address === '::';
 }
+
+const WIREGUARD_PORT = 51_820;

@@ -2,8 +2,8 @@ import type { Check } from './checks.ts';
 
 /** Keys of turn that must fit together. */
 export const checkTurn: Check = ({ config: { turn }, isSound, written }, findings) => {
-  if (!['turn', 'pair', 'forward'].some((section) => section in written)) {
-    findings.warn([], 'no service is on: the configuration has no section "turn", "pair" or "forward"');
+  if (!['turn', 'wireguard', 'pair', 'forward'].some((service) => service in written)) {
+    findings.warn([], 'no service is on: the configuration has no section "turn", "wireguard", "pair" or "forward"');
   }
   if (turn === undefined) return;
   if (turn.listen.length === 0 && isSound(['turn', 'listen'])) {

@@ -5,6 +5,7 @@ import { checkListeners } from './check-listeners.ts';
 import { checkPair } from './check-pair.ts';
 import { checkTls } from './check-tls.ts';
 import { checkTurn } from './check-turn.ts';
+import { checkWireguard } from './check-wireguard.ts';
 import type { Fault, Origin } from './faults.ts';
 import type { Config } from './schema.ts';
 import type { Section } from './settings-tree.ts';
@@ -41,6 +42,7 @@ const checks: readonly Check[] = [
   checkListeners,
   checkTls,
   checkTurn,
+  checkWireguard,
   checkPair,
   checkForward,
   checkAdmin,

@@ -12,7 +12,7 @@ import { findUnknownKeys } from './unknown-keys.ts';
 import { readYamlFile } from './yaml-file.ts';
 
 export interface ConfigSources {
-  /** YAML file; without one TURN and the pair relay are on with defaults, unless RELAY_N variables ask for forwards. */
+  /** YAML file; without one TURN, the WireGuard relay and the pair relay are on with defaults, unless RELAY_N variables ask for forwards. */
   readonly file?: string | undefined;
   readonly environment: NodeJS.ProcessEnv;
   /** File with variables; those of `environment` win. */
@@ -40,7 +40,7 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadResult> {
   const { variables, environment, faults: unread } = readVariables(sources);
   const relayLines = hasRelayLines(variables);
   if (sources.file === undefined && !relayLines) {
-    for (const service of ['turn', 'pair']) tree.set([service], {}, () => ({ kind: 'default' }));
+    for (const service of ['turn', 'wireguard', 'pair']) tree.set([service], {}, () => ({ kind: 'default' }));
   }
   const faults = sources.file === undefined ? [] : await readYamlFile(sources.file, tree);
   faults.push(...unread, ...readEnvironment(environment, tree));

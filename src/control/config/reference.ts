@@ -22,7 +22,8 @@ Durations have a unit (\`500ms\`, \`30s\`, \`10m\`, \`1h\`, \`2d\`), sizes may h
 Paths in a file are relative to the file's folder, elsewhere to the working directory.
 
 TURN is on when the section \`turn\` exists, and when there is no file. Where it has neither users nor a secret nor a stamp secret,
-a user and a secret are generated, printed, and kept in the state folder. The pair relay is on in the same way, with a generated secret
+a user and a secret are generated, printed, and kept in the state folder. The WireGuard relay is on in the same
+way and needs no secret; so is the pair relay, with a generated secret
 where neither \`pair.secret\` nor \`UDP_RELAY_SECRET_KEY\` names one.
 
 Sections may name the very same UDP listener: what comes there is told apart by its first bytes.

@@ -3,7 +3,8 @@ import { choice, itemOf, listOf, notation, section, text, whole } from './fields
 import { forwardList } from './forward.ts';
 import { pairSection } from './pair.ts';
 import { turnSection } from './turn.ts';
-import { parseHttpListener, parseIpv4, parseIpv6 } from './units.ts';
+import { parseCidr, parseDuration, parseHttpListener, parseIpv4, parseIpv6 } from './units.ts';
+import { wireguardSection } from './wireguard.ts';
 
 /** The whole configuration: types, JSON Schema, reference page, environment names and faults all come from here. */
 export const configSchema = section('Configuration of Culvert.', {
@@ -31,6 +32,7 @@ export const configSchema = section('Configuration of Culvert.', {
   ),
   state: v.optional(text('Folder for generated credentials and other state.', { form: 'folder' }), './state'),
   turn: v.optional(turnSection),
+  wireguard: v.optional(wireguardSection),
   pair: v.optional(pairSection),
   forward: v.optional(forwardList),
   admin: v.optional(
@@ -58,6 +60,24 @@ export const configSchema = section('Configuration of Culvert.', {
             perPrefix: v.optional(whole('Tokens a second for one /24 or /64; 0 = no limit.', 0, 1_000_000), 2500),
             burstSeconds: v.optional(whole('Seconds of budget that may be saved up.', 1, 3600), 10),
             maxSources: v.optional(whole('Sources that are remembered.', 1, 10_000_000), 16_384),
+          },
+        ),
+        {},
+      ),
+      block: v.optional(
+        listOf('Address blocks whose packets are dropped without an answer.', itemOf(parseCidr), { form: 'CIDR' }),
+        [],
+      ),
+      strikes: v.optional(
+        section(
+          'Automatic blocks of addresses that go beyond a budget again and again. Sources can be forged: off by default.',
+          {
+            limit: v.optional(
+              whole('So many refusals within the window block an address; 0 = never.', 0, 1_000_000),
+              0,
+            ),
+            window: v.optional(notation('Time in which they count.', 'duration', parseDuration), '1m'),
+            duration: v.optional(notation('How long an address is blocked.', 'duration', parseDuration), '10m'),
           },
         ),
         {},
@@ -93,9 +113,6 @@ export const configSchema = section('Configuration of Culvert.', {
 });
 
 export type Config = v.InferOutput<typeof configSchema>;
-
-/** Sections and values of the design that later versions bring: named, so that nobody takes them for typing errors. */
-export const LATER_SECTIONS: ReadonlySet<string> = new Set(['wireguard']);
 
 function anyText(given: string) {
   return { ok: true, value: given } as const;

@@ -1,5 +1,4 @@
 import { didYouMean, type Fault, formatPath, type Origin } from './faults.ts';
-import { LATER_SECTIONS } from './schema.ts';
 import type { SettingsTree } from './settings-tree.ts';
 import { allKeys, type Shape, shapeAt } from './shape.ts';
 
@@ -21,12 +20,12 @@ export function readEnvironment(environment: NodeJS.ProcessEnv, tree: SettingsTr
 
 /** Variables of the programs that Culvert replaces. They give a setting to a service that is on anyway, unless ours give it. */
 export function readForeignEnvironment(environment: NodeJS.ProcessEnv, tree: SettingsTree): Fault[] {
-  return FOREIGN_VARIABLES.flatMap(([variable, path]) => {
+  return FOREIGN_VARIABLES.flatMap(([variable, service, path, convert = (text: string) => text]) => {
     const text = environment[variable];
     const given = tree.originOf(path).kind;
     const isOurs = tree.has(path) && (given === 'environment' || given === 'override');
-    if (text === undefined || !tree.has(path.slice(0, 1)) || isOurs) return [];
-    return putText(path, text, { kind: 'environment', variable }, tree);
+    if (text === undefined || !tree.has([service]) || isOurs) return [];
+    return putText(path, convert(text), { kind: 'environment', variable }, tree);
   });
 }
 
@@ -40,7 +39,7 @@ export function readOverride(argument: '--set' | '--engine', given: string, tree
   const path = name.split('.');
   if (shapeAt(path) === undefined) {
     const candidates = [...allKeys()].map(([known]) => formatPath(known));
-    return [{ origin, path: [name], message: laterSection(path[0] ?? '') ?? unknownKey(name, candidates) }];
+    return [{ origin, path: [name], message: unknownKey(name, candidates) }];
   }
   return putText(path, given.slice(equals + 1), origin, tree);
 }
@@ -48,11 +47,6 @@ export function readOverride(argument: '--set' | '--engine', given: string, tree
 /** turn.quota.perUser → CULVERT_TURN_QUOTA_PER_USER */
 export function variableOf(path: readonly string[]): string {
   return PREFIX + path.map((key) => key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()).join('_');
-}
-
-/** For a section of the design that this version does not have yet. */
-export function laterSection(name: string): string | undefined {
-  return LATER_SECTIONS.has(name) ? `is not available in this version (take "${name}" out)` : undefined;
 }
 
 export function unknownKey(name: string, candidates: Iterable<string>): string {
@@ -64,8 +58,11 @@ export function unknownKey(name: string, candidates: Iterable<string>): string {
 
 const PREFIX = 'CULVERT_';
 
-const FOREIGN_VARIABLES: readonly (readonly [string, readonly string[]])[] = [
-  ['UDP_RELAY_SECRET_KEY', ['pair', 'secret']],
+/** Variable, the service that it is for, the key that it sets, and how its text reads there. */
+const FOREIGN_VARIABLES: readonly (readonly [string, string, readonly string[], ((text: string) => string)?])[] = [
+  ['LANRAGE_RELAY_PORT', 'wireguard', ['wireguard', 'listen'], (port) => `udp://0.0.0.0:${port},udp://[::]:${port}`],
+  ['LANRAGE_RELAY_IP', 'wireguard', ['public', 'ipv4']],
+  ['UDP_RELAY_SECRET_KEY', 'pair', ['pair', 'secret']],
 ];
 
 /** Of the test suite, and what Kubernetes sets for a service that is called culvert. */
@@ -73,9 +70,6 @@ const notOurs =
   /^CULVERT_(REQUIRE$|TEST_|BENCH_)|_SERVICE_(HOST|PORT)(_|$)|^CULVERT_([A-Z0-9_]+_)?PORT(_\d+_(TCP|UDP)(_|$)|$)/;
 
 function unknownVariable(variable: string, known: Iterable<string>): string {
-  const section = variable.slice(PREFIX.length).split('_')[0]?.toLowerCase() ?? '';
-  const later = laterSection(section);
-  if (later !== undefined) return later;
   const near = didYouMean(variable, known);
   return near === undefined
     ? 'is no setting of Culvert (unset it)'

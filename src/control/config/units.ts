@@ -62,6 +62,13 @@ export function parseListener(text: string): Parsed<ListenerAddress> {
   return ok({ transport: match[1] as ListenerTransport, local: local.value });
 }
 
+/** As parseListener, for a service that speaks UDP only. */
+export function parseUdpListener(text: string): Parsed<ListenerAddress> {
+  const parsed = parseListener(text);
+  if (!parsed.ok || parsed.value.transport === 'udp') return parsed;
+  return fault(`"${text}": this service listens on UDP only (write udp://)`);
+}
+
 /** "http://127.0.0.1:8666" or "off". */
 export function parseHttpListener(text: string): Parsed<Endpoint | undefined> {
   if (text === 'off') return ok(undefined);

@@ -1,7 +1,7 @@
 import type { Fault } from './faults.ts';
 import { isSection, type SettingsTree } from './settings-tree.ts';
 import { rootShape, type Shape } from './shape.ts';
-import { laterSection, unknownKey } from './text-sources.ts';
+import { unknownKey } from './text-sources.ts';
 
 /** Every key that the schema does not have (valibot stops at the first of a section), and lists where sections are wanted. */
 export function findUnknownKeys(tree: SettingsTree): Fault[] {
@@ -29,7 +29,7 @@ function visit(tree: SettingsTree, value: unknown, shape: Shape, path: readonly 
     const inner = [...path, key];
     const entry = shape.entries.get(key);
     if (entry !== undefined) visit(tree, part, entry, inner, faults);
-    else found(inner, (path.length === 0 ? laterSection(key) : undefined) ?? unknownKey(key, shape.entries.keys()));
+    else found(inner, unknownKey(key, shape.entries.keys()));
   }
 }
 

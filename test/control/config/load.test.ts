@@ -152,11 +152,6 @@ describe('faults', () => {
       faults: [/:2: turn\.a1: is not a known key/, /:3: turn\.b2: /],
     },
     {
-      name: 'later section',
-      yaml: 'wireguard: {}',
-      faults: [/:1: wireguard: is not available in this version/],
-    },
-    {
       name: 'later engine',
       yaml: 'turn: {}\nengine: xdp',
       faults: [/^config\.yaml:2: engine: the xdp engine is not available in this version/],
@@ -284,11 +279,6 @@ describe('faults', () => {
       name: 'unknown variable',
       environment: { CULVERT_TURN_RELAM: 'x' },
       faults: [/^CULVERT_TURN_RELAM: is no setting of Culvert \(did you mean CULVERT_TURN_REALM\?\)$/],
-    },
-    {
-      name: 'variable of a later section',
-      environment: { CULVERT_WIREGUARD_LISTEN: 'x' },
-      faults: [/^CULVERT_WIREGUARD_LISTEN: is not available in this version/],
     },
     {
       name: 'bad variable',

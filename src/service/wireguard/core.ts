@@ -1,0 +1,107 @@
+import type { FlowCounters } from '../../flow/flow.ts';
+import { type Endpoint, endpointKey } from '../../net/endpoint.ts';
+import type { FlowId, IdSource, SocketId } from '../../net/ids.ts';
+import type { RandomBytes } from '../../net/random.ts';
+import type { Millis } from '../../net/time.ts';
+import type { BlockList } from '../block-list.ts';
+import { Counter } from '../counters.ts';
+import { Deadlines } from '../deadlines.ts';
+import { type BudgetOptions, SourceBudget } from '../limiter.ts';
+import { OrderQueue } from '../orders.ts';
+import { RelayedCounts } from '../relayed-counts.ts';
+import type { ServiceEvent } from '../service.ts';
+import type { WireguardConfig } from './config.ts';
+import { CookieJar } from './cookie-jar.ts';
+import type { DropReason } from './reasons.ts';
+import { Registry } from './registry.ts';
+import type { Remote, Route } from './remote.ts';
+import { Searches } from './search.ts';
+import { Statistics } from './statistics.ts';
+import { Table } from './table.ts';
+
+/** What flows have carried, which only the engine knows. An argument like the time: the service asks and keeps nothing. */
+export interface FlowReader {
+  read(flow: FlowId): FlowCounters | undefined;
+  /** Over all flows of this service, also those that are gone. */
+  total(): { readonly packets: number; readonly bytes: number };
+}
+
+export interface CoreParts {
+  readonly config: WireguardConfig;
+  readonly ids: IdSource;
+  readonly random: RandomBytes;
+  readonly flows: FlowReader;
+  readonly blocks: BlockList;
+}
+
+/** Garbage in the name of a known source costs hashes too: so many a second, then it takes its chance among them. */
+const RECALLS: BudgetOptions = { perAddress: 100, perPrefix: 1000, burstSeconds: 2, maxSources: 16_384 };
+
+/** What every handler works on: the state of one relay and what its configuration made of it. */
+export class Core {
+  readonly config: WireguardConfig;
+  readonly ids: IdSource;
+  readonly random: RandomBytes;
+  readonly flows: FlowReader;
+  readonly blocks: BlockList;
+  readonly registry: Registry;
+  readonly searches: Searches;
+  readonly cookies: CookieJar;
+  readonly initiationBudget: SourceBudget;
+  readonly unaskedBudget: SourceBudget;
+  readonly searchBudget: SourceBudget;
+  /** Tries with the cached keys of a source that led to nothing. */
+  readonly recallBudget: SourceBudget;
+  readonly orders = new OrderQueue();
+  readonly table = new Table();
+  readonly deadlines = new Deadlines<Remote | Route>();
+  /** Where the listeners are bound, which flows must name. */
+  readonly listeners = new Map<SocketId, Endpoint>();
+  readonly drops = new Counter<DropReason>();
+  readonly relayed = new RelayedCounts();
+  readonly statistics = new Statistics();
+  readonly #own: ReadonlySet<string>;
+
+  constructor({ config, ids, random, flows, blocks }: CoreParts) {
+    this.config = config;
+    this.ids = ids;
+    this.random = random;
+    this.flows = flows;
+    this.blocks = blocks;
+    this.#own = new Set(config.ownEndpoints.map(endpointKey));
+    this.registry = new Registry(config.peers);
+    this.searches = new Searches(config.hashesPerSecond);
+    this.cookies = new CookieJar(random);
+    this.initiationBudget = new SourceBudget(config.initiations, random);
+    this.unaskedBudget = new SourceBudget(config.unasked, random);
+    this.searchBudget = new SourceBudget(config.searches, random);
+    this.recallBudget = new SourceBudget(RECALLS, random);
+  }
+
+  /** A packet that says it comes from ourselves is forged, and an answer would go round in circles. */
+  isOwn(from: Endpoint): boolean {
+    return this.#own.has(endpointKey(from));
+  }
+
+  drop(reason: DropReason): undefined {
+    this.drops.add(reason);
+  }
+
+  event(level: ServiceEvent['level'], name: string, fields: ServiceEvent['fields']): void {
+    this.orders.add({ type: 'event', event: { level, name, fields } });
+  }
+
+  /** Passes a packet on by our own hand. */
+  send(to: Remote, packet: Uint8Array): undefined {
+    this.orders.add({ type: 'send', from: to.socket, to: to.endpoint, packet });
+    this.relayed.add('to_peer', packet.length);
+  }
+
+  /** A packet of that remote was good for something: its record has it. */
+  note({ client }: Remote, packet: Uint8Array, now: Millis): void {
+    if (client === undefined) return;
+    client.lastSeen = now;
+    client.packets++;
+    client.bytes += packet.length;
+  }
+}

@@ -1,0 +1,122 @@
+import type { Endpoint } from '../../net/endpoint.ts';
+import type { SocketId } from '../../net/ids.ts';
+import type { Millis } from '../../net/time.ts';
+import { encodeCookieReply } from '../../wire/wireguard/cookie.ts';
+import { hasMac2, withoutMac2 } from '../../wire/wireguard/mac.ts';
+import { decodeWireguard, type Initiation } from '../../wire/wireguard/message.ts';
+import type { Core } from './core.ts';
+import { admit } from './members.ts';
+import type { RegisteredKey } from './registry.ts';
+import type { Remote } from './remote.ts';
+import { offer } from './routes.ts';
+import { mayReceive, targetsOf } from './targets.ts';
+
+/**
+ * A handshake begins. Where keys are registered, mac1 says whom it is for, and what is for none of them ends here; what the cache of the
+ * source knows is free, so that garbage under a client's forged address cannot use up its budget. Otherwise nobody knows whom it is
+ * for, and the budget comes first.
+ */
+export function handleInitiation(
+  core: Core,
+  at: SocketId,
+  from: Endpoint,
+  message: Initiation,
+  packet: Uint8Array,
+  now: Millis,
+): undefined {
+  if (core.registry.keys.length === 0) {
+    if (mayInitiate(core, from, now)) passOn(core, at, from, message, packet, undefined, now);
+    return;
+  }
+  if (!core.recallBudget.take(from, 1, now)) return core.drop('over-budget');
+  const key = core.registry.recall(packet, from);
+  if (key !== undefined) core.recallBudget.give(from, 1, now);
+  if (key !== undefined) return initiateTo(core, at, from, message, packet, key, now);
+  if (!mayInitiate(core, from, now)) return;
+  core.searches.begin(
+    core,
+    from,
+    packet,
+    (_, found, copy, later) => {
+      const again = decodeWireguard(copy);
+      if (typeof again !== 'string' && again.type === 'initiation')
+        initiateTo(core, at, from, again, copy, found, later);
+    },
+    now,
+  );
+}
+
+function mayInitiate(core: Core, from: Endpoint, now: Millis): boolean {
+  if (core.initiationBudget.take(from, 1, now)) return true;
+  core.drop('over-budget');
+  core.blocks.strike(from, now);
+  return false;
+}
+
+function initiateTo(
+  core: Core,
+  at: SocketId,
+  from: Endpoint,
+  message: Initiation,
+  packet: Uint8Array,
+  key: RegisteredKey,
+  now: Millis,
+): undefined {
+  core.registry.remember(from, key);
+  const known = core.table.find(at, from);
+  const showsCookie = hasOurCookie(core, from, packet, now);
+  if (core.config.challenge && !showsCookie && known?.client === undefined && !known?.hasProvenAddress) {
+    return challenge(core, at, from, message, key, now);
+  }
+  const remote = passOn(core, at, from, message, showsCookie ? withoutMac2(packet) : packet, key, now);
+  if (showsCookie && remote !== undefined) remote.hasProvenAddress = true;
+}
+
+/** Nothing is kept of who is challenged. The reply is smaller than what it answers. */
+function challenge(
+  core: Core,
+  at: SocketId,
+  from: Endpoint,
+  { sender, mac1 }: Initiation,
+  key: RegisteredKey,
+  now: Millis,
+): undefined {
+  if (!core.initiationBudget.take(from, 1, now)) return core.drop('over-budget');
+  core.drop('challenged');
+  const reply = encodeCookieReply({ sender, mac1 }, key.cookieKey, core.cookies.make(from, now), core.random);
+  core.orders.add({ type: 'send', from: at, to: from, packet: reply });
+}
+
+/** A mac2 of zeros is no mac2. */
+function hasOurCookie(core: Core, from: Endpoint, packet: Uint8Array, now: Millis): boolean {
+  if (!core.config.challenge || packet.subarray(132).every((byte) => byte === 0)) return false;
+  return core.cookies.valid(from, now).some((cookie) => hasMac2(packet, cookie));
+}
+
+/** The initiator becomes a stranger, if it is not more already, and each of the targets may answer it. */
+function passOn(
+  core: Core,
+  at: SocketId,
+  from: Endpoint,
+  { sender }: Initiation,
+  packet: Uint8Array,
+  key: RegisteredKey | undefined,
+  now: Millis,
+): Remote | undefined {
+  const remote = admit(core, at, from, now);
+  core.note(remote, packet, now);
+  const targets = targetsOf(core, remote, key);
+  if (targets.length === 0) {
+    core.drop('no-destination');
+    return remote;
+  }
+  let sent = 0;
+  for (const target of targets) {
+    if (!mayReceive(core, remote, target, now)) continue;
+    if (!offer(core, target, sender, remote, key, now)) continue;
+    core.send(target, packet);
+    sent++;
+  }
+  if (sent === 0) core.drop('destination-over-budget');
+  return remote;
+}

@@ -1,0 +1,78 @@
+import type { Endpoint } from '../../net/endpoint.ts';
+import type { SocketId } from '../../net/ids.ts';
+import { MINUTE, type Millis } from '../../net/time.ts';
+import type { Core } from './core.ts';
+import type { RegisteredKey } from './registry.ts';
+import { Remote, type Route } from './remote.ts';
+import { removeRoute } from './routes.ts';
+
+/** The remote at that endpoint; a new one is a stranger. Strangers have room for so many: the one longest unused by a fan-out gives way. */
+export function admit(core: Core, at: SocketId, from: Endpoint, now: Millis): Remote {
+  const { table, deadlines, config } = core;
+  let remote = table.find(at, from);
+  if (remote?.client !== undefined) return remote;
+  if (remote === undefined) {
+    const [oldest] = table.strangers;
+    if (oldest !== undefined && table.strangers.size >= config.maxStrangers) forget(core, oldest);
+    remote = new Remote(at, from);
+    table.add(remote);
+  }
+  deadlines.set(remote, now + STRANGER_LIFETIME);
+  return remote;
+}
+
+/** Both ends of a handshake that came true. False, and counted, when they find no room. */
+export function becomeClients(core: Core, routes: readonly [Route, Route], now: Millis): boolean {
+  const { table, config } = core;
+  const fresh = routes.filter(({ from }) => from.client === undefined);
+  if (table.clients.size + fresh.length > config.maxClients) {
+    core.drop('too-many-clients');
+    return false;
+  }
+  for (const { from, key } of routes) {
+    if (from.client === undefined) becomeClient(core, from, now);
+    if (key !== undefined) giveKey(from, key);
+  }
+  return true;
+}
+
+export function becomeClient(core: Core, remote: Remote, now: Millis): void {
+  core.table.strangers.delete(remote);
+  core.table.clients.add(remote);
+  remote.client = { firstSeen: now, lastSeen: now, packets: 0, bytes: 0 };
+  core.statistics.clients++;
+  core.deadlines.set(remote, now + core.config.timeout);
+  core.event('debug', 'wireguard-client', { client: remote.endpoint.address });
+}
+
+/** More endpoints than these claim one key only when somebody lies. */
+export function giveKey(remote: Remote, key: RegisteredKey): void {
+  if (key.remotes.size >= REMOTES_OF_A_KEY || remote.keys.size >= KEYS_OF_A_REMOTE) return;
+  remote.keys.add(key);
+  key.remotes.add(remote);
+}
+
+/** The remote goes, with everything that rests on it. */
+export function forget(core: Core, remote: Remote): void {
+  for (const route of [...remote.routes.values()]) removeRoute(core, route);
+  for (const key of remote.keys) key.remotes.delete(remote);
+  core.deadlines.clear(remote);
+  core.table.remove(remote);
+  if (remote.client === undefined) return;
+  core.event('debug', 'wireguard-client-ended', { client: remote.endpoint.address });
+}
+
+/** The last packet of a client, by our own hand or by a flow. */
+export function lastSeen(core: Core, { client, routes }: Remote): Millis {
+  let latest = client?.lastSeen ?? 0;
+  for (const { flow } of routes.values()) {
+    const counters = flow === undefined ? undefined : core.flows.read(flow);
+    if (counters !== undefined) latest = Math.max(latest, counters.lastSeen);
+  }
+  return latest;
+}
+
+/** A client that lost its peer tries for 90 s, then again whenever it has something to send. */
+const STRANGER_LIFETIME: Millis = 2 * MINUTE;
+const REMOTES_OF_A_KEY = 8;
+const KEYS_OF_A_REMOTE = 4;

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { decodeWireguard } from '../../../src/wire/wireguard/message.ts';
+import { seededRandom } from '../seeded.ts';
+import { endpoint, registered } from './harness.ts';
+import { World } from './world.ts';
+
+/**
+ * Peers that do anything at any time over a network that loses, doubles and delays, move behind their NATs, and are joined by forgers who
+ * replay, flip bits and write any source. Whatever happens: nobody is sent data that is not his, no data packet goes out twice for
+ * one that came in, flows are removed exactly once (the harness throws otherwise), and in the end nothing is left.
+ */
+for (let seed = 1; seed <= 10; seed++) {
+  test(`random peers, seed ${seed}`, () => {
+    const random = seededRandom(`wireguard life ${seed}`);
+    const below = (limit: number) => Buffer.from(random(4)).readUInt32LE() % limit;
+    const names = ['alice', 'bob', 'carol', 'dave', 'erin', 'frank'];
+    const unasked = { perAddress: 20, perPrefix: 100, burstSeconds: 5, maxSources: 1000 };
+    const keys = seed % 2 === 0 ? { peers: registered(...names.slice(0, 5)), challenge: seed % 4 === 0 } : {};
+    const world = new World({ ...keys, unasked, maxClients: 5, maxStrangers: 6 }, seed);
+    const peers = names.map((name, index) => world.peer(name, `192.0.2.${index}:1000`));
+    const seen: Uint8Array[] = [];
+    let dataIn = 0;
+    const send = world.send.bind(world);
+    world.send = (from, packet) => {
+      seen.push(packet.slice());
+      send(from, packet);
+    };
+    const receive = world.relay.receive.bind(world.relay);
+    world.relay.receive = (from, packet) => {
+      if (isData(packet)) dataIn++;
+      receive(from, packet);
+    };
+    world.arrives = () => below(12) !== 0;
+    for (let step = 0; step < 800; step++) {
+      const peer = peers[below(peers.length)];
+      const other = names[below(names.length)] ?? '';
+      const old = seen[below(seen.length || 1)]?.slice();
+      if (peer === undefined || other === peer.name) continue;
+      switch (below(11)) {
+        case 0:
+          peer.initiate(other);
+          break;
+        case 1: {
+          const second = world.peers.get(other);
+          if (second !== undefined && below(3) === 0) world.connect(peer, second, 10_000);
+          break;
+        }
+        case 2:
+        case 3:
+        case 4:
+          for (let packet = 0; packet < 3; packet++) peer.say(other, `step ${step}`);
+          break;
+        case 5:
+          if (below(4) === 0)
+            peer.endpoint = endpoint(`${below(2) ? '192.0.2' : '198.18.0'}.${below(200)}:${1 + below(60000)}`);
+          break;
+        case 6:
+          world.pass([10, 5000, 30_000, 130_000][below(4)] ?? 0);
+          break;
+        case 7:
+          // The same packet again, from where it came or from anywhere.
+          if (old !== undefined) world.send(below(2) ? peer.endpoint : endpoint('198.18.9.9:9'), old);
+          break;
+        case 8:
+          if (old !== undefined) {
+            // A ciphertext that is changed goes where it went before, and proves nothing.
+            old[below(isData(old) ? 16 : old.length)] = below(256);
+            world.send(peer.endpoint, old);
+          }
+          break;
+        case 9:
+          if (below(8) === 0) restart(world);
+          break;
+        default:
+          world.settle();
+      }
+    }
+    world.settle();
+    for (const peer of peers) assert.equal(peer.strangeData, 0, peer.name);
+    assert.ok(world.relay.sent.filter(({ packet }) => isData(packet)).length <= dataIn);
+    assert.ok(
+      peers.some(({ received }) => received.length > 0),
+      'somebody got through',
+    );
+    assert.ok(world.relay.service.stats().clients <= 5);
+    world.pass(600_000);
+    assert.deepEqual(world.relay.service.stats().held, {
+      strangers: 0,
+      routes: 0,
+      indices: 0,
+      deadlines: 0,
+      searches: 0,
+    });
+    assert.equal(world.relay.flows.size, 0);
+    assert.equal(world.relay.service.stats().clients, 0);
+  });
+}
+
+/** With what was kept, or without. */
+function restart(world: World): void {
+  const snapshot = JSON.parse(JSON.stringify(world.relay.service.snapshot()));
+  world.relay.restart();
+  world.relay.run(() => world.relay.service.restore(snapshot, world.relay.now));
+}
+
+function isData(packet: Uint8Array): boolean {
+  const message = decodeWireguard(packet);
+  return typeof message !== 'string' && message.type === 'data';
+}

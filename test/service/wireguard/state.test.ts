@@ -1,0 +1,224 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { BlockList } from '../../../src/service/block-list.ts';
+import { SnapshotError } from '../../../src/service/wireguard/snapshot.ts';
+import { mac1Key, sign } from '../../../src/wire/wireguard/mac.ts';
+import { seededRandom } from '../seeded.ts';
+import { prefix } from '../turn/harness.ts';
+import { endpoint, keyOf, registered, START } from './harness.ts';
+import type { Peer } from './peer.ts';
+import { World } from './world.ts';
+
+describe('client records', () => {
+  test('say when, how much, and who', () => {
+    const { world, alice } = pair({ peers: registered('alice', 'bob') });
+    world.pass(10_000);
+    alice.say('bob', 'x'.repeat(100));
+    world.settle();
+    const [first, second] = world.relay.service.clients().toSorted((a, b) => a.endpoint.port - b.endpoint.port);
+    assert.deepEqual([first?.peers, second?.peers], [['alice'], ['bob']]);
+    assert.equal(first?.lastSeen, world.relay.now);
+    assert.ok(first !== undefined && first.firstSeen < START + 1000);
+    assert.ok(first.bytes > 100 && first.packets >= 1, JSON.stringify(first));
+    assert.ok(second !== undefined && second.lastSeen < world.relay.now);
+  });
+
+  test('end after five minutes without a packet, not before, with everything that rests on them', () => {
+    const { world, alice, bob } = pair();
+    world.pass(190_000);
+    alice.say('bob', 'by a flow, which the service does not see');
+    world.settle();
+    assert.equal(bob.received.length, 1);
+    world.pass(298_000);
+    assert.equal(world.relay.service.stats().clients, 1);
+    world.pass(3000);
+    assert.equal(world.relay.service.stats().clients, 0);
+    assert.deepEqual(world.relay.service.stats().held, {
+      strangers: 0,
+      routes: 0,
+      indices: 0,
+      deadlines: 0,
+      searches: 0,
+    });
+    assert.equal(world.relay.flows.size, 0);
+  });
+
+  test('are no more than maxClients; who is there stays', () => {
+    const { world, alice, bob } = pair({ maxClients: 3 });
+    const carol = world.peer('carol', '192.0.2.3:1000');
+    const dave = world.peer('dave', '192.0.2.4:1000');
+    world.connect(carol, dave, 10_000);
+    assert.equal(world.relay.service.stats().clients, 2);
+    assert.ok(world.relay.drops('too-many-clients') > 0);
+    assert.notEqual(world.connect(carol, alice), undefined);
+    assert.equal(world.relay.service.stats().clients, 3);
+    alice.say('bob', 'still');
+    world.settle();
+    assert.equal(bob.received.at(-1)?.text, 'still');
+  });
+});
+
+describe('blocks', () => {
+  test('end what is there, and let nothing new begin, silently and counted', () => {
+    const blocks = new BlockList(seededRandom('blocks'));
+    const { world, alice, bob } = pair({}, blocks);
+    blocks.add(prefix('192.0.2.0/24'));
+    world.relay.run(() => world.relay.service.applyBlocks(world.relay.now));
+    assert.equal(world.relay.flows.size, 0);
+    const sent = world.relay.sent.length;
+    alice.say('bob', 'blocked');
+    alice.initiate('bob');
+    bob.say('alice', 'nobody there');
+    world.settle();
+    assert.equal(world.relay.sent.length, sent);
+    assert.equal(world.relay.drops('blocked'), 2);
+    assert.equal(blocks.refused, 2);
+    assert.equal(world.relay.service.stats().totals.blocked, 2);
+  });
+
+  test('come by themselves to who goes on over its budget', () => {
+    const blocks = new BlockList(seededRandom('blocks'), {
+      limit: 10,
+      window: 10_000,
+      duration: 60_000,
+      maxBlocks: 10,
+    });
+    const initiations = { perAddress: 5, perPrefix: 0, burstSeconds: 1, maxSources: 100 };
+    const world = new World({ initiations }, 1, blocks);
+    const alice = world.peer('alice', '192.0.2.1:1000');
+    for (let count = 0; count < 40; count++) alice.initiate('bob');
+    world.settle();
+    assert.equal(blocks.size, 1);
+    assert.equal(world.relay.drops('over-budget'), 11);
+    assert.equal(world.relay.drops('blocked'), 24);
+  });
+});
+
+describe('statistics', () => {
+  test('come every 30 s while there is something to tell', () => {
+    const { world, alice } = pair();
+    const lines = () => world.relay.events.filter(({ name }) => name === 'wireguard-statistics');
+    world.pass(30_000);
+    assert.deepEqual(lines().length, 1);
+    const { clients, packets, bytes, blocked } = lines()[0]?.fields ?? {};
+    assert.deepEqual([clients, blocked], [2, 0]);
+    assert.ok(Number(packets) >= 3 && Number(bytes) >= 148 + 92, `${packets} ${bytes}`);
+    world.pass(60_000);
+    assert.equal(lines().length, 1, 'nothing new');
+    alice.say('bob', 'more');
+    world.pass(30_000);
+    assert.equal(lines().length, 2);
+  });
+});
+
+describe('snapshots', () => {
+  test('through JSON into a new process: sessions go on, records and totals too', () => {
+    const { world, alice, bob } = pair({ peers: registered('alice', 'bob') });
+    alice.say('bob', 'before');
+    world.pass(20_000);
+    const before = world.relay.service.clients();
+    const totals = world.relay.service.stats().totals;
+    const snapshot = JSON.parse(JSON.stringify(world.relay.service.snapshot()));
+    world.relay.restart();
+    world.relay.run(() => world.relay.service.restore(snapshot, world.relay.now));
+    assert.deepEqual(world.relay.service.clients(), before);
+    assert.deepEqual(world.relay.service.stats().totals, totals);
+    alice.say('bob', 'after');
+    bob.say('alice', 'after');
+    world.settle();
+    assert.equal(bob.received.at(-1)?.text, 'after');
+    assert.equal(alice.received.at(-1)?.text, 'after');
+    assert.equal(world.relay.service.stats().totals.packets, totals.packets + 2);
+    alice.initiate('bob');
+    world.settle();
+    world.pass(201_000);
+    assert.equal(world.relay.flows.size, 0);
+  });
+
+  test('leave out what has expired, is blocked, or is no longer registered', () => {
+    const blocks = new BlockList(seededRandom('blocks'));
+    const { world } = pair({}, blocks);
+    const snapshot = world.relay.service.snapshot();
+    const restored = (after: number) => {
+      world.relay.restart();
+      world.relay.now += after;
+      world.relay.run(() => world.relay.service.restore(snapshot, world.relay.now));
+      return [world.relay.service.stats().clients, world.relay.flows.size];
+    };
+    assert.deepEqual(restored(0), [2, 2]);
+    blocks.add(prefix('192.0.2.1'));
+    assert.deepEqual(restored(0), [1, 0]);
+    assert.deepEqual(restored(250_000), [1, 0]);
+    assert.deepEqual(restored(100_000), [0, 0]);
+    const other = new World({ peers: registered('carol') });
+    other.relay.run(() => other.relay.service.restore(snapshot, START));
+    assert.equal(other.relay.service.stats().clients, 0);
+  });
+
+  test('of another version, or into a service that has clients, are mistakes', () => {
+    const { world } = pair();
+    const snapshot = world.relay.service.snapshot();
+    assert.throws(() => world.relay.service.restore(snapshot, world.relay.now), SnapshotError);
+    world.relay.restart();
+    assert.throws(() => world.relay.service.restore({ ...snapshot, version: 2 as 1 }, world.relay.now), SnapshotError);
+  });
+});
+
+describe('many registered keys', () => {
+  const names = Array.from({ length: 2000 }, (_, index) => `peer ${index}`);
+
+  test('a search goes in slices, and what is known needs none', () => {
+    const world = new World({ peers: registered(...names, 'alice', 'bob'), hashesPerSecond: 20_000 });
+    const alice = world.peer('alice', '192.0.2.1:1000');
+    const bob = world.peer('bob', '203.0.113.1:2000');
+    alice.initiate('bob');
+    world.settle();
+    assert.equal(world.relay.service.stats().held.searches, 1);
+    world.pass(200);
+    assert.equal(world.relay.service.stats().held.searches, 0);
+    assert.notEqual(world.connect(alice, bob), undefined);
+    const sent = world.relay.sent.length;
+    alice.initiate('bob');
+    world.settle();
+    assert.ok(world.relay.sent.length > sent, 'at once, from the cache');
+  });
+
+  test('a flood of garbage takes no more than its share of hashes, and clients go on', () => {
+    const searches = { perAddress: 2, perPrefix: 10, burstSeconds: 2, maxSources: 1000 };
+    const config = { peers: registered(...names, 'alice', 'bob'), hashesPerSecond: 20_000, searches };
+    const world = new World(config);
+    const alice = world.peer('alice', '192.0.2.1:1000');
+    const bob = world.peer('bob', '203.0.113.1:2000');
+    assert.notEqual(world.connect(alice, bob), undefined);
+    const begun = performance.now();
+    const garbage = sign(new Uint8Array(148), mac1Key(keyOf('nobody')));
+    garbage[0] = 1;
+    for (let second = 0; second < 10; second++) {
+      for (let packet = 0; packet < 1000; packet++) {
+        world.send(endpoint(`10.${packet >> 8}.${packet & 255}.${second}:999`), garbage);
+        // Also in alice's name.
+        world.send(alice.endpoint, garbage);
+      }
+      world.pass(1000);
+      alice.initiate('bob');
+      world.settle();
+    }
+    // 10 s at 20,000 hashes, and 16 for each packet that claims to be alice's.
+    assert.ok(world.relay.drops('unregistered-peer') <= 110, `${world.relay.drops('unregistered-peer')} searches`);
+    assert.ok(performance.now() - begun < 60_000);
+    alice.say('bob', 'unharmed');
+    world.settle();
+    assert.equal(bob.received.at(-1)?.text, 'unharmed');
+  });
+});
+
+function pair(
+  config: ConstructorParameters<typeof World>[0] = {},
+  blocks?: BlockList,
+): { world: World; alice: Peer; bob: Peer } {
+  const world = new World(config, 1, blocks);
+  const alice = world.peer('alice', '192.0.2.1:1000');
+  const bob = world.peer('bob', '203.0.113.1:2000');
+  assert.notEqual(world.connect(alice, bob), undefined);
+  return { world, alice, bob };
+}
