@@ -23,7 +23,9 @@ export class BucketTable {
   readonly #sets: number;
   readonly #seed: number;
   readonly #keys: Uint32Array;
-  readonly #tokens: Float32Array;
+  /** Zero is a full bucket that nobody has asked for: of a table that lies idle the system then keeps nothing in memory. */
+  readonly #spent: Float32Array;
+  /** Milliseconds, plus one. */
   readonly #seen: Float64Array;
 
   /** `perSecond` 0 = unlimited. At most `maxSlots` keys are remembered. `seed`: 32 random bits. */
@@ -37,13 +39,13 @@ export class BucketTable {
     this.#seed = seed;
     const slots = this.unlimited ? 0 : this.#sets * this.#ways;
     this.#keys = new Uint32Array(slots * KEY_WORDS);
-    this.#tokens = new Float32Array(slots).fill(this.#capacity);
-    this.#seen = new Float64Array(slots).fill(NEVER);
+    this.#spent = new Float32Array(slots);
+    this.#seen = new Float64Array(slots);
   }
 
   /** Bytes of the table; they do not change. */
   get byteLength(): number {
-    return this.#keys.byteLength + this.#tokens.byteLength + this.#seen.byteLength;
+    return this.#keys.byteLength + this.#spent.byteLength + this.#seen.byteLength;
   }
 
   /** The slot of the key, filled up to `now`; a new key starts with what its slot holds. The slot is good until the next find(). */
@@ -64,22 +66,22 @@ export class BucketTable {
   }
 
   holds(slot: number, tokens: number): boolean {
-    return this.unlimited || this.#tokensAt(slot) >= tokens;
+    return this.unlimited || this.#capacity - this.#spentAt(slot) >= tokens;
   }
 
   spend(slot: number, tokens: number): void {
-    if (!this.unlimited) this.#tokens[slot] = this.#tokensAt(slot) - tokens;
+    if (!this.unlimited) this.#spent[slot] = this.#spentAt(slot) + tokens;
   }
 
   earn(slot: number, tokens: number): void {
-    if (!this.unlimited) this.#tokens[slot] = Math.min(this.#capacity, this.#tokensAt(slot) + tokens);
+    if (!this.unlimited) this.#spent[slot] = Math.max(0, this.#spentAt(slot) - tokens);
   }
 
   #refill(slot: number, now: Millis): void {
     // A clock that steps back gives nothing and takes nothing.
     const elapsed = Math.max(0, now - this.#seenAt(slot));
-    this.#tokens[slot] = Math.min(this.#capacity, this.#tokensAt(slot) + elapsed * this.#perMilli);
-    this.#seen[slot] = now;
+    this.#spent[slot] = Math.max(0, this.#spentAt(slot) - elapsed * this.#perMilli);
+    this.#seen[slot] = now + 1;
   }
 
   #isAt(slot: number, key: SourceKey): boolean {
@@ -93,12 +95,12 @@ export class BucketTable {
     );
   }
 
-  #tokensAt(slot: number): number {
-    return this.#tokens[slot] ?? 0;
+  #spentAt(slot: number): number {
+    return this.#spent[slot] ?? 0;
   }
 
   #seenAt(slot: number): Millis {
-    return this.#seen[slot] ?? NEVER;
+    return (this.#seen[slot] ?? 0) - 1;
   }
 }
 

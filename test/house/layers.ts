@@ -28,7 +28,7 @@ const IMPURE_GLOBALS =
   /\b(?:Date\.now|new Date\b|performance\.(?:now|timeOrigin)|process\.hrtime|setTimeout|setInterval|setImmediate|Math\.random|randomBytes|randomUUID|randomInt|getRandomValues)\b/;
 const PURE_MODULES = new Set(['node:crypto', 'node:buffer', 'node:util', 'node:zlib']);
 /** What the pure layers may take from npm: hashes and ciphers that node:crypto lacks (keyed BLAKE2s, XChaCha20-Poly1305). */
-const PURE_PACKAGES = new Set(['@noble/hashes/blake2.js', '@noble/ciphers/chacha.js']);
+const PURE_PACKAGES = new Set<string>([]);
 const MAX_LINES = 500;
 
 export function sourceFiles(root: string): SourceFile[] {

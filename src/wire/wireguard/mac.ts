@@ -1,17 +1,17 @@
-import { timingSafeEqual } from 'node:crypto';
-import { blake2s } from '@noble/hashes/blake2.js';
+import { hash, timingSafeEqual } from 'node:crypto';
+import { keyedBlake2s } from './blake2s.ts';
 import { INITIATION_BYTES, RESPONSE_BYTES } from './message.ts';
 
 const MAC_BYTES = 16;
 
 /** Key of every mac1 that is meant for the owner of `publicKey` (whitepaper §5.4.4). */
 export function mac1Key(publicKey: Uint8Array): Uint8Array {
-  return blake2s(concat(LABEL_MAC1, publicKey));
+  return hash('blake2s256', concat(LABEL_MAC1, publicKey), 'buffer');
 }
 
 /** Key that cookie replies of the owner of `publicKey` are sealed with (whitepaper §5.4.7). */
 export function cookieKey(publicKey: Uint8Array): Uint8Array {
-  return blake2s(concat(LABEL_COOKIE, publicKey));
+  return hash('blake2s256', concat(LABEL_COOKIE, publicKey), 'buffer');
 }
 
 /** The mac1 that an initiation or response would have with this key; the two MACs at its end do not matter. */
@@ -54,7 +54,7 @@ export function withoutMac2(packet: Uint8Array): Uint8Array {
 /** Keyed BLAKE2s with 16 bytes of output, of pieces laid end to end. */
 export function keyed(key: Uint8Array, ...pieces: readonly Uint8Array[]): Uint8Array {
   const [only] = pieces;
-  return blake2s(pieces.length === 1 && only !== undefined ? only : concat(...pieces), { key, dkLen: MAC_BYTES });
+  return keyedBlake2s(key, MAC_BYTES, pieces.length === 1 && only !== undefined ? only : concat(...pieces));
 }
 
 /** Both MACs stand at the end of the two messages that have any. */
