@@ -30,7 +30,7 @@ export interface Running {
 
 /** Starts `culvert up` and waits for its banner; ended after the test whatever happens. */
 export async function culvertUp(context: Context, args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
-  const running = start(['up', ...args], environment);
+  const running = start(['up', ...args, ...awayFromDefaults(args)], environment);
   context.after(async () => {
     if (running.child.exitCode === null && running.child.signalCode === null) running.child.kill('SIGKILL');
     await running.ended();
@@ -42,6 +42,16 @@ export async function culvertUp(context: Context, args: readonly string[], envir
     running.child,
   );
   return running;
+}
+
+/** Without a file all services are on, at their default ports: those that the test does not speak of go to free ones, for tests run side by side. */
+function awayFromDefaults(args: readonly string[]): string[] {
+  const given = args.join(' ');
+  if (given.includes('--config') || given.includes('--env-file')) return [];
+  const others = ['wireguard', 'pair'].filter(
+    (service) => !given.includes(`${service}.`) && !given.includes(`${service}=`),
+  );
+  return others.flatMap((service) => ['--set', `${service}.listen=udp://127.0.0.1:0`]);
 }
 
 /** Polls until it holds; fails with what `explain` says, or when the child ends. */
