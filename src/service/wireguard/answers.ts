@@ -1,7 +1,6 @@
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { SocketId } from '../../net/ids.ts';
 import type { Millis } from '../../net/time.ts';
-import { hasMac1 } from '../../wire/wireguard/mac.ts';
 import type { CookieReply, Data, Response } from '../../wire/wireguard/message.ts';
 import type { Core } from './core.ts';
 import { admit } from './members.ts';
@@ -35,10 +34,11 @@ export function handleResponse(
   }
   if (core.registry.keys.length === 0) return acceptResponse(core, route, message.sender, packet, undefined, now);
   // mac1 of a response is for the initiator: now it is known whose the other end is.
+  const { registry } = core;
   const { sender } = message;
-  const known = [...route.to.keys].find((key) => hasMac1(packet, key.mac1Key)) ?? core.registry.recall(packet, from);
+  const known = [...route.to.keys, ...registry.recent(from)].find((key) => registry.isFor(packet, key));
   if (known !== undefined) return acceptResponse(core, route, sender, packet, known, now);
-  core.searches.begin(
+  core.searches.beginAnswer(
     core,
     from,
     packet,

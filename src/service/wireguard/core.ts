@@ -6,13 +6,14 @@ import type { Millis } from '../../net/time.ts';
 import type { BlockList } from '../block-list.ts';
 import { Counter } from '../counters.ts';
 import { Deadlines } from '../deadlines.ts';
-import { type BudgetOptions, SourceBudget } from '../limiter.ts';
+import { SourceBudget } from '../limiter.ts';
 import { OrderQueue } from '../orders.ts';
 import { RelayedCounts } from '../relayed-counts.ts';
 import type { ServiceEvent } from '../service.ts';
 import type { WireguardConfig } from './config.ts';
 import { CookieJar } from './cookie-jar.ts';
 import type { DropReason } from './reasons.ts';
+import { Recalls } from './recalls.ts';
 import { Registry } from './registry.ts';
 import type { Remote, Route } from './remote.ts';
 import { Searches } from './search.ts';
@@ -34,9 +35,6 @@ export interface CoreParts {
   readonly blocks: BlockList;
 }
 
-/** Garbage in the name of a known source costs hashes too: so many a second, then it takes its chance among them. */
-const RECALLS: BudgetOptions = { perAddress: 100, perPrefix: 1000, burstSeconds: 2, maxSources: 16_384 };
-
 /** What every handler works on: the state of one relay and what its configuration made of it. */
 export class Core {
   readonly config: WireguardConfig;
@@ -50,8 +48,7 @@ export class Core {
   readonly initiationBudget: SourceBudget;
   readonly unaskedBudget: SourceBudget;
   readonly searchBudget: SourceBudget;
-  /** Tries with the cached keys of a source that led to nothing. */
-  readonly recallBudget: SourceBudget;
+  readonly recalls: Recalls;
   readonly orders = new OrderQueue();
   readonly table = new Table();
   readonly deadlines = new Deadlines<Remote | Route>();
@@ -75,7 +72,7 @@ export class Core {
     this.initiationBudget = new SourceBudget(config.initiations, random);
     this.unaskedBudget = new SourceBudget(config.unasked, random);
     this.searchBudget = new SourceBudget(config.searches, random);
-    this.recallBudget = new SourceBudget(RECALLS, random);
+    this.recalls = new Recalls(config.hashesPerSecond, random);
   }
 
   /** A packet that says it comes from ourselves is forged, and an answer would go round in circles. */

@@ -28,10 +28,13 @@ export function handleInitiation(
     if (mayInitiate(core, from, now)) passOn(core, at, from, message, packet, undefined, now);
     return;
   }
-  if (!core.recallBudget.take(from, 1, now)) return core.drop('over-budget');
-  const key = core.registry.recall(packet, from);
-  if (key !== undefined) core.recallBudget.give(from, 1, now);
-  if (key !== undefined) return initiateTo(core, at, from, message, packet, key, now);
+  const recent = core.registry.recent(from);
+  if (!core.recalls.take(from, recent.length, now)) return core.drop('over-budget');
+  const key = recent.find((one) => core.registry.isFor(packet, one));
+  if (key !== undefined) {
+    core.recalls.give(from, recent.length, now);
+    return initiateTo(core, at, from, message, packet, key, now);
+  }
   if (!mayInitiate(core, from, now)) return;
   core.searches.begin(
     core,

@@ -23,6 +23,8 @@ export class RegisteredKey {
 /** The registered keys, and which of them each source last spoke to: so the usual initiation costs a hash or two, not one per key. */
 export class Registry {
   readonly keys: readonly RegisteredKey[];
+  /** So many were computed to tell whom messages are for. */
+  hashes = 0;
   /** Least recently used first. */
   readonly #recent = new Map<string, RegisteredKey[]>();
 
@@ -30,10 +32,15 @@ export class Registry {
     this.keys = peers.map((peer) => new RegisteredKey(peer));
   }
 
-  /** Whom an initiation or response is for, by what is known of its source. */
-  recall(packet: Uint8Array, from: Endpoint): RegisteredKey | undefined {
-    const known = this.#recent.get(endpointKey(from));
-    return known?.find((key) => hasMac1(packet, key.mac1Key));
+  /** Whether an initiation or response is for the owner of that key: a hash. */
+  isFor(packet: Uint8Array, key: RegisteredKey): boolean {
+    this.hashes++;
+    return hasMac1(packet, key.mac1Key);
+  }
+
+  /** Whom the source's messages were for, latest first. */
+  recent(from: Endpoint): readonly RegisteredKey[] {
+    return this.#recent.get(endpointKey(from)) ?? [];
   }
 
   remember(from: Endpoint, key: RegisteredKey): void {

@@ -128,6 +128,7 @@ function restoreRoute(core: Core, record: RouteSnapshot, initiator: Remote, resp
   back.back = there;
   for (const route of [there, back]) {
     route.stage = 'live';
+    for (const key of route.to.keys) core.registry.remember(route.from.endpoint, key);
     add(core, route, record.expiresAt);
     core.table.indices.set(route.index, route);
     installFlow(core, route);

@@ -131,12 +131,13 @@ export class WireguardService implements Service {
   }
 
   stats(): WireguardStats {
-    const { table, drops, relayed, statistics, deadlines, searches } = this.#core;
+    const { table, drops, relayed, statistics, deadlines, searches, registry } = this.#core;
     return {
       clients: table.clients.size,
       drops,
       relayed: relayed.read().to_peer,
       totals: statistics.totals(this.#core),
+      hashes: registry.hashes,
       held: {
         strangers: table.strangers.size,
         routes: table.routes,
@@ -171,6 +172,8 @@ export interface WireguardStats {
   readonly relayed: { readonly packets: number; readonly bytes: number };
   /** Of all runs that a snapshot joins. */
   readonly totals: Totals;
+  /** Computed to tell whom messages are for. */
+  readonly hashes: number;
   /** What is in memory, for leak checks. */
   readonly held: {
     readonly strangers: number;
