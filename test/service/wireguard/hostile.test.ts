@@ -79,6 +79,7 @@ describe('a forged source', () => {
       indices: 0,
       deadlines: 0,
       searches: 0,
+      sessions: 0,
     });
   });
 });

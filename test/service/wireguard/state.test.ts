@@ -5,7 +5,7 @@ import { SnapshotError } from '../../../src/service/wireguard/snapshot.ts';
 import { mac1Key, sign } from '../../../src/wire/wireguard/mac.ts';
 import { seededRandom } from '../seeded.ts';
 import { prefix } from '../turn/harness.ts';
-import { endpoint, keyOf, registered, START } from './harness.ts';
+import { endpoint, keyOf, privateKeyOf, registered, START } from './harness.ts';
 import type { Peer } from './peer.ts';
 import { World } from './world.ts';
 
@@ -39,6 +39,7 @@ describe('client records', () => {
       indices: 0,
       deadlines: 0,
       searches: 0,
+      sessions: 0,
     });
     assert.equal(world.relay.flows.size, 0);
   });
@@ -184,9 +185,13 @@ describe('many registered keys', () => {
   });
 
   test('a flood of garbage takes no more than its share of hashes, and clients go on', () => {
-    const many = Array.from({ length: 10_000 }, (_, index) => `peer ${index}`);
+    // Keys that nobody has the private half of.
+    const many = Array.from({ length: 10_000 }, (_, index) => ({
+      name: `${index}`,
+      publicKey: privateKeyOf(`${index}`),
+    }));
     const searches = { perAddress: 2, perPrefix: 10, burstSeconds: 2, maxSources: 1000 };
-    const config = { peers: registered(...many, 'alice', 'bob'), hashesPerSecond: 20_000, searches };
+    const config = { peers: [...many, ...registered('alice', 'bob')], hashesPerSecond: 20_000, searches };
     const world = new World(config);
     const alice = world.peer('alice', '192.0.2.1:1000');
     const bob = world.peer('bob', '203.0.113.1:2000');
