@@ -57,7 +57,11 @@ export async function startRelay(options: RelayOptions): Promise<StartResult> {
   if (!secrets.ok) return { ok: false, reasons: [secrets.reason] };
   if (secrets.note !== undefined) log.warn(secrets.note);
 
-  const relay = new Relay(options, secrets.secrets, secrets.kept);
+  const choice = chooseEngine(config, log);
+  if (!choice.ok) return { ok: false, reasons: [choice.reason] };
+  log.info('engine chosen', { why: choice.engine.why });
+
+  const relay = new Relay(options, choice.engine, secrets.secrets, secrets.kept);
   const reasons = await relay.open();
   if (reasons.length === 0) return { ok: true, relay };
   await relay.stop();
@@ -95,6 +99,7 @@ class Relay implements Stoppable {
       log,
       reread,
     }: RelayOptions,
+    chosen: ChosenEngine,
     secrets: StateSecrets,
     secretsKept: boolean,
   ) {
@@ -107,7 +112,7 @@ class Relay implements Stoppable {
     this.#usesDefaultWireguardListeners = usesDefaultWireguardListeners;
     this.#blocks = makeBlockList(config, () => this.#wireguard?.applyBlocks());
     this.#plan = planTurn(config, usesDefaultListeners, ownAddresses());
-    this.#chosen = chooseEngine(config.engine);
+    this.#chosen = chosen;
     this.#driver = new Driver({
       ids: this.#ids,
       createEngine: (sink) => this.#chosen.create(sink, this.#ids),
