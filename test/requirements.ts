@@ -14,7 +14,10 @@ export type Requirement =
   | 'wireguard'
   | 'curl'
   | 'socat'
-  | 'iperf3';
+  | 'iperf3'
+  | 'haproxy'
+  | 'nginx'
+  | 'nft';
 
 /** For node:test's `skip` option: false to run, or the reason why not. With CULVERT_REQUIRE=all nothing is skipped, so that what is missing fails. */
 export function missing(...requirements: Requirement[]): string | false {
@@ -38,6 +41,9 @@ const probes: Record<Requirement, () => string | undefined> = {
   curl: () => commandMissing('curl'),
   socat: () => commandMissing('socat'),
   iperf3: () => commandMissing('iperf3'),
+  haproxy: () => commandMissing('haproxy'),
+  nginx: () => commandMissing('nginx'),
+  nft: () => commandMissing('nft'),
   ipv6: () => {
     try {
       accessSync('/proc/net/if_inet6', constants.R_OK);
