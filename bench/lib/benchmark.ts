@@ -152,7 +152,7 @@ async function measureTogether(arena: Arena, plan: CommonPlan, stage: Stage, not
     const taking = running.filter(({ name }) => takesPart(trial, name));
     const samples = await alternate(taking, plan.rounds, notes.faults, ({ name, relay }) => {
       notes.progress.step(`${name}, ${trial.kind.title.toLowerCase()}, ${trial.cell}`);
-      return trial.take(arena, relay, plan.seconds, name);
+      return takeAwake(arena, trial, relay, plan.seconds, name);
     });
     measured.push({ kind: trial.kind.key, cell: trial.cell, samples });
   }
@@ -172,7 +172,7 @@ async function measureFresh(arena: Arena, plan: CommonPlan, stage: Stage, notes:
           const relay = await start(arena);
           notes.versions[name] = version();
           try {
-            samples[name] = [...(samples[name] ?? []), await trial.take(arena, relay, plan.seconds, name)];
+            samples[name] = [...(samples[name] ?? []), await takeAwake(arena, trial, relay, plan.seconds, name)];
           } finally {
             await relay.stop();
           }
@@ -182,6 +182,15 @@ async function measureFresh(arena: Arena, plan: CommonPlan, stage: Stage, notes:
     measured.push({ kind: trial.kind.key, cell: trial.cell, samples });
   }
   return measured;
+}
+
+async function takeAwake(arena: Arena, trial: Trial, relay: Relay, seconds: number, name: string): Promise<unknown> {
+  await relay.rest?.end();
+  try {
+    return await trial.take(arena, relay, seconds, name);
+  } finally {
+    await relay.rest?.begin();
+  }
 }
 
 function steps({ trials, contestants, fresh }: Stage, rounds: number): number {

@@ -16,6 +16,8 @@ export interface Relay {
   /** Its CPU time and memory are those of this process and its children; 0 when it is none, but a part of the kernel. */
   readonly pid: number;
   readonly stop: () => Promise<void>;
+  /** Around each measurement, of what would slow the others down while it only stands there. */
+  readonly rest?: { readonly end: () => Promise<void>; readonly begin: () => Promise<void> };
 }
 
 /** Somebody who can be measured. */

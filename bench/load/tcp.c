@@ -13,6 +13,11 @@
 #define UNDER_WAY 64
 #define OPEN_NS (30 * NS_PER_SECOND)
 
+/* What each connection begins with. */
+struct ticket {
+  uint32_t run, serial;
+};
+
 static void no_delay(int fd);
 
 int tcp_listen(const struct sockaddr_in *local) {
@@ -47,12 +52,33 @@ bool tcp_takes(const struct sockaddr_in *remote) {
 }
 
 void tcp_open(const struct sockaddr_in *relay, int listener, int count, int *connected, int *accepted) {
+  int arrivals[2 * UNDER_WAY];
+  struct ticket ticket = {.run = random_u32()};
   uint64_t deadline = now_ns() + OPEN_NS;
-  int begun = 0, arrived = 0;
+  int begun = 0, greeted = 0, arrived = 0, waiting = 0;
   while (arrived < count) {
     if (now_ns() > deadline) die_plain("the relay did not bring all connections to the other side in time");
     while (begun < count && begun - arrived < UNDER_WAY) connected[begun++] = tcp_connect(relay);
-    for (int fd; arrived < count && (fd = tcp_accept(listener)) >= 0;) accepted[arrived++] = fd;
+    /* Until it is connected, sending says EAGAIN. */
+    for (ticket.serial = (uint32_t)greeted; greeted < begun; ticket.serial = (uint32_t)++greeted) {
+      if (send(connected[greeted], &ticket, sizeof ticket, MSG_NOSIGNAL) != sizeof ticket) break;
+    }
+    for (int fd; waiting < 2 * UNDER_WAY && (fd = tcp_accept(listener)) >= 0;) arrivals[waiting++] = fd;
+    for (int i = 0; i < waiting;) {
+      struct ticket shown;
+      ssize_t length = recv(arrivals[i], &shown, sizeof shown, 0);
+      if (length < 0 && errno == EAGAIN) {
+        i++;
+        continue;
+      }
+      if (length == sizeof shown && shown.run == ticket.run && shown.serial < (uint32_t)count) {
+        accepted[shown.serial] = arrivals[i];
+        arrived++;
+      } else {
+        close(arrivals[i]);
+      }
+      arrivals[i] = arrivals[--waiting];
+    }
     usleep(100);
   }
 }

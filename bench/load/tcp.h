@@ -13,8 +13,8 @@ int tcp_accept(int listener);
 /* Whether something listens there. */
 bool tcp_takes(const struct sockaddr_in *remote);
 /*
- * `count` connections through the relay, both of their ends: connected[i] was accepted as some accepted[j]. At most 64 at a time are under
- * way. Dies when that takes too long.
+ * `count` connections through the relay, both of their ends: connected[i] and accepted[i] are one, as eight bytes show that go first. So what a
+ * relay brings that is left over from another run is not taken for ours. At most 64 at a time are under way. Dies when that takes too long.
  */
 void tcp_open(const struct sockaddr_in *relay, int listener, int count, int *connected, int *accepted);
 
