@@ -16,6 +16,9 @@ export type Requirement =
   | 'curl'
   | 'socat'
   | 'iperf3'
+  | 'haproxy'
+  | 'nginx'
+  | 'nft'
   | 'ffi';
 
 /** For node:test's `skip` option: false to run, or the reason why not. With CULVERT_REQUIRE=all nothing is skipped, so that what is missing fails. */
@@ -40,6 +43,9 @@ const probes: Record<Requirement, () => string | undefined> = {
   curl: () => commandMissing('curl'),
   socat: () => commandMissing('socat'),
   iperf3: () => commandMissing('iperf3'),
+  haproxy: () => commandMissing('haproxy'),
+  nginx: () => commandMissing('nginx'),
+  nft: () => commandMissing('nft'),
   ffi: () => {
     const libc = loadLibrary([null], {});
     return libc.ok ? undefined : libc.detail;
