@@ -30,6 +30,15 @@ test('a forward may come by the environment', async (context) => {
   assert.deepEqual(forward?.[0]?.to, [{ transport: 'udp', host: '2001:db8::1', ports: { min: 53, max: 53 } }]);
 });
 
+test('server names in place of upstreams', async (context) => {
+  const yaml = entry(
+    'listen: "tcp://0.0.0.0:443", sni: { A.Example: "tcp://a:1", "*.example": ["tcp://b:1"], default: "unix:///c" }',
+  );
+  const { forward } = await configOf(temporaryFolder(context), { yaml });
+  assert.equal(forward?.[0]?.to, undefined);
+  assert.deepEqual(Object.keys(forward?.[0]?.sni ?? {}), ['a.example', '*.example', 'default']);
+});
+
 for (const [name, yaml, ...faults] of [
   [
     'no name',
@@ -89,6 +98,19 @@ for (const [name, yaml, ...faults] of [
     `turn: { listen: "udp://0.0.0.0:53" }\n${entry('listen: "udp://0.0.0.0:53", to: "udp://a:53"')}`,
     /taken by turn\.listen\[0\]/,
   ],
+  [
+    'server names beside upstreams, over UDP, and one that is none',
+    entry('listen: "udp://0.0.0.0:443", to: "udp://a:1", sni: { a.example: "udp://a:1", b.example: [] }'),
+    /forward\[0\]\.to: cannot stand beside sni/,
+    /forward\[0\]\.sni: is for TLS over TCP/,
+    /forward\[0\]\.sni\.b\.example: is empty/,
+  ],
+  [
+    'a server name that is none',
+    entry('listen: "tcp://0.0.0.0:443", sni: { "a.*.example": "tcp://a:1" }'),
+    /sni.*is neither a host name/,
+  ],
+  ['neither upstreams nor server names', entry('listen: "tcp://0.0.0.0:443"'), /forward\[0\]\.to: is missing/],
   ['text', 'forward: web', /^config\.yaml:1: forward: must be a list of forwards/],
 ] as const) {
   test(`fault: ${name}`, async (context) => {
