@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { choice, itemOf, listOf, notation, section, text, whole } from './fields.ts';
+import { choice, flag, itemOf, listOf, notation, section, text, whole } from './fields.ts';
 import { parseForwardListener, parsePayload, parseUpstream } from './forward-units.ts';
 import { parseCidr, parseDuration } from './units.ts';
 
@@ -84,6 +84,12 @@ const forward = section('One forward.', {
       'v2',
     ]),
     'off',
+  ),
+  transparent: v.optional(
+    flag(
+      "The upstream sees the client's address as the source. Not available with the engines of this version; `proxyOut` tells it too.",
+    ),
+    false,
   ),
   allow: cidrs('Clients that are served; all when empty.'),
   deny: cidrs('Clients that are not; wins over `allow`.'),

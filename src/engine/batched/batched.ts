@@ -63,7 +63,7 @@ class Batched implements BatchedEngine {
   readonly name = 'batched';
   readonly mode: string;
   /** Every datagram would have to be told apart from the others of its socket. */
-  readonly capabilities: EngineCapabilities = { dontFragment: false };
+  readonly capabilities: EngineCapabilities = { dontFragment: false, transparentSource: false };
 
   readonly #sink: EngineSink;
   readonly #clock: () => Millis;
@@ -109,7 +109,13 @@ class Batched implements BatchedEngine {
   async listen(socket: SocketId, spec: ListenSpec): Promise<OpenResult> {
     this.#refuseKnown(socket);
     if (spec.transport !== 'udp') return this.#room.listen(socket, spec);
-    return this.#ports.open(socket, spec.local, listenerBuffers(spec.buffers), this.#lanes.forListener());
+    return this.#ports.open(
+      socket,
+      spec.local,
+      listenerBuffers(spec.buffers),
+      this.#lanes.forListener(),
+      spec.inherited,
+    );
   }
 
   updateTls(socket: SocketId, tls: TlsMaterial): void {

@@ -20,6 +20,7 @@ test('the shortest forward has every default', async (context) => {
     allow: [],
     deny: [],
     limits: { connections: 4096, perSource: 0, ratePerSource: 0 },
+    transparent: false,
     drain: 0,
   });
 });
@@ -111,6 +112,11 @@ for (const [name, yaml, ...faults] of [
     /sni.*is neither a host name/,
   ],
   ['neither upstreams nor server names', entry('listen: "tcp://0.0.0.0:443"'), /forward\[0\]\.to: is missing/],
+  [
+    'the client as the source, which the portable engine cannot',
+    `engine: portable\n${entry('listen: "tcp://0.0.0.0:80", to: "tcp://a:80", transparent: true')}`,
+    /:3: forward\[0\]\.transparent: is not available with the portable engine, which cannot set IP_TRANSPARENT/,
+  ],
   ['text', 'forward: web', /^config\.yaml:1: forward: must be a list of forwards/],
 ] as const) {
   test(`fault: ${name}`, async (context) => {
