@@ -15,6 +15,7 @@ export type Requirement =
   | 'wireguard'
   | 'curl'
   | 'socat'
+  | 'systemd'
   | 'iperf3'
   | 'haproxy'
   | 'nginx'
@@ -42,6 +43,7 @@ const probes: Record<Requirement, () => string | undefined> = {
   wireguard: () => commandMissing('wireguard-go') ?? commandMissing('wg') ?? commandMissing('ping') ?? noTun(),
   curl: () => commandMissing('curl'),
   socat: () => commandMissing('socat'),
+  systemd: () => commandMissing('systemd-socket-activate'),
   iperf3: () => commandMissing('iperf3'),
   haproxy: () => commandMissing('haproxy'),
   nginx: () => commandMissing('nginx'),

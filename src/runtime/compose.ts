@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type AdminServer, openAdmin } from '../control/admin/server.ts';
+import { notTransparent } from '../control/config/check-forward.ts';
 import type { Config } from '../control/config/schema.ts';
 import type { Log } from '../control/log/log.ts';
 import { EXPOSITION_TYPE, expose } from '../control/metrics/exposition.ts';
@@ -24,6 +25,7 @@ import { Driver } from './driver.ts';
 import { type ChosenEngine, chooseEngine } from './engines.ts';
 import { ForwardHost } from './forward-host.ts';
 import { turnUrls } from './ice-servers.ts';
+import { InheritedSockets } from './inherited-sockets.ts';
 import type { Stoppable } from './lifecycle.ts';
 import { needsGeneratedPairSecret } from './pair-config.ts';
 import { PairHost } from './pair-host.ts';
@@ -76,6 +78,7 @@ class Relay implements Stoppable {
   readonly #secretsKept: boolean;
   readonly #plan: TurnPlan;
   readonly #ids = new IdSource();
+  readonly #inherited = InheritedSockets.fromEnvironment(process.env);
   readonly #chosen: ChosenEngine;
   readonly #driver: Driver;
   readonly #version = readVersion();
@@ -118,6 +121,7 @@ class Relay implements Stoppable {
       createEngine: (sink) => this.#chosen.create(sink, this.#ids),
       onEvent: (service, event) => this.#logEvent(service, event),
       resolve: resolveName,
+      inherit: (spec) => this.#inherited.take(spec),
     });
   }
 
@@ -131,6 +135,9 @@ class Relay implements Stoppable {
       ...(await this.#openForward()),
     ];
     if (reasons.length === 0) this.#notReady = undefined;
+    for (const socket of this.#inherited.left) {
+      this.#log.warn('a socket was handed over that no listener names', { socket });
+    }
     return reasons;
   }
 
@@ -271,6 +278,9 @@ class Relay implements Stoppable {
 
   async #applyForwards({ forward = [] }: Config): Promise<string[]> {
     this.#forward ??= new ForwardHost({ driver: this.#driver, ids: this.#ids });
+    const { name, capabilities } = this.#driver.engine;
+    const beyond = capabilities.transparentSource ? [] : forward.filter(({ transparent }) => transparent);
+    if (beyond.length > 0) return beyond.map((one) => `forward ${one.name}: transparent ${notTransparent(name)}`);
     return (await this.#forward.apply(forward)).map(explainBindFailure);
   }
 
