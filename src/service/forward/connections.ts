@@ -185,6 +185,7 @@ function connectNext(core: Core, connection: Connection, now: Millis): void {
     stream,
     to: target.place(listener.offset),
     timeout,
+    beside: connection.client,
     ...(keepAlive && { keepAlive }),
   });
 }
