@@ -21,6 +21,8 @@ export class FlowTable {
   readonly #tallies: Tally[] = [];
   readonly #sizes = new Map<ServiceName, number>();
   readonly #idle: IdleWheel<InstalledFlow>;
+  /** Whoever hears that a flow was idle may still ask what it carried. */
+  readonly #reaped = new Map<FlowId, InstalledFlow>();
 
   /** `granularity`: how late an idle flow may be reaped. */
   constructor(granularity: Millis = SECOND) {
@@ -60,7 +62,12 @@ export class FlowTable {
   }
 
   counters(id: FlowId): FlowCounters | undefined {
-    return this.#flows.get(id)?.counters();
+    return (this.#flows.get(id) ?? this.#reaped.get(id))?.counters();
+  }
+
+  /** Every installed flow; others may come and go meanwhile. */
+  all(): IterableIterator<InstalledFlow> {
+    return this.#flows.values();
   }
 
   /** Which flow takes a payload that came from `remote` to a socket, or why none does. */
@@ -84,7 +91,10 @@ export class FlowTable {
     this.#sockets.delete(id);
   }
 
-  /** Removes the flows that had no packet for as long as they may. To be called about once per granularity. */
+  /**
+   * Removes the flows that had no packet for as long as they may. To be called about once per granularity; their counters can be had until
+   * forgetReaped, which is to follow.
+   */
   reapIdle(now: Millis): Flow[] {
     const reaped: Flow[] = [];
     for (const entry of this.#idle.takeDue(now)) {
@@ -94,10 +104,15 @@ export class FlowTable {
         this.#idle.set(entry, idleFrom);
       } else {
         this.#uninstall(entry);
+        this.#reaped.set(entry.flow.id, entry);
         reaped.push(entry.flow);
       }
     }
     return reaped;
+  }
+
+  forgetReaped(): void {
+    this.#reaped.clear();
   }
 
   sizes(): ReadonlyMap<ServiceName, number> {

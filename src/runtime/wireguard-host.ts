@@ -3,18 +3,20 @@ import type { Config } from '../control/config/schema.ts';
 import type { ListenerAddress } from '../control/config/units.ts';
 import type { WireguardSettings } from '../control/config/wireguard.ts';
 import type { Log } from '../control/log/log.ts';
-import type { WireguardMetrics } from '../control/metrics/wireguard.ts';
+import type { MetricFamily } from '../control/metrics/exposition.ts';
+import { collectWireguard, type WireguardMetrics } from '../control/metrics/wireguard.ts';
 import { KeptFile } from '../control/state/kept-file.ts';
 import { type Endpoint, endpointKey } from '../net/endpoint.ts';
 import type { IdSource } from '../net/ids.ts';
 import { MINUTE } from '../net/time.ts';
-import type { BlockList } from '../service/block-list.ts';
+import type { Common } from '../service/common.ts';
 import type { WireguardConfig } from '../service/wireguard/config.ts';
 import type { Snapshot } from '../service/wireguard/snapshot.ts';
-import { type WireguardClient, WireguardService } from '../service/wireguard/wireguard.ts';
+import { WireguardService } from '../service/wireguard/wireguard.ts';
 import { isWildcard } from './addresses.ts';
 import type { BindFailure } from './bind-failures.ts';
 import type { Driver } from './driver.ts';
+import type { ServiceHost } from './host.ts';
 import type { PlannedListener } from './plan.ts';
 
 export interface WireguardHostOptions {
@@ -25,27 +27,27 @@ export interface WireguardHostOptions {
   readonly ownAddresses: readonly string[];
   readonly driver: Driver;
   readonly ids: IdSource;
-  readonly blocks: BlockList;
+  readonly common: Common;
   readonly log: Log;
 }
 
 /** The WireGuard relay in a running relay: its listeners, its numbers, and what it keeps over a restart. */
-export class WireguardHost {
+export class WireguardHost implements ServiceHost {
   readonly bound: ListenerAddress[] = [];
   readonly #options: WireguardHostOptions;
-  readonly #service: WireguardService;
+  readonly service: WireguardService;
   readonly #kept: KeptFile;
   #saver: NodeJS.Timeout | undefined;
 
   constructor(options: WireguardHostOptions) {
     this.#options = options;
-    const { config, ids, blocks, driver } = options;
+    const { config, ids, common, driver } = options;
     const { engine } = driver;
     this.#kept = new KeptFile(config.state, 'wireguard.json');
-    this.#service = new WireguardService({
+    this.service = new WireguardService({
       config: makeWireguardConfig(options),
       ids,
-      blocks,
+      blocks: common.blocks,
       random: (length) => randomBytes(length),
       flows: {
         read: (flow) => engine.flowCounters(flow),
@@ -79,27 +81,27 @@ export class WireguardHost {
     this.#save();
   }
 
-  /** The block list has changed. */
-  applyBlocks(): void {
-    this.#options.driver.run(this.#service, (now) => this.#service.applyBlocks(now));
+  /** Its settings are those of the start. */
+  async update(): Promise<BindFailure[]> {
+    return [];
   }
 
-  clients(): WireguardClient[] {
-    return this.#service.clients();
+  collect(): readonly MetricFamily[] {
+    return collectWireguard(this.metrics());
   }
 
   metrics(): WireguardMetrics {
-    const { clients, drops, relayed, totals } = this.#service.stats();
+    const { clients, drops, relayed, totals } = this.service.stats();
     const traffic = [{ service: 'wireguard', direction: 'to_peer', ...relayed } as const];
-    const blockedAddresses = this.#options.blocks.size;
+    const blockedAddresses = this.#options.common.blocks.size;
     return { service: 'wireguard', clients, drops: drops.entries(), traffic, totals, blockedAddresses };
   }
 
   async #listen({ local, optional }: PlannedListener): Promise<BindFailure | undefined> {
     const { driver, log } = this.#options;
-    const { socket, result } = await driver.listen(this.#service, { transport: 'udp', local });
+    const { socket, result } = await driver.listen(this.service, { transport: 'udp', local });
     if (result.ok) {
-      this.#service.addListener(socket, result.local);
+      this.service.addListener(socket, result.local);
       this.bound.push({ transport: 'udp', local: result.local });
       return undefined;
     }
@@ -115,8 +117,8 @@ export class WireguardHost {
     const kept = this.#kept.read();
     if (kept === undefined) return;
     try {
-      driver.run(this.#service, (now) => this.#service.restore(kept as Snapshot, now));
-      log.info('took up WireGuard sessions', { clients: this.#service.stats().clients });
+      driver.run(this.service, (now) => this.service.restore(kept as Snapshot, now));
+      log.info('took up WireGuard sessions', { clients: this.service.stats().clients });
     } catch (error) {
       // Peers meet again without it; a relay that does not start would help nobody.
       log.warn('WireGuard sessions of an earlier run cannot be taken up', { reason: String(error) });
@@ -124,7 +126,7 @@ export class WireguardHost {
   }
 
   #save(): void {
-    const failure = this.#kept.write(this.#service.snapshot());
+    const failure = this.#kept.write(this.service.snapshot());
     if (failure !== undefined) this.#options.log.warn('WireGuard sessions are not kept', { reason: failure });
   }
 }

@@ -110,7 +110,8 @@ describe('culvert up', () => {
     const snippet = /iceServers: (\[.*\])/.exec(own.stdout())?.[1] ?? '';
     assert.equal(JSON.parse(snippet)[0].username, 'culvert');
     await waitFor(() => /UDP_RELAY_SECRET_KEY=\S{44}\n/.test(own.stdout()));
-    const keyed = { ...environment, UDP_RELAY_SECRET_KEY: Buffer.alloc(32, 'hidden').toString('base64') };
+    const other = { CULVERT_STATE: join(temporaryFolder(context), 'state') };
+    const keyed = { ...other, UDP_RELAY_SECRET_KEY: Buffer.alloc(32, 'hidden').toString('base64') };
     const given = await culvertUp(context, [...LOOPBACK, '--set', 'turn.users={"alice":"hidden"}'], keyed);
     await waitFor(() => given.stdout().includes('metrics'));
     assert.doesNotMatch(given.stdout(), /iceServers|hidden|UDP_RELAY_SECRET_KEY/);
