@@ -87,7 +87,10 @@ export class RelayClient {
     if (place === undefined) return Promise.reject(this.#failure('ENOENT'));
     const text = body === undefined ? undefined : JSON.stringify(body);
     return new Promise<IncomingMessage>((resolveResponse, reject) => {
-      const headers = { Accept: accept, ...(text !== undefined && { 'Content-Type': 'application/json' }) };
+      const headers = {
+        Accept: accept,
+        ...(text !== undefined && { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) }),
+      };
       const sent = request({ socketPath: place.path, path: `/api/v1/${path}`, method, headers, timeout: PATIENCE });
       sent.once('response', resolveResponse);
       sent.once('timeout', () => sent.destroy(Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' })));

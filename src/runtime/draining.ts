@@ -15,7 +15,7 @@ export async function drainAll(
   for (const service of services) driver.run(service, (now) => service.drain(now));
   const left = () => services.reduce((sum, { clientsLeft }) => sum + clientsLeft, 0);
   if (left() > 0)
-    log.info('draining: no new clients; after SIGTERM the end comes with the last, at a second signal at once', {
+    log.info('draining: no new clients, the end comes with the last (a second signal ends at once)', {
       clients: left(),
     });
   while (left() > 0) await new Promise((resolve) => setTimeout(resolve, look));

@@ -50,7 +50,6 @@ export class Relay implements Stoppable {
   #hosts: Hosts = { turn: undefined, wireguard: undefined, pair: undefined, forward: undefined };
   #admin: AdminServer | undefined;
   #closeLocal: (() => Promise<void>) | undefined;
-  #drained: Promise<void> | undefined;
   /** Reloads that overlap are done one after the other. */
   #lastReload: Promise<unknown> = Promise.resolve();
 
@@ -90,7 +89,7 @@ export class Relay implements Stoppable {
       admin: () => this.#admin?.local,
       state: () => this.#state,
       reload: () => this.reload(),
-      drain: () => void this.drain(),
+      drain: () => this.#refuseNew(),
     });
   }
 
@@ -117,11 +116,9 @@ export class Relay implements Stoppable {
   }
 
   /** Not ready, and nobody new; resolves when the last is gone. */
-  drain(): Promise<void> {
-    if (this.#state === 'ready') this.#state = 'draining';
-    const services = this.#allHosts().flatMap(({ service }) => (isDrainable(service) ? [service] : []));
-    this.#drained ??= drainAll(this.#driver, services, this.#log);
-    return this.#drained;
+  async drain(): Promise<void> {
+    this.#state = 'draining';
+    await drainAll(this.#driver, this.#drainable(), this.#log);
   }
 
   /** Certificates, and what services take over while they run; a faulty configuration changes nothing. */
@@ -175,6 +172,18 @@ export class Relay implements Stoppable {
     const failures: string[] = [];
     for (const host of this.#allHosts()) failures.push(...(await host.update(config)).map(explainBindFailure));
     return failures;
+  }
+
+  /** The same for a relay that runs on: nobody is cut off, and nobody waits. */
+  #refuseNew(): void {
+    if (this.#state !== 'ready') return;
+    this.#state = 'draining';
+    this.#log.info('draining: no new clients');
+    for (const service of this.#drainable()) this.#driver.run(service, (now) => service.drain(now, 'endless'));
+  }
+
+  #drainable() {
+    return this.#allHosts().flatMap(({ service }) => (isDrainable(service) ? [service] : []));
   }
 
   #parts() {

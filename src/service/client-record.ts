@@ -21,7 +21,7 @@ export interface ClientRecord {
   readonly firstSeen: Millis;
   /** Undefined for a stream that the engine moves: it does not look at the clock for every piece. */
   readonly lastSeen: Millis | undefined;
-  /** By the client, and to it: payloads, flows included. Streams count bytes only. */
+  /** By the client, and to it: payloads as they came in (a channel's with its header), flows included. Streams count bytes only. */
   readonly sent: Count;
   readonly received: Count;
 }

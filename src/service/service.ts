@@ -45,8 +45,11 @@ export interface Service {
 
 /** A service that can come to an end without cutting anybody off. */
 export interface Drainable {
-  /** From now on nobody new is taken; who is there may stay. */
-  drain(now: Millis): void;
+  /**
+   * From now on nobody new is taken; who is there may stay: for as long as the configuration allows, or with `endless` as long as he likes. May be
+   * called again with the other.
+   */
+  drain(now: Millis, patience?: 'endless'): void;
   /** How many are still there; 0 ends the waiting. */
   readonly clientsLeft: number;
 }

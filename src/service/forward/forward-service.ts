@@ -146,8 +146,8 @@ export class ForwardService implements Service, Drainable, Managed {
   }
 
   /** From now on nobody new is served; who is there may stay as long as his forward says. */
-  drain(now: Millis): void {
-    drain(this.#core, now);
+  drain(now: Millis, patience?: 'endless'): void {
+    drain(this.#core, now, patience);
     this.#expire(now);
   }
 
