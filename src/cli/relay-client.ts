@@ -91,7 +91,8 @@ export class RelayClient {
         Accept: accept,
         ...(text !== undefined && { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) }),
       };
-      const sent = request({ socketPath: place.path, path: `/api/v1/${path}`, method, headers, timeout: PATIENCE });
+      const where = { socketPath: place.path, path: `/api/v1/${path}`, agent: false } as const;
+      const sent = request({ ...where, method, headers, timeout: PATIENCE });
       sent.once('response', resolveResponse);
       sent.once('timeout', () => sent.destroy(Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' })));
       sent.once('error', ({ code, message }: NodeJS.ErrnoException) => reject(this.#failure(code ?? message)));

@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, openSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, openSync, rmSync, statSync } from 'node:fs';
 import type { RequestListener, Server } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ export async function openLocal(folder: string, handle: RequestListener): Promis
   try {
     let failure = await bind(server, place.path);
     if (failure === 'EADDRINUSE') {
-      if (!(await removeStale(folder, place.path))) return fail(place, inUse(folder));
+      if (!(await removeStale(place.path))) return fail(place, inUse(folder));
       failure = await bind(server, place.path);
       if (failure === 'EADDRINUSE') return fail(place, inUse(folder));
     }
@@ -69,25 +69,20 @@ function bind(server: Server, path: string): Promise<string | undefined> {
 }
 
 /**
- * False when somebody answers there. Two that start at once may both find it stale: each takes it away under a name of its own and looks
- * again, so that none takes away what the other has just made.
+ * False when somebody answers there. Two that start at once may both find it stale: what is taken away must be the file that was asked, not the
+ * one that the other has just made in its place.
  */
-async function removeStale(folder: string, path: string): Promise<boolean> {
+async function removeStale(path: string): Promise<boolean> {
+  const asked = identityOf(path);
   if (await answers(path)) return false;
-  const aside = `${path}.${process.pid}`;
-  try {
-    renameSync(path, aside);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true;
-    throw error;
-  }
-  if (await answers(aside)) {
-    renameSync(aside, path);
-    chmodSync(path, 0o600);
-    return false;
-  }
-  rmSync(join(folder, `${SOCKET_FILE}.${process.pid}`), { force: true });
+  if (asked !== undefined && identityOf(path) === asked) rmSync(path);
   return true;
+}
+
+/** Numbers of inodes are used again at once: the time tells two apart. */
+function identityOf(path: string): string | undefined {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stat && `${stat.ino} ${stat.ctimeNs}`;
 }
 
 function answers(path: string): Promise<boolean> {

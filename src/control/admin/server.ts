@@ -62,7 +62,7 @@ export function serveApi(
 ): void {
   handleApi(request, response, operations).catch((error: unknown) => {
     // The asker is gone: nobody's mistake.
-    if (request.destroyed || response.destroyed) return;
+    if (response.destroyed || request.socket.destroyed) return;
     onError(error);
     if (response.headersSent) response.destroy();
     else send(request, response, fault(500, 'this failed; the log says why'));
