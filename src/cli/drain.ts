@@ -46,7 +46,7 @@ function tell(report: DrainReport, { json }: DrainFlags): void {
 function describe({ left, services }: DrainReport): string {
   const waiting = services.filter(({ drains }) => drains).map((one) => `${one.service} ${formatCount(one.left)}`);
   const others = services.filter(({ drains, left: there }) => !drains && there > 0);
-  const note = others.map((one) => `; ${one.service} cannot drain and serves on (${formatCount(one.left)})`).join('');
+  const note = others.map((one) => `; ${one.service} is not waited for (${formatCount(one.left)})`).join('');
   return `${formatCount(left)} left${waiting.length > 0 ? ` (${waiting.join(', ')})` : ''}${note}`;
 }
 

@@ -1,6 +1,7 @@
 import type { Config } from '../control/config/schema.ts';
 import type { ProcessLog } from '../control/log/log.ts';
 import { loadOrMakeSecrets } from '../control/state/secrets.ts';
+import { chooseEngine } from './engines.ts';
 import type { Defaults } from './hosts.ts';
 import { Relay } from './relay.ts';
 import type { RereadResult } from './reloading.ts';
@@ -24,7 +25,11 @@ export async function startRelay(options: RelayOptions): Promise<StartResult> {
   if (!secrets.ok) return { ok: false, reasons: [secrets.reason] };
   if (secrets.note !== undefined) log.warn(secrets.note);
 
-  const relay = new Relay(options, secrets.secrets, secrets.kept);
+  const choice = chooseEngine(config, log);
+  if (!choice.ok) return { ok: false, reasons: [choice.reason] };
+  log.info('engine chosen', { why: choice.engine.why });
+
+  const relay = new Relay(options, choice.engine, secrets.secrets, secrets.kept);
   const reasons = await relay.open();
   if (reasons.length === 0) return { ok: true, relay };
   await relay.stop();

@@ -8,6 +8,8 @@ import type { BindFailure } from './bind-failures.ts';
 /** A service in a running relay: its listeners, its settings, its numbers. */
 export interface ServiceHost {
   readonly service: Service & Managed & Partial<Drainable>;
+  /** Its clients go on after a restart: an end does not wait for them. */
+  readonly keepsClients?: true;
   readonly bound: readonly ListenerAddress[];
   /** Binds every listener; the answer names those that could not be. */
   open(): Promise<BindFailure[]>;
@@ -19,7 +21,16 @@ export interface ServiceHost {
   collect(): readonly MetricFamily[];
 }
 
-/** Whether its service can come to an end without cutting anybody off. */
-export function isDrainable(service: ServiceHost['service']): service is ServiceHost['service'] & Drainable {
+/** Those that can take nobody new. */
+export function drainable(hosts: readonly ServiceHost[]): (ServiceHost['service'] & Drainable)[] {
+  return hosts.flatMap(({ service }) => (isDrainable(service) ? [service] : []));
+}
+
+/** Whether an end waits for the last client. */
+export function isWaitedFor({ service, keepsClients }: ServiceHost): boolean {
+  return isDrainable(service) && keepsClients !== true;
+}
+
+function isDrainable(service: ServiceHost['service']): service is ServiceHost['service'] & Drainable {
   return service.drain !== undefined;
 }

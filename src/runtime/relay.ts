@@ -19,8 +19,8 @@ import { Blocks } from './blocks.ts';
 import type { RelayOptions } from './compose.ts';
 import { drainAll } from './draining.ts';
 import { Driver } from './driver.ts';
-import { type ChosenEngine, chooseEngine } from './engines.ts';
-import { isDrainable, type ServiceHost } from './host.ts';
+import type { ChosenEngine } from './engines.ts';
+import { drainable, isWaitedFor, type ServiceHost } from './host.ts';
 import { type Hosts, makeForward, makeHosts } from './hosts.ts';
 import type { Stoppable } from './lifecycle.ts';
 import { Operating } from './operating.ts';
@@ -53,7 +53,7 @@ export class Relay implements Stoppable {
   /** Reloads that overlap are done one after the other. */
   #lastReload: Promise<unknown> = Promise.resolve();
 
-  constructor(options: RelayOptions, secrets: StateSecrets, secretsKept: boolean) {
+  constructor(options: RelayOptions, chosen: ChosenEngine, secrets: StateSecrets, secretsKept: boolean) {
     const { config, defaults, log } = options;
     this.#options = options;
     this.#running = config;
@@ -61,7 +61,7 @@ export class Relay implements Stoppable {
     this.#secrets = secrets;
     this.#secretsKept = secretsKept;
     this.#plan = planTurn(config, defaults.turn, ownAddresses());
-    this.#chosen = chooseEngine(config.engine);
+    this.#chosen = chosen;
     const steady = new SteadyClock();
     const clock = () => steady.now();
     this.#driver = new Driver({
@@ -118,7 +118,10 @@ export class Relay implements Stoppable {
   /** Not ready, and nobody new; resolves when the last is gone. */
   async drain(): Promise<void> {
     this.#state = 'draining';
-    await drainAll(this.#driver, this.#drainable(), this.#log);
+    const all = this.#allHosts();
+    const [waited, others] = [drainable(all.filter(isWaitedFor)), drainable(all.filter((host) => !isWaitedFor(host)))];
+    for (const service of others) this.#driver.run(service, (now) => service.drain(now));
+    await drainAll(this.#driver, waited, this.#log);
   }
 
   /** Certificates, and what services take over while they run; a faulty configuration changes nothing. */
@@ -179,11 +182,8 @@ export class Relay implements Stoppable {
     if (this.#state !== 'ready') return;
     this.#state = 'draining';
     this.#log.info('draining: no new clients');
-    for (const service of this.#drainable()) this.#driver.run(service, (now) => service.drain(now, 'endless'));
-  }
-
-  #drainable() {
-    return this.#allHosts().flatMap(({ service }) => (isDrainable(service) ? [service] : []));
+    for (const service of drainable(this.#allHosts()))
+      this.#driver.run(service, (now) => service.drain(now, 'endless'));
   }
 
   #parts() {

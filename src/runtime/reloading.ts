@@ -21,13 +21,24 @@ export function compareConfigs(started: Config, running: Config, read: Config): 
 }
 
 /** Keys of the running relay that need no restart; a section stands for all that is in it. */
-const LIVE = ['forward', 'turn', 'pair', 'limits.block', 'limits.unauthenticated', 'log.level'];
+const LIVE = ['forward', 'turn', 'pair', 'wireguard', 'limits.block', 'limits.unauthenticated', 'log.level'];
 /** But not these of them. */
-const FIXED = ['turn.listen', 'turn.tls', 'turn.relay.ipv4', 'turn.relay.ipv6', 'pair.listen', 'pair.buffers'];
+const FIXED = [
+  'turn.listen',
+  'turn.tls',
+  'turn.relay.ipv4',
+  'turn.relay.ipv6',
+  'pair.listen',
+  'pair.buffers',
+  'wireguard.listen',
+  'wireguard.proof.privateKey',
+];
+
+const WHOLE = ['turn', 'pair', 'wireguard', 'wireguard.proof'];
 
 function takesEffect(key: string): boolean {
   // A section as a whole has come or gone: its listeners would have to.
-  if (key === 'turn' || key === 'pair') return false;
+  if (WHOLE.includes(key)) return false;
   const isIn = (section: string) => key === section || key.startsWith(`${section}.`);
   return LIVE.some(isIn) && !FIXED.some(isIn);
 }

@@ -2,12 +2,12 @@ import { join } from 'node:path';
 import type { Config } from '../control/config/schema.ts';
 import { SECRETS_FILE, type StateSecrets } from '../control/state/secrets.ts';
 import type { Engine } from '../engine/engine.ts';
-import type { Endpoint } from '../net/endpoint.ts';
+import { type Endpoint, endpointKey } from '../net/endpoint.ts';
 import type { Summary } from './banner.ts';
 import type { Hosts } from './hosts.ts';
 import { turnUrls } from './ice-servers.ts';
 import { needsGeneratedPairSecret } from './pair-config.ts';
-import type { TurnPlan } from './plan.ts';
+import { reachableHost, type TurnPlan } from './plan.ts';
 import { needsGenerated } from './turn-config.ts';
 
 export interface SummaryParts {
@@ -37,6 +37,7 @@ export function summarize(parts: SummaryParts): Summary {
     admin,
     generated: generated(parts),
     generatedPair: generatedPair(parts),
+    relayPeer: relayPeer(parts),
   };
 }
 
@@ -46,6 +47,14 @@ function generated(parts: SummaryParts): Summary['generated'] {
   const { username, password } = secrets.turn;
   const urls = turnUrls(config, plan, hosts.turn?.bound);
   return { iceServer: { urls, username, credential: password }, keptIn: keptIn(parts) };
+}
+
+function relayPeer({ hosts, plan, config }: SummaryParts): Summary['relayPeer'] {
+  const publicKey = hosts.wireguard?.publicKey;
+  const [listener] = hosts.wireguard?.bound ?? [];
+  if (publicKey === undefined || listener === undefined) return undefined;
+  const address = reachableHost(listener, plan, config) ?? listener.local.address;
+  return { publicKey, endpoint: endpointKey({ ...listener.local, address }) };
 }
 
 function generatedPair(parts: SummaryParts): Summary['generatedPair'] {

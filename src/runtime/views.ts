@@ -15,6 +15,7 @@ export function viewClient(record: ClientRecord): ClientView {
     id: id ?? null,
     names: names ?? [],
     publicKeys: publicKeys ?? [],
+    proven: record.proven ?? false,
     endpoint: endpointKey(endpoint),
     transport,
     listener: listener === undefined ? null : endpointKey(listener),

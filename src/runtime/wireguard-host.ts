@@ -6,18 +6,18 @@ import type { Log } from '../control/log/log.ts';
 import type { MetricFamily } from '../control/metrics/exposition.ts';
 import { collectWireguard, type WireguardMetrics } from '../control/metrics/wireguard.ts';
 import { KeptFile } from '../control/state/kept-file.ts';
-import { type Endpoint, endpointKey } from '../net/endpoint.ts';
+import type { StateSecrets } from '../control/state/secrets.ts';
+import { endpointKey } from '../net/endpoint.ts';
 import type { IdSource } from '../net/ids.ts';
 import { MINUTE } from '../net/time.ts';
 import type { Common } from '../service/common.ts';
-import type { WireguardConfig } from '../service/wireguard/config.ts';
 import type { Snapshot } from '../service/wireguard/snapshot.ts';
 import { WireguardService } from '../service/wireguard/wireguard.ts';
-import { isWildcard } from './addresses.ts';
 import type { BindFailure } from './bind-failures.ts';
 import type { Driver } from './driver.ts';
 import type { ServiceHost } from './host.ts';
 import type { PlannedListener } from './plan.ts';
+import { makeWireguardConfig, proofKeyOf } from './wireguard-config.ts';
 
 export interface WireguardHostOptions {
   readonly config: Config;
@@ -26,6 +26,7 @@ export interface WireguardHostOptions {
   /** Of this machine. */
   readonly ownAddresses: readonly string[];
   readonly driver: Driver;
+  readonly secrets: StateSecrets;
   readonly ids: IdSource;
   readonly common: Common;
   readonly log: Log;
@@ -33,6 +34,7 @@ export interface WireguardHostOptions {
 
 /** The WireGuard relay in a running relay: its listeners, its numbers, and what it keeps over a restart. */
 export class WireguardHost implements ServiceHost {
+  readonly keepsClients = true;
   readonly bound: ListenerAddress[] = [];
   readonly #options: WireguardHostOptions;
   readonly service: WireguardService;
@@ -81,9 +83,18 @@ export class WireguardHost implements ServiceHost {
     this.#save();
   }
 
-  /** Its settings are those of the start. */
-  async update(): Promise<BindFailure[]> {
+  /** Peers, budgets and limits take effect at once; listeners and the key of the relay are those of the start. */
+  async update(config: Config): Promise<BindFailure[]> {
+    const { wireguard } = config;
+    if (wireguard === undefined) return [];
+    const settings = makeWireguardConfig({ ...this.#options, config, wireguard });
+    this.#options.driver.run(this.service, (now) => this.service.updateConfig(settings, now));
     return [];
+  }
+
+  /** What clients write into their configuration, where the relay is a peer of theirs. */
+  get publicKey(): string | undefined {
+    return proofKeyOf(this.#options.wireguard, this.#options.secrets)?.public;
   }
 
   collect(): readonly MetricFamily[] {
@@ -130,32 +141,3 @@ export class WireguardHost implements ServiceHost {
     if (failure !== undefined) this.#options.log.warn('WireGuard sessions are not kept', { reason: failure });
   }
 }
-
-function makeWireguardConfig({ config, wireguard, listeners, ownAddresses }: WireguardHostOptions): WireguardConfig {
-  const { peers, challenge, maxClients, fanOut, timeout, initiations, unasked, hashesPerSecond } = wireguard;
-  const { maxSources } = config.limits.unauthenticated;
-  return {
-    peers,
-    challenge,
-    ownEndpoints: listeners.flatMap(({ local }) => reachedAt(local, ownAddresses)),
-    maxClients,
-    maxStrangers: Math.max(MIN_STRANGERS, Math.ceil(maxClients / 4)),
-    fanOut,
-    timeout,
-    initiations: { ...initiations, maxSources },
-    unasked: { ...unasked, maxSources },
-    searches: { ...SEARCHES, maxSources },
-    hashesPerSecond,
-  };
-}
-
-/** A wildcard listener is reached at every address of its family. */
-function reachedAt(local: Endpoint, ownAddresses: readonly string[]): Endpoint[] {
-  if (!isWildcard(local.address)) return [local];
-  const ofFamily = ownAddresses.filter((address) => address.includes(':') === (local.family === 6));
-  return ofFamily.map((address) => ({ ...local, address }));
-}
-
-const MIN_STRANGERS = 256;
-/** A link of an interface is searched once; its cached keys need none. */
-const SEARCHES = { perAddress: 5, perPrefix: 50, burstSeconds: 10 };

@@ -12,6 +12,8 @@ export interface ClientRecord {
   readonly names?: readonly string[];
   /** Base64. */
   readonly publicKeys?: readonly string[];
+  /** It proved that the key is its own; absent where nothing can be proven. */
+  readonly proven?: boolean;
   readonly endpoint: Endpoint;
   readonly transport: 'udp' | 'stream';
   /** Where it came in. */

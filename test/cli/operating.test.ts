@@ -41,7 +41,7 @@ describe('with clients of every service', () => {
     assert.equal(forward?.upstreams[0]?.up, true);
     const page = (await live.ask('status')).stdout;
     assert.match(page, /^Culvert \d+\.\d+\.\d+\n {2}state +ready\n {2}up +/);
-    assert.match(page, /^ {2}engine +portable, node:dgram \(auto: /m);
+    assert.match(page, /^ {2}engine +\w+, \S+ \(auto: /m);
     assert.match(page, /^ {2}turn +udp +127\.0\.0\.1:\d+$/m);
     assert.match(page, /^ {2}forward +tcp +127\.0\.0\.1:\d+ +web$/m);
     assert.match(page, /^ {2}wireguard +2 +\d+ /m);

@@ -26,7 +26,9 @@ const cases: { before?: string[]; after?: string[]; now?: string[]; afterRestart
   { after: ['limits.unauthenticated.perAddress=7'], now: ['limits.unauthenticated.perAddress'] },
   { after: ['limits.strikes.limit=7'], afterRestart: ['limits.strikes.limit'] },
   { after: ['log.level=debug', 'log.format=json'], now: ['log.level'], afterRestart: ['log.format'] },
-  { after: ['wireguard.maxClients=7'], afterRestart: ['wireguard.maxClients'] },
+  { after: ['wireguard.maxClients=7'], now: ['wireguard.maxClients'] },
+  { after: ['wireguard.listen=udp://127.0.0.1:7'], afterRestart: ['wireguard.listen'] },
+
   { after: ['admin.token=0123456789abcdef'], afterRestart: ['admin.token'] },
   { after: [FORWARD], now: ['forward.a'] },
   { before: [FORWARD], after: [FORWARDS], now: ['forward.b'] },

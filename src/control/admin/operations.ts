@@ -83,6 +83,7 @@ export interface ClientView {
   readonly id: string | null;
   readonly names: readonly string[];
   readonly publicKeys: readonly string[];
+  readonly proven: boolean;
   readonly endpoint: string;
   readonly transport: 'udp' | 'stream';
   readonly listener: string | null;
@@ -138,6 +139,7 @@ export interface ReloadReport {
 }
 
 export interface DrainReport {
+  /** In services that an end waits for. */
   readonly left: number;
   readonly services: readonly { readonly service: ServiceName; readonly left: number; readonly drains: boolean }[];
 }

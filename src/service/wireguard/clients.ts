@@ -21,6 +21,7 @@ function recordClient(core: Core, remote: Remote): ClientRecord {
     service: 'wireguard',
     names: [...keys].map(({ name }) => name),
     publicKeys: [...keys].map(({ publicKey }) => Buffer.from(publicKey).toString('base64')),
+    proven: remote.proof !== undefined,
     endpoint,
     transport: 'udp',
     listener: core.listeners.get(socket),

@@ -3,6 +3,7 @@ import type { FlowId, SocketId } from '../../net/ids.ts';
 import type { Millis } from '../../net/time.ts';
 import type { Deadline } from '../deadlines.ts';
 import { Usage } from '../usage.ts';
+import type { ProvenEndpoint } from './proven.ts';
 import type { RegisteredKey } from './registry.ts';
 
 /**
@@ -21,6 +22,8 @@ export class Remote implements Deadline {
   readonly received = new Usage();
   /** It showed a cookie of ours: the address is not forged. */
   hasProvenAddress = false;
+  /** Its owner has shown by a handshake with us which key is here. */
+  proof: ProvenEndpoint | undefined = undefined;
   /** False once the table has let go of it. */
   isKnown = true;
   /** What it may send to whom, by receiver index. */

@@ -6,13 +6,15 @@ import { decodeWireguard } from '../../wire/wireguard/message.ts';
 import type { ClientRecord } from '../client-record.ts';
 import type { Counter } from '../counters.ts';
 import { isReflector } from '../reflector.ts';
-import type { Managed, Order, Service } from '../service.ts';
+import type { Drainable, Managed, Order, Service } from '../service.ts';
 import { handleCookieReply, handleData, handleResponse } from './answers.ts';
 import { recordClients } from './clients.ts';
+import type { WireguardConfig } from './config.ts';
 import { Core, type CoreParts } from './core.ts';
 import { handleInitiation } from './initiations.ts';
 import { forget } from './members.ts';
 import type { DropReason } from './reasons.ts';
+import { reconfigure } from './reconfigure.ts';
 import { restoreSnapshot, type Snapshot, takeSnapshot } from './snapshot.ts';
 import type { Totals } from './statistics.ts';
 import { expire, nextTimeout } from './timers.ts';
@@ -21,7 +23,7 @@ import { expire, nextTimeout } from './timers.ts';
  * A relay for WireGuard peers that name it as their Endpoint, as a state machine. It holds no key of theirs, decrypts nothing and changes
  * nothing: handshakes are watched, and the indices in them say who may speak to whom. Data then takes flows, which the engine executes.
  */
-export class WireguardService implements Service, Managed {
+export class WireguardService implements Service, Drainable, Managed {
   readonly name = 'wireguard';
   readonly #core: Core;
   #now: Millis = 0;
@@ -94,6 +96,23 @@ export class WireguardService implements Service, Managed {
     return nextTimeout(this.#core, this.#now);
   }
 
+  /** Takes effect at once; drain pollOutput() afterwards. Listeners, and whether there is a proof and by which key, are those of the start. */
+  updateConfig(config: WireguardConfig, now: Millis): void {
+    this.#begin(now);
+    reconfigure(this.#core, config);
+  }
+
+  /** From now on no endpoint becomes a client, but the next one of a client that moves, where its key tells. */
+  drain(now: Millis): void {
+    this.#begin(now);
+    this.#core.draining = true;
+  }
+
+  /** Clients with a persistent keepalive never go by themselves. A restart takes nothing from them: whoever stops need not wait for 0. */
+  get clientsLeft(): number {
+    return this.#core.table.clients.size;
+  }
+
   /** The block list has changed: who is on it now is forgotten, flows and all. Drain pollOutput() afterwards. */
   applyBlocks(now: Millis): void {
     this.#begin(now);
@@ -120,18 +139,21 @@ export class WireguardService implements Service, Managed {
   }
 
   stats(): WireguardStats {
-    const { table, drops, relayed, statistics, deadlines, searches } = this.#core;
+    const { table, drops, relayed, statistics, deadlines, searches, registry, proof } = this.#core;
     return {
       clients: table.clients.size,
       drops,
       relayed: relayed.read().to_peer,
       totals: statistics.totals(this.#core),
+      hashes: registry.hashes,
+      agreements: proof?.agreements ?? 0,
       held: {
         strangers: table.strangers.size,
         routes: table.routes,
         indices: table.indices.size,
         deadlines: deadlines.size,
         searches: searches.waiting,
+        sessions: proof?.sessions.size ?? 0,
       },
     };
   }
@@ -149,6 +171,10 @@ export interface WireguardStats {
   readonly relayed: { readonly packets: number; readonly bytes: number };
   /** Of all runs that a snapshot joins. */
   readonly totals: Totals;
+  /** Computed to tell whom messages are for. */
+  readonly hashes: number;
+  /** Operations on the curve, for proofs. */
+  readonly agreements: number;
   /** What is in memory, for leak checks. */
   readonly held: {
     readonly strangers: number;
@@ -156,5 +182,6 @@ export interface WireguardStats {
     readonly indices: number;
     readonly deadlines: number;
     readonly searches: number;
+    readonly sessions: number;
   };
 }
