@@ -14,6 +14,8 @@ export function forward(core: Core, channel: Channel, seat: Seat, packet: Uint8A
   if (packet.length > MAX_PAYLOAD[partner.endpoint.family]) return core.drop('too-big');
   const direction = directionOf(channel, seat);
   if (!takeRate(core, channel, direction, packet.length, now)) return core.drop('rate-limited');
+  seat.usage.noteSent(packet.length);
+  partner.usage.noteReceived(packet.length);
   core.relayed.add(direction, packet.length);
   core.orders.add({ type: 'send', from: partner.socket, to: partner.endpoint, packet });
 }

@@ -60,7 +60,7 @@ describe('a new configuration', () => {
     bob.say('alice', 'by a flow');
     world.pass(6000);
     assert.deepEqual(
-      world.relay.service.clients().map(({ endpoint: { address } }) => address),
+      [...world.relay.service.clients()].map(({ endpoint: { address } }) => address),
       ['192.0.2.2'],
       'the only one that sent something within 20 s',
     );
@@ -123,10 +123,7 @@ function reload(world: World, changes: Partial<WireguardConfig>): void {
 }
 
 function names(world: World): string[] {
-  return world.relay.service
-    .clients()
-    .map(({ peers }) => peers.join())
-    .sort();
+  return [...world.relay.service.clients()].map(({ names = [] }) => names.join()).sort();
 }
 
 function twoPairs(peers: WireguardConfig['peers']) {
