@@ -206,7 +206,7 @@ class Batched implements BatchedEngine {
   }
 
   streamBytes(stream: StreamId): number | undefined {
-    return this.#room.streams.bytesOf(stream);
+    return this.#rooms.bytesOf(stream);
   }
 
   stats(): EngineStats {

@@ -69,6 +69,11 @@ export class StreamRooms {
     this.#held.join(a, b, spec);
   }
 
+  /** That came while it was joined; undefined when it is gone. */
+  bytesOf(stream: StreamId): number | undefined {
+    return this.#held.bytesOf(stream) ?? this.#node.streams.bytesOf(stream);
+  }
+
   traffic(): TrafficCount[] {
     return mergeTraffic(this.#held.traffic(), this.#node.streams.traffic());
   }

@@ -1,3 +1,4 @@
+import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { StreamId } from '../../../net/ids.ts';
 import type { KeepAlive } from '../../../net/stream-target.ts';
@@ -16,6 +17,7 @@ import {
   CONNECT_SOURCE,
   CONNECT_TARGET,
   COUNTS,
+  DESCRIPTORS_MOST,
   LISTEN_BYTES,
   type StreamMemory,
 } from './messages.ts';
@@ -28,6 +30,9 @@ export interface LinkEvents {
   /** The worker ended unasked. What it had open is closed. */
   failed(link: WorkerLink, error: Error): void;
 }
+
+/** What all workers have together. */
+export type SharedByLinks = Pick<StreamMemory, 'seats' | 'bytes'>;
 
 /** A worker, seen from the main thread: orders go to it, reports come from it. */
 export class WorkerLink {
@@ -45,12 +50,12 @@ export class WorkerLink {
   #flushing = false;
   #ended = false;
 
-  constructor(seats: SharedArrayBuffer, events: LinkEvents) {
+  constructor(shared: SharedByLinks, events: LinkEvents) {
     this.#events = events;
     this.#memory = {
       commands: createRingMemory(COMMAND_BYTES),
       reports: createRingMemory(REPORT_BYTES),
-      seats,
+      ...shared,
       counts: new SharedArrayBuffer(COUNTS * 8),
       owned: new SharedArrayBuffer(DESCRIPTORS_MOST),
     };
@@ -234,11 +239,9 @@ export function keepAliveSeconds(times: KeepAlive | undefined): KeepAliveSeconds
 
 const NO_KEEP_ALIVE: KeepAliveSeconds = { idle: 0, interval: 0, count: 0 };
 /** As source, or compiled. */
-const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
+const WORKER = new URL(`./worker${extname(import.meta.url)}`, import.meta.url);
 const KIB = 1024;
 const COMMAND_BYTES = 512 * KIB;
 const REPORT_BYTES = 1024 * KIB;
 const WRITE_MOST = 64 * KIB;
-/** Numbers of descriptors above are not looked after when a worker fails. */
-const DESCRIPTORS_MOST = 1024 * 1024;
 const PORTION = 256;

@@ -121,7 +121,7 @@ export class StreamLoop {
     }
     const stream = this.#streams.table.add(--this.#lastHandle, fd, listener, 'held');
     const { room, remote, local } = this.#acceptor;
-    this.#reports.opened(stream.handle, listener.id, room.words, remote, local);
+    this.#reports.opened(stream.handle, listener.id, number, room.words, remote, local);
   }
 
   /** Nobody is accepted there for a while. */

@@ -25,9 +25,9 @@ export const COMMAND = {
 } as const;
 
 export const REPORT = {
-  /** listener:8 remote:32 local:32 */
+  /** listener:8 fd:8 remote:32 local:32 */
   opened: 1,
-  /** errno:8 −:8 */
+  /** errno:8 fd:8 */
   connected: 2,
   /** size:4 −:4 bytes */
   data: 3,
@@ -53,7 +53,9 @@ export const CONNECT_TARGET = 32;
 export const CONNECT_SOURCE = 144;
 export const CONNECT_BYTES = 176;
 export const SOCKADDR_STRIDE = 32;
-export const OPENED_BYTES = 8 + 2 * SOCKADDR_STRIDE;
+export const OPENED_REMOTE = 16;
+export const OPENED_LOCAL: number = OPENED_REMOTE + SOCKADDR_STRIDE;
+export const OPENED_BYTES: number = OPENED_LOCAL + SOCKADDR_STRIDE;
 /** One chunk that was asked for by read. */
 export const CHUNK_BYTES = 64 * 1024;
 
@@ -73,6 +75,8 @@ export interface StreamMemory {
   readonly counts: SharedArrayBuffer;
   /** One byte for each descriptor number: 1 while the worker has it. What it leaves behind is closed by others. */
   readonly owned: SharedArrayBuffer;
+  /** Float64, of all workers, by descriptor number: what came from a joined stream. */
+  readonly bytes: SharedArrayBuffer;
 }
 
 export function trafficPlace(service: number, toClient: boolean): number {
@@ -81,3 +85,5 @@ export function trafficPlace(service: number, toClient: boolean): number {
 
 export const DROPS_AT: number = SERVICES.length * 2;
 export const COUNTS: number = DROPS_AT + DROPS.length;
+/** Numbers of descriptors above are not looked after. */
+export const DESCRIPTORS_MOST: number = 1024 * 1024;

@@ -3,6 +3,7 @@ import { type EdgePoll, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../../../sys/edge-
 import { errno } from '../../../sys/ffi.ts';
 import { type StreamCalls, streamCalls } from '../../../sys/stream-calls.ts';
 import { MSG_NOSIGNAL, SPLICE_F_MOVE, SPLICE_F_NONBLOCK, sendAtOnce } from '../../../sys/stream-socket.ts';
+import type { StreamMemory } from './messages.ts';
 import type { Pipes } from './pipes.ts';
 import type { Stream } from './stream.ts';
 
@@ -25,14 +26,16 @@ export class Mover {
   readonly #poll: EdgePoll;
   readonly #pipes: Pipes;
   readonly #counts: Float64Array;
+  readonly #bytes: Float64Array;
   readonly #room = new Arena(COPY_BYTES_ALONE);
   /** Off where a sandbox or a kind of socket does not allow it. */
   #splices = true;
 
-  constructor(poll: EdgePoll, pipes: Pipes, counts: Float64Array) {
+  constructor(poll: EdgePoll, pipes: Pipes, { counts, bytes }: StreamMemory) {
     this.#poll = poll;
     this.#pipes = pipes;
-    this.#counts = counts;
+    this.#counts = new Float64Array(counts);
+    this.#bytes = new Float64Array(bytes);
   }
 
   move(source: Stream, sink: Stream): Moved {
@@ -79,6 +82,7 @@ export class Mover {
       const got = source.bulk && this.#splices ? this.#splice(source) : this.#copy(source, sink);
       if (got < 0) return 'broken';
       source.bytes += got;
+      this.#bytes[source.fd.number] = source.bytes;
       this.#counts[source.countAt] = (this.#counts[source.countAt] ?? 0) + got;
     }
     return 'more';

@@ -1,5 +1,5 @@
 import type { Millis } from '../../../net/time.ts';
-import { CHUNK_BYTES, OPENED_BYTES, REPORT, SOCKADDR_STRIDE } from './messages.ts';
+import { CHUNK_BYTES, OPENED_BYTES, OPENED_LOCAL, OPENED_REMOTE, REPORT, SOCKADDR_STRIDE } from './messages.ts';
 import { type RingMemory, RingWriter } from './ring.ts';
 
 /** What a worker tells the main thread. Answers and ends are never lost: what the ring has no room for waits. */
@@ -25,12 +25,13 @@ export class Reports {
   }
 
   /** Only where a stream is taken. The sockaddrs begin at these offsets of `from`. */
-  opened(handle: number, listener: number, from: Int32Array, remote: number, local: number): void {
+  opened(handle: number, listener: number, descriptor: number, from: Int32Array, remote: number, local: number): void {
     const at = this.#ring.begin(REPORT.opened, handle, OPENED_BYTES);
     this.#ring.setNumber(at, listener);
+    this.#ring.setNumber(at + 8, descriptor);
     for (let n = 0; n < SOCKADDR_STRIDE; n += 4) {
-      this.#ring.setWord(at + 8 + n, from[(remote + n) >> 2] ?? 0);
-      this.#ring.setWord(at + 8 + SOCKADDR_STRIDE + n, from[(local + n) >> 2] ?? 0);
+      this.#ring.setWord(at + OPENED_REMOTE + n, from[(remote + n) >> 2] ?? 0);
+      this.#ring.setWord(at + OPENED_LOCAL + n, from[(local + n) >> 2] ?? 0);
     }
     this.#send(true);
   }
@@ -48,8 +49,9 @@ export class Reports {
     this.#send(true);
   }
 
-  connected(handle: number, errno: number): void {
-    this.#put({ kind: REPORT.connected, handle, first: errno, second: 0 });
+  /** `descriptor`: of no meaning where there is an errno. */
+  connected(handle: number, errno: number, descriptor: number): void {
+    this.#put({ kind: REPORT.connected, handle, first: errno, second: descriptor });
   }
 
   closed(handle: number, bytes: number, clean: boolean): void {

@@ -12,7 +12,16 @@ import { connectFailed, openFailed } from '../../portable/error-names.ts';
 import { removeStale } from '../../portable/stream-listener.ts';
 import { type BoundListener, BoundListeners, type HeldListenSpec } from './bound-listeners.ts';
 import { WorkerLink } from './link.ts';
-import { DROPS, DROPS_AT, REPORT, SERVICES, SOCKADDR_STRIDE, trafficPlace } from './messages.ts';
+import {
+  DESCRIPTORS_MOST,
+  DROPS,
+  DROPS_AT,
+  OPENED_LOCAL,
+  OPENED_REMOTE,
+  REPORT,
+  SERVICES,
+  trafficPlace,
+} from './messages.ts';
 import type { RingReader } from './ring.ts';
 
 export interface SpliceRoomParts {
@@ -34,6 +43,9 @@ export class SpliceRoom {
   readonly #listeners = new BoundListeners();
   readonly #opening = new Set<SocketId>();
   readonly #links: WorkerLink[] = [];
+  /** By descriptor; pages that nobody touched take no memory. */
+  readonly #bytes = new SharedArrayBuffer(DESCRIPTORS_MOST * 8);
+  readonly #bytesByDescriptor = new Float64Array(this.#bytes);
   readonly #streams = new Map<StreamId, HeldStream>();
   /** Those that workers accepted, by link and handle. */
   readonly #accepted = new Map<WorkerLink, Map<number, HeldStream>>();
@@ -107,7 +119,7 @@ export class SpliceRoom {
     if (this.#streams.has(id)) throw new EngineMisuse(`stream ${id} is in use`);
     const beside = spec.beside === undefined ? undefined : this.#streams.get(spec.beside);
     const link = beside?.link ?? this.#anyLink();
-    const stream: HeldStream = { id, handle: id, link, at: undefined, state: 'connecting' };
+    const stream: HeldStream = { id, handle: id, link, at: undefined, state: 'connecting', descriptor: 0 };
     this.#streams.set(id, stream);
     try {
       link.connect(id, spec);
@@ -164,6 +176,12 @@ export class SpliceRoom {
     stream.link.close(stream.handle);
   }
 
+  bytesOf(id: StreamId): number | undefined {
+    const stream = this.#streams.get(id);
+    if (stream === undefined) return undefined;
+    return stream.state === 'joined' ? this.#bytesByDescriptor[stream.descriptor] : 0;
+  }
+
   traffic(): TrafficCount[] {
     return [...this.#services].flatMap((service) =>
       DIRECTIONS.map((direction) => {
@@ -198,10 +216,13 @@ export class SpliceRoom {
   }
 
   #start(): void {
-    const link = new WorkerLink(this.#listeners.seats, {
-      report: (from, ring) => this.#hear(from, ring),
-      failed: (which, error) => this.#replace(which, error),
-    });
+    const link = new WorkerLink(
+      { seats: this.#listeners.seats, bytes: this.#bytes },
+      {
+        report: (from, ring) => this.#hear(from, ring),
+        failed: (which, error) => this.#replace(which, error),
+      },
+    );
     this.#links.push(link);
     this.#accepted.set(link, new Map());
   }
@@ -248,7 +269,7 @@ export class SpliceRoom {
     const { sink } = this.#parts;
     switch (kind) {
       case REPORT.connected:
-        this.#connected(stream, ring.number(body));
+        this.#connected(stream, ring.number(body), ring.number(body + 8));
         return;
       case REPORT.data:
         sink.streamData(stream.id, ring.bytes.subarray(body + 8, body + 8 + ring.word(body)));
@@ -266,17 +287,25 @@ export class SpliceRoom {
       link.close(handle);
       return;
     }
-    const stream: HeldStream = { id: this.#parts.ids.stream(), handle, link, at: listener.id, state: 'held' };
+    const stream: HeldStream = {
+      id: this.#parts.ids.stream(),
+      handle,
+      link,
+      at: listener.id,
+      state: 'held',
+      descriptor: ring.number(ring.body + 8),
+    };
     this.#streams.set(stream.id, stream);
     this.#accepted.get(link)?.set(handle, stream);
-    const remote = endpointIn(ring, ring.body + 8) ?? listener.local;
-    const local = endpointIn(ring, ring.body + 8 + SOCKADDR_STRIDE) ?? listener.local;
+    const remote = endpointIn(ring, ring.body + OPENED_REMOTE) ?? listener.local;
+    const local = endpointIn(ring, ring.body + OPENED_LOCAL) ?? listener.local;
     this.#parts.sink.streamOpened(stream.id, listener.id, remote, local);
   }
 
-  #connected(stream: HeldStream, errno: number): void {
+  #connected(stream: HeldStream, errno: number, descriptor: number): void {
     if (errno === 0) {
       stream.state = 'held';
+      stream.descriptor = descriptor;
       this.#parts.sink.streamConnected(stream.id, { ok: true });
     } else {
       this.#forget(stream);
@@ -330,6 +359,7 @@ interface HeldStream {
   /** Undefined when we made the connection. */
   readonly at: SocketId | undefined;
   state: 'connecting' | 'held' | 'joined';
+  descriptor: number;
 }
 
 interface Join {

@@ -12,6 +12,7 @@ export class StreamTable {
   readonly #byNumber: (Stream | undefined)[] = [];
   readonly #byHandle = new Map<number, Stream>();
   readonly #owned: Uint8Array;
+  readonly #bytes: Float64Array;
   readonly #counts: Float64Array;
   readonly #wheel: IdleWheel<Stream | Accepting>;
   readonly #pipes: Pipes;
@@ -21,6 +22,7 @@ export class StreamTable {
 
   constructor(memory: StreamMemory, wheel: IdleWheel<Stream | Accepting>, pipes: Pipes, reports: Reports) {
     this.#owned = new Uint8Array(memory.owned);
+    this.#bytes = new Float64Array(memory.bytes);
     this.#counts = new Float64Array(memory.counts);
     this.#wheel = wheel;
     this.#pipes = pipes;
@@ -32,6 +34,7 @@ export class StreamTable {
     this.#byNumber[fd.number] = stream;
     this.#byHandle.set(handle, stream);
     this.#owned[fd.number] = 1;
+    this.#bytes[fd.number] = 0;
     return stream;
   }
 

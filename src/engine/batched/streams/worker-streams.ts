@@ -33,7 +33,7 @@ export class WorkerStreams {
     this.#reports = reports;
     this.#poll = poll;
     this.#pipes = new Pipes(new Uint8Array(memory.owned));
-    this.#mover = new Mover(poll, this.#pipes, new Float64Array(memory.counts));
+    this.#mover = new Mover(poll, this.#pipes, memory);
     this.table = new StreamTable(memory, wheel, this.#pipes, reports);
   }
 
@@ -44,7 +44,7 @@ export class WorkerStreams {
 
   connect(handle: number, { fd, errno }: Dialled, timeout: Millis, keepAlive: KeepAliveSeconds | undefined): void {
     if (fd === undefined) {
-      this.#reports.connected(handle, errno);
+      this.#reports.connected(handle, errno, 0);
       return;
     }
     const stream = this.table.add(handle, fd, undefined, 'connecting');
@@ -277,7 +277,7 @@ export class WorkerStreams {
     stream.state = 'held';
     if (stream.keepAlive === undefined) this.#wheel.clear(stream);
     else this.#wheel.set(stream, this.now + SETTLED_AFTER);
-    this.#reports.connected(stream.handle, 0);
+    this.#reports.connected(stream.handle, 0, stream.fd.number);
     // What was written meanwhile.
     this.#serve(stream);
   }
@@ -285,7 +285,7 @@ export class WorkerStreams {
   #refused(stream: Stream, reason: number): void {
     this.table.forget(stream);
     this.table.end(stream, false);
-    this.#reports.connected(stream.handle, reason);
+    this.#reports.connected(stream.handle, reason, 0);
   }
 
   #keepAlive(stream: Stream, times: KeepAliveSeconds): void {
