@@ -1,6 +1,7 @@
 import { IdleWheel } from '../../../flow/idle-wheel.ts';
 import type { Millis } from '../../../net/time.ts';
 import { EdgePoll, EPOLLIN } from '../../../sys/edge-poll.ts';
+import { EINTR, SystemError } from '../../../sys/errno.ts';
 import { Fd } from '../../../sys/fd.ts';
 import { addressOf } from '../../../sys/ffi.ts';
 import { Accepting, Acceptor } from './acceptor.ts';
@@ -62,6 +63,7 @@ export class StreamLoop {
   #turn(): void {
     this.#streams.table.turn += 1;
     const ready = this.#poll.wait(this.#patience());
+    if (ready < 0 && ready !== -EINTR) throw new SystemError('epoll_wait', -ready);
     this.#commands.wakeUp();
     this.#now = performance.now();
     this.#streams.now = this.#now;

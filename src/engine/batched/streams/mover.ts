@@ -1,5 +1,6 @@
 import { Arena } from '../../../sys/arena.ts';
 import { type EdgePoll, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../../../sys/edge-poll.ts';
+import { EAGAIN, EINTR, EINVAL } from '../../../sys/errno.ts';
 import { errno } from '../../../sys/ffi.ts';
 import { type StreamCalls, streamCalls } from '../../../sys/stream-calls.ts';
 import { MSG_NOSIGNAL, SPLICE_F_MOVE, SPLICE_F_NONBLOCK, sendAtOnce } from '../../../sys/stream-socket.ts';
@@ -202,6 +203,3 @@ const COPY_BYTES_ALONE = 64 * 1024;
 const ROUNDS = 16;
 /** Never SPLICE_F_MORE: it makes small messages wait 200 ms. */
 const SPLICE_FLAGS = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
-const EINTR = 4;
-const EAGAIN = 11;
-const EINVAL = 22;
