@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
+import { loadLibrary } from '../src/sys/ffi.ts';
 
 /** What a test may need beyond Node. */
 export type Requirement =
@@ -14,7 +15,12 @@ export type Requirement =
   | 'wireguard'
   | 'curl'
   | 'socat'
-  | 'iperf3';
+  | 'systemd'
+  | 'iperf3'
+  | 'haproxy'
+  | 'nginx'
+  | 'nft'
+  | 'ffi';
 
 /** For node:test's `skip` option: false to run, or the reason why not. With CULVERT_REQUIRE=all nothing is skipped, so that what is missing fails. */
 export function missing(...requirements: Requirement[]): string | false {
@@ -37,7 +43,15 @@ const probes: Record<Requirement, () => string | undefined> = {
   wireguard: () => commandMissing('wireguard-go') ?? commandMissing('wg') ?? commandMissing('ping') ?? noTun(),
   curl: () => commandMissing('curl'),
   socat: () => commandMissing('socat'),
+  systemd: () => commandMissing('systemd-socket-activate'),
   iperf3: () => commandMissing('iperf3'),
+  haproxy: () => commandMissing('haproxy'),
+  nginx: () => commandMissing('nginx'),
+  nft: () => commandMissing('nft'),
+  ffi: () => {
+    const libc = loadLibrary([null], {});
+    return libc.ok ? undefined : libc.detail;
+  },
   ipv6: () => {
     try {
       accessSync('/proc/net/if_inet6', constants.R_OK);

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type AdminServer, openAdmin } from '../control/admin/server.ts';
+import { notTransparent } from '../control/config/check-forward.ts';
 import type { Config } from '../control/config/schema.ts';
 import type { Log } from '../control/log/log.ts';
 import { EXPOSITION_TYPE, expose } from '../control/metrics/exposition.ts';
@@ -24,6 +25,7 @@ import { Driver } from './driver.ts';
 import { type ChosenEngine, chooseEngine } from './engines.ts';
 import { ForwardHost } from './forward-host.ts';
 import { turnUrls } from './ice-servers.ts';
+import { InheritedSockets } from './inherited-sockets.ts';
 import type { Stoppable } from './lifecycle.ts';
 import { needsGeneratedPairSecret } from './pair-config.ts';
 import { PairHost } from './pair-host.ts';
@@ -57,7 +59,11 @@ export async function startRelay(options: RelayOptions): Promise<StartResult> {
   if (!secrets.ok) return { ok: false, reasons: [secrets.reason] };
   if (secrets.note !== undefined) log.warn(secrets.note);
 
-  const relay = new Relay(options, secrets.secrets, secrets.kept);
+  const choice = chooseEngine(config, log);
+  if (!choice.ok) return { ok: false, reasons: [choice.reason] };
+  log.info('engine chosen', { why: choice.engine.why });
+
+  const relay = new Relay(options, choice.engine, secrets.secrets, secrets.kept);
   const reasons = await relay.open();
   if (reasons.length === 0) return { ok: true, relay };
   await relay.stop();
@@ -72,6 +78,7 @@ class Relay implements Stoppable {
   readonly #secretsKept: boolean;
   readonly #plan: TurnPlan;
   readonly #ids = new IdSource();
+  readonly #inherited = InheritedSockets.fromEnvironment(process.env);
   readonly #chosen: ChosenEngine;
   readonly #driver: Driver;
   readonly #version = readVersion();
@@ -95,6 +102,7 @@ class Relay implements Stoppable {
       log,
       reread,
     }: RelayOptions,
+    chosen: ChosenEngine,
     secrets: StateSecrets,
     secretsKept: boolean,
   ) {
@@ -107,12 +115,13 @@ class Relay implements Stoppable {
     this.#usesDefaultWireguardListeners = usesDefaultWireguardListeners;
     this.#blocks = makeBlockList(config, () => this.#wireguard?.applyBlocks());
     this.#plan = planTurn(config, usesDefaultListeners, ownAddresses());
-    this.#chosen = chooseEngine(config.engine);
+    this.#chosen = chosen;
     this.#driver = new Driver({
       ids: this.#ids,
       createEngine: (sink) => this.#chosen.create(sink, this.#ids),
       onEvent: (service, event) => this.#logEvent(service, event),
       resolve: resolveName,
+      inherit: (spec) => this.#inherited.take(spec),
     });
   }
 
@@ -126,6 +135,9 @@ class Relay implements Stoppable {
       ...(await this.#openForward()),
     ];
     if (reasons.length === 0) this.#notReady = undefined;
+    for (const socket of this.#inherited.left) {
+      this.#log.warn('a socket was handed over that no listener names', { socket });
+    }
     return reasons;
   }
 
@@ -266,6 +278,9 @@ class Relay implements Stoppable {
 
   async #applyForwards({ forward = [] }: Config): Promise<string[]> {
     this.#forward ??= new ForwardHost({ driver: this.#driver, ids: this.#ids });
+    const { name, capabilities } = this.#driver.engine;
+    const beyond = capabilities.transparentSource ? [] : forward.filter(({ transparent }) => transparent);
+    if (beyond.length > 0) return beyond.map((one) => `forward ${one.name}: transparent ${notTransparent(name)}`);
     return (await this.#forward.apply(forward)).map(explainBindFailure);
   }
 
