@@ -17,6 +17,9 @@ export type Requirement =
   | 'socat'
   | 'systemd'
   | 'iperf3'
+  | 'haproxy'
+  | 'nginx'
+  | 'nft'
   | 'ffi';
 
 /** For node:test's `skip` option: false to run, or the reason why not. With CULVERT_REQUIRE=all nothing is skipped, so that what is missing fails. */
@@ -42,6 +45,9 @@ const probes: Record<Requirement, () => string | undefined> = {
   socat: () => commandMissing('socat'),
   systemd: () => commandMissing('systemd-socket-activate'),
   iperf3: () => commandMissing('iperf3'),
+  haproxy: () => commandMissing('haproxy'),
+  nginx: () => commandMissing('nginx'),
+  nft: () => commandMissing('nft'),
   ffi: () => {
     const libc = loadLibrary([null], {});
     return libc.ok ? undefined : libc.detail;
