@@ -7,6 +7,7 @@ import type { Resolution } from '../../net/resolution.ts';
 import type { ConnectResult, StreamEnd } from '../../net/stream-target.ts';
 import type { Millis } from '../../net/time.ts';
 import type { Counter } from '../counters.ts';
+import type { KeptEntry, Restorable } from '../kept.ts';
 import type { Drainable, Order, Service } from '../service.ts';
 import type { ForwardConfig } from './config.ts';
 import { Connection } from './connection.ts';
@@ -15,6 +16,7 @@ import { Core } from './core.ts';
 import { clientsLeft, cutAll, drain } from './draining.ts';
 import { Forward, type ForwardCounts, type Listener } from './forward.ts';
 import { handleCheckConnected, handleCheckDue, handleCheckPort, handleCheckReply } from './health.ts';
+import { entriesOf, restoreSessions } from './kept.ts';
 import { ask, handleResolved, Name } from './names.ts';
 import type { DropReason } from './reasons.ts';
 import { reconfigure } from './reconfigure.ts';
@@ -28,7 +30,7 @@ import { endSessions, handleFromClient, handleFromUpstream, handleSessionIdle, h
  * its own and a pair of flows. So what is moved never comes through here. Names are asked for again at their TTL; health checks,
  * failover and balancing choose among the addresses; what has begun stays where it is.
  */
-export class ForwardService implements Service, Drainable {
+export class ForwardService implements Service, Drainable, Restorable {
   readonly name = 'forward';
   readonly #core: Core;
 
@@ -137,6 +139,26 @@ export class ForwardService implements Service, Drainable {
 
   get clientsLeft(): number {
     return clientsLeft(this.#core);
+  }
+
+  keptEntries(): Iterable<KeptEntry> {
+    const { forwards, changes } = this.#core;
+    changes.begin();
+    return entriesOf(
+      this.#core,
+      [...forwards.values()].flatMap(({ sessions }) => [...sessions]),
+    );
+  }
+
+  keptChanges(): Iterable<KeptEntry> | undefined {
+    const sessions = this.#core.changes.take();
+    return sessions && entriesOf(this.#core, sessions);
+  }
+
+  /** After updateConfig() and addListener(). */
+  restoreEntries(values: readonly object[], now: Millis): void {
+    this.#expire(now);
+    restoreSessions(this.#core, values, now);
   }
 
   stats(): ForwardStats {

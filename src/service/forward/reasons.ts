@@ -15,4 +15,5 @@ export type DropReason =
   | 'foreign-reply'
   | 'port-not-opened'
   | 'too-many-waiting'
+  | 'restore-failed'
   | 'unsafe-address';

@@ -28,6 +28,9 @@ export class Session {
   /** What came before the port was open; the first may have a PROXY header in front. */
   readonly queue: Uint8Array[] = [];
 
+  /** Taken up from an earlier process: its port must be the one that it had. */
+  restored = false;
+
   constructor(listener: Listener, client: Endpoint, source: Endpoint, target: Target, socket: SocketId) {
     this.listener = listener;
     this.client = client;

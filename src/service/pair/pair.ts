@@ -4,6 +4,7 @@ import type { FlowId, IdSource, SocketId } from '../../net/ids.ts';
 import type { RandomBytes } from '../../net/random.ts';
 import type { Millis } from '../../net/time.ts';
 import type { Counter } from '../counters.ts';
+import type { KeptEntry, Restorable } from '../kept.ts';
 import { SourceBudget } from '../limiter.ts';
 import type { Drainable, Order, Service } from '../service.ts';
 import { closeChannel } from './closing.ts';
@@ -12,7 +13,7 @@ import { Core } from './core.ts';
 import { forward } from './forwarding.ts';
 import { handleHandshake, isForeignHandshake } from './handshakes.ts';
 import type { DropReason } from './reasons.ts';
-import { restoreSnapshot, type Snapshot, takeSnapshot } from './snapshot.ts';
+import { entriesOf, restoreSnapshot, type Snapshot, snapshotOf, takeSnapshot } from './snapshot.ts';
 import { expire, noteSilence } from './timers.ts';
 
 /**
@@ -24,7 +25,7 @@ import { expire, noteSilence } from './timers.ts';
  *
  * Data takes flows. A flow that idles out says that its client fell silent; the next packet of that client installs it anew.
  */
-export class PairService implements Service, Drainable {
+export class PairService implements Service, Drainable, Restorable {
   readonly name = 'pair';
   readonly #core: Core;
 
@@ -105,6 +106,21 @@ export class PairService implements Service, Drainable {
   /** Into a new service, after addListener(); drain pollOutput() afterwards. Throws SnapshotError for what is no snapshot of ours. */
   restore(snapshot: Snapshot, now: Millis): void {
     restoreSnapshot(this.#core, snapshot, now);
+  }
+
+  keptEntries(): Iterable<KeptEntry> {
+    const { table, changes } = this.#core;
+    changes.begin();
+    return entriesOf(this.#core, [...table.all()]);
+  }
+
+  keptChanges(): Iterable<KeptEntry> | undefined {
+    const channels = this.#core.changes.take();
+    return channels && entriesOf(this.#core, channels);
+  }
+
+  restoreEntries(values: readonly object[], now: Millis): void {
+    restoreSnapshot(this.#core, snapshotOf(values), now);
   }
 
   stats(): PairStats {

@@ -5,6 +5,7 @@ import type { RandomBytes } from '../../net/random.ts';
 import type { Millis } from '../../net/time.ts';
 import { Counter } from '../counters.ts';
 import { Deadlines } from '../deadlines.ts';
+import { Changes } from '../kept.ts';
 import { SourceBudget } from '../limiter.ts';
 import { OrderQueue } from '../orders.ts';
 import { RelayedCounts } from '../relayed-counts.ts';
@@ -38,6 +39,8 @@ export class Core {
   /** Where the UDP listeners are bound, which flows must name. */
   readonly listeners = new Map<SocketId, Endpoint>();
   readonly drops = new Counter<DropReason>();
+  /** For what is kept over a restart. */
+  readonly changes = new Changes<Allocation | Reservation>();
   readonly responses = new ResponseCounts();
   readonly relayed = new RelayedCounts();
 

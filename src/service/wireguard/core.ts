@@ -6,6 +6,7 @@ import type { Millis } from '../../net/time.ts';
 import type { BlockList } from '../block-list.ts';
 import { Counter } from '../counters.ts';
 import { Deadlines } from '../deadlines.ts';
+import { Changes } from '../kept.ts';
 import { type BudgetOptions, SourceBudget } from '../limiter.ts';
 import { OrderQueue } from '../orders.ts';
 import { RelayedCounts } from '../relayed-counts.ts';
@@ -58,6 +59,8 @@ export class Core {
   /** Where the listeners are bound, which flows must name. */
   readonly listeners = new Map<SocketId, Endpoint>();
   readonly drops = new Counter<DropReason>();
+  /** Clients, for what is kept over a restart. */
+  readonly changes = new Changes<Remote>();
   readonly relayed = new RelayedCounts();
   readonly statistics = new Statistics();
   readonly #own: ReadonlySet<string>;

@@ -1,5 +1,6 @@
 import { type Endpoint, endpointKey } from '../../net/endpoint.ts';
 import type { Millis } from '../../net/time.ts';
+import type { KeptEntry } from '../kept.ts';
 import type { Core } from './core.ts';
 import { becomeClient, forget, giveKey, lastSeen } from './members.ts';
 import { Remote, Route } from './remote.ts';
@@ -14,10 +15,9 @@ export interface Snapshot {
   readonly version: 1;
   readonly totals: Totals;
   readonly clients: readonly ClientSnapshot[];
-  readonly routes: readonly RouteSnapshot[];
 }
 
-export interface ClientSnapshot {
+interface ClientSnapshot {
   /** endpointKey of the listener. */
   readonly listener: string;
   readonly endpoint: Endpoint;
@@ -27,12 +27,14 @@ export interface ClientSnapshot {
   readonly lastSeen: Millis;
   readonly packets: number;
   readonly bytes: number;
+  /** The links whose handshake it began. */
+  readonly routes: readonly RouteSnapshot[];
 }
 
-/** Both directions of a link; `initiator` and `responder` are places in the list of clients. */
-export interface RouteSnapshot {
-  readonly initiator: number;
-  readonly responder: number;
+/** Both directions of a link. */
+interface RouteSnapshot {
+  /** placeKey of the other end. */
+  readonly responder: string;
   /** What the initiator writes, and what the responder writes. */
   readonly toResponder: number;
   readonly toInitiator: number;
@@ -40,13 +42,26 @@ export interface RouteSnapshot {
 }
 
 export function takeSnapshot(core: Core): Snapshot {
-  const clients = [...core.table.clients].filter(({ socket }) => core.listeners.has(socket));
-  const places = new Map(clients.map((remote, place) => [remote, place]));
-  const routes = clients.flatMap((remote) =>
-    [...remote.routes.values()].flatMap((route) => recordRoute(route, places) ?? []),
-  );
-  const records = clients.flatMap((remote) => recordClient(core, remote) ?? []);
-  return { version: 1, totals: core.statistics.totals(core), clients: records, routes };
+  const clients = [...core.table.clients].flatMap((remote) => recordClient(core, remote) ?? []);
+  return { version: 1, totals: core.statistics.totals(core), clients };
+}
+
+/** One for each client, and the totals when there are any. */
+export function* entriesOf(core: Core, remotes: Iterable<Remote>, totals: Totals | undefined): Iterable<KeptEntry> {
+  if (totals !== undefined) yield { key: 'totals', value: { totals } };
+  for (const { socket, endpoint } of remotes) {
+    const listener = core.listeners.get(socket);
+    if (listener === undefined) continue;
+    const current = core.table.find(socket, endpoint);
+    const value = current && recordClient(core, current);
+    yield { key: placeKey(endpointKey(listener), endpoint), value };
+  }
+}
+
+export function snapshotOf(values: readonly object[]): Snapshot {
+  const totals = values.flatMap((value) => ('totals' in value ? (value.totals as Totals) : []))[0];
+  const clients = values.filter((value) => !('totals' in value)) as readonly ClientSnapshot[];
+  return { version: 1, totals: totals ?? { clients: 0, packets: 0, bytes: 0, blocked: 0 }, clients };
 }
 
 /** Into a service without clients whose listeners are known. What has expired, is blocked, or came by a listener that is gone is left out. */
@@ -54,12 +69,20 @@ export function restoreSnapshot(core: Core, snapshot: Snapshot, now: Millis): vo
   if (snapshot.version !== 1) throw new SnapshotError(`unknown snapshot version ${String(snapshot.version)}`);
   if (core.table.clients.size > 0) throw new SnapshotError('restore() into a service that has clients already');
   core.statistics.base = snapshot.totals;
-  const remotes = snapshot.clients.map((record) => restoreClient(core, record, now));
-  for (const route of snapshot.routes) {
-    const initiator = remotes[route.initiator];
-    const responder = remotes[route.responder];
-    if (initiator === undefined || responder === undefined || route.expiresAt <= now) core.drop('restore-failed');
-    else restoreRoute(core, route, initiator, responder);
+  const linked = linkedUntil(snapshot);
+  const remotes = new Map<string, Remote>();
+  for (const record of snapshot.clients) {
+    const key = placeKey(record.listener, record.endpoint);
+    const remote = restoreClient(core, record, linked.get(key) ?? 0, now);
+    if (remote !== undefined) remotes.set(key, remote);
+  }
+  for (const { listener, endpoint, routes } of snapshot.clients) {
+    const initiator = remotes.get(placeKey(listener, endpoint));
+    for (const route of routes) {
+      const responder = remotes.get(route.responder);
+      if (initiator === undefined || responder === undefined || route.expiresAt <= now) core.drop('restore-failed');
+      else restoreRoute(core, route, initiator, responder);
+    }
   }
 }
 
@@ -82,25 +105,42 @@ function recordClient(core: Core, remote: Remote): ClientSnapshot | undefined {
     lastSeen: lastSeen(core, remote),
     packets: counters.reduce((sum, counter) => sum + (counter?.packets ?? 0), client.packets),
     bytes: counters.reduce((sum, counter) => sum + (counter?.bytes ?? 0), client.bytes),
+    routes: [...routes.values()].flatMap((route) => recordRoute(core, route) ?? []),
   };
 }
 
-function recordRoute(route: Route, places: ReadonlyMap<Remote, number>): RouteSnapshot | undefined {
-  const initiator = places.get(route.from);
-  const responder = places.get(route.to);
-  if (!route.ofInitiator || route.stage !== 'live' || route.back === undefined) return undefined;
-  if (initiator === undefined || responder === undefined) return undefined;
-  return { initiator, responder, toResponder: route.index, toInitiator: route.back.index, expiresAt: route.at };
+function recordRoute(core: Core, { ofInitiator, stage, back, to, index, at }: Route): RouteSnapshot | undefined {
+  const listener = core.listeners.get(to.socket);
+  if (!ofInitiator || stage !== 'live' || back === undefined || listener === undefined) return undefined;
+  const responder = placeKey(endpointKey(listener), to.endpoint);
+  return { responder, toResponder: index, toInitiator: back.index, expiresAt: at };
 }
 
-function restoreClient(core: Core, record: ClientSnapshot, now: Millis): Remote | undefined {
+/** Until when each client has a link: it is not gone, although what is known of its last packet may be older than its process was. */
+function linkedUntil({ clients }: Snapshot): Map<string, Millis> {
+  const until = new Map<string, Millis>();
+  for (const { listener, endpoint, routes } of clients) {
+    for (const { responder, expiresAt } of routes) {
+      for (const key of [placeKey(listener, endpoint), responder]) {
+        until.set(key, Math.max(until.get(key) ?? 0, expiresAt));
+      }
+    }
+  }
+  return until;
+}
+
+function placeKey(listener: string, endpoint: Endpoint): string {
+  return `${listener} ${endpointKey(endpoint)}`;
+}
+
+function restoreClient(core: Core, record: ClientSnapshot, linked: Millis, now: Millis): Remote | undefined {
   const { table, config, blocks, registry } = core;
   const { endpoint, lastSeen: seen } = record;
   const listener = [...core.listeners].find(([, local]) => endpointKey(local) === record.listener);
-  const isExpired = seen + config.timeout <= now;
+  const until = Math.max(seen + config.timeout, linked);
   if (
     listener === undefined ||
-    isExpired ||
+    until <= now ||
     blocks.isBlocked(endpoint, now) ||
     table.clients.size >= config.maxClients
   ) {
@@ -111,7 +151,7 @@ function restoreClient(core: Core, record: ClientSnapshot, now: Millis): Remote 
   becomeClient(core, remote, now);
   remote.client = { firstSeen: record.firstSeen, lastSeen: seen, packets: record.packets, bytes: record.bytes };
   core.statistics.clients--;
-  core.deadlines.set(remote, seen + config.timeout);
+  core.deadlines.set(remote, until);
   for (const key of registry.keys) {
     if (record.keys.includes(Buffer.from(key.publicKey).toString('base64'))) giveKey(remote, key);
   }

@@ -4,6 +4,7 @@ import type { OpenResult } from '../../net/open-result.ts';
 import type { Millis } from '../../net/time.ts';
 import { decodeWireguard } from '../../wire/wireguard/message.ts';
 import type { Counter } from '../counters.ts';
+import type { KeptEntry, Restorable } from '../kept.ts';
 import { isReflector } from '../reflector.ts';
 import type { Order, Service } from '../service.ts';
 import { handleCookieReply, handleData, handleResponse } from './answers.ts';
@@ -11,7 +12,7 @@ import { Core, type CoreParts } from './core.ts';
 import { handleInitiation } from './initiations.ts';
 import { forget, lastSeen } from './members.ts';
 import type { DropReason } from './reasons.ts';
-import { restoreSnapshot, type Snapshot, takeSnapshot } from './snapshot.ts';
+import { entriesOf, restoreSnapshot, type Snapshot, snapshotOf, takeSnapshot } from './snapshot.ts';
 import type { Totals } from './statistics.ts';
 import { expire, nextTimeout } from './timers.ts';
 
@@ -19,7 +20,7 @@ import { expire, nextTimeout } from './timers.ts';
  * A relay for WireGuard peers that name it as their Endpoint, as a state machine. It holds no key of theirs, decrypts nothing and changes
  * nothing: handshakes are watched, and the indices in them say who may speak to whom. Data then takes flows, which the engine executes.
  */
-export class WireguardService implements Service {
+export class WireguardService implements Service, Restorable {
   readonly name = 'wireguard';
   readonly #core: Core;
   #now: Millis = 0;
@@ -110,6 +111,22 @@ export class WireguardService implements Service {
   restore(snapshot: Snapshot, now: Millis): void {
     this.#begin(now);
     restoreSnapshot(this.#core, snapshot, now);
+  }
+
+  keptEntries(): Iterable<KeptEntry> {
+    const { table, changes, statistics } = this.#core;
+    changes.begin();
+    return entriesOf(this.#core, [...table.clients], statistics.totals(this.#core));
+  }
+
+  keptChanges(): Iterable<KeptEntry> | undefined {
+    const remotes = this.#core.changes.take();
+    return remotes && entriesOf(this.#core, remotes, this.#core.statistics.news(this.#core));
+  }
+
+  restoreEntries(values: readonly object[], now: Millis): void {
+    this.#begin(now);
+    restoreSnapshot(this.#core, snapshotOf(values), now);
   }
 
   /** One record for each client, for people. */
