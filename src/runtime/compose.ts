@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { type AdminServer, openAdmin } from '../control/admin/server.ts';
 import type { Config } from '../control/config/schema.ts';
 import type { Log } from '../control/log/log.ts';
@@ -23,6 +24,7 @@ import { Driver } from './driver.ts';
 import { type ChosenEngine, chooseEngine } from './engines.ts';
 import { ForwardHost } from './forward-host.ts';
 import { turnUrls } from './ice-servers.ts';
+import { Keeper } from './keeper.ts';
 import type { Stoppable } from './lifecycle.ts';
 import { needsGeneratedPairSecret } from './pair-config.ts';
 import { PairHost } from './pair-host.ts';
@@ -43,7 +45,11 @@ export interface RelayOptions {
   readonly log: Log;
   /** Reads the configuration again, for reload(); undefined when it is faulty, which is in the log then. */
   readonly reread?: () => Promise<Config | undefined>;
+  /** Called when everything is ready to open: whether this relay may, and whether the state folder is its own to keep clients in. */
+  readonly claim?: () => Promise<Claimed>;
 }
+
+export type Claimed = { readonly ok: true; readonly keeps: boolean } | { readonly ok: false; readonly reason: string };
 
 export type StartResult =
   | { readonly ok: true; readonly relay: Relay }
@@ -57,14 +63,15 @@ export async function startRelay(options: RelayOptions): Promise<StartResult> {
   if (secrets.note !== undefined) log.warn(secrets.note);
 
   const relay = new Relay(options, secrets.secrets, secrets.kept);
-  const reasons = await relay.open();
+  const claimed = (await options.claim?.()) ?? { ok: true, keeps: false };
+  const reasons = claimed.ok ? await relay.open(claimed.keeps) : [claimed.reason];
   if (reasons.length === 0) return { ok: true, relay };
   await relay.stop();
   return { ok: false, reasons };
 }
 
 /** A relay that runs in this process. */
-class Relay implements Stoppable {
+export class Relay implements Stoppable {
   readonly #config: Config;
   readonly #log: Log;
   readonly #secrets: StateSecrets;
@@ -84,6 +91,7 @@ class Relay implements Stoppable {
   #pair: PairHost | undefined;
   #forward: ForwardHost | undefined;
   #admin: AdminServer | undefined;
+  #keeper: Keeper | undefined;
 
   constructor(
     {
@@ -115,8 +123,12 @@ class Relay implements Stoppable {
     });
   }
 
-  /** The admin listener comes first, so that it can say that the others are not ready yet. */
-  async open(): Promise<string[]> {
+  /**
+   * The admin listener comes first, so that it can say that the others are not ready yet. Nobody is listened to before all that was kept is
+   * restored.
+   */
+  async open(keeps: boolean): Promise<string[]> {
+    this.#driver.hold();
     const reasons = [
       ...(await this.#openAdmin()),
       ...(await this.#openTurn()),
@@ -124,17 +136,35 @@ class Relay implements Stoppable {
       ...(await this.#openPair()),
       ...(await this.#openForward()),
     ];
-    if (reasons.length === 0) this.#notReady = undefined;
+    if (reasons.length > 0) return reasons;
+    if (keeps) await this.#restore();
+    this.#driver.release();
+    this.#notReady = undefined;
     return reasons;
   }
 
-  /** Not ready first, then the listeners, the admin listener last: whoever balances load sees it coming. */
+  /**
+   * Not ready first, then the listeners, the admin listener last: whoever balances load sees it coming. No client is told anything: all of
+   * them are written down, and go on with the next process.
+   */
   async stop(): Promise<void> {
     this.#notReady = 'stopping';
     this.#turn?.close();
-    this.#wireguard?.close();
+    await this.#keeper?.settle();
+    this.#driver.freeze();
+    await this.#keeper?.finish();
     await this.#driver.stop();
-    await this.#admin?.close();
+    await Promise.all([this.#keeper?.close(), this.#admin?.close()]);
+  }
+
+  async #restore(): Promise<void> {
+    const { state } = this.#config;
+    const hosts = [this.#turn, this.#wireguard, this.#pair, this.#forward];
+    this.#keeper = new Keeper({ folder: state, driver: this.#driver, log: this.#log });
+    this.#keeper.restore(hosts.flatMap((host) => host?.service ?? []));
+    // The engine's answers for restored ports, where it has them at once.
+    await setImmediate();
+    this.#keeper.start();
   }
 
   /** Not ready, and nobody new; resolves when the last is gone. */

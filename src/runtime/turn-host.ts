@@ -32,8 +32,8 @@ export interface TurnHostOptions {
 /** The TURN service in a running relay: its listeners, its certificate, its numbers. */
 export class TurnHost {
   readonly bound: ListenerAddress[] = [];
+  readonly service: TurnService;
   #options: TurnHostOptions;
-  readonly #service: TurnService;
   readonly #tls: TlsFiles | undefined;
   readonly #tlsSockets: SocketId[] = [];
 
@@ -41,7 +41,7 @@ export class TurnHost {
     this.#options = options;
     const { turn, plan, log, ids } = options;
     const planned = plan.listeners.map(({ local }) => local);
-    this.#service = new TurnService(this.#turnConfig(planned), ids, (length) => randomBytes(length));
+    this.service = new TurnService(this.#turnConfig(planned), ids, (length) => randomBytes(length));
     if (turn.tls !== undefined && plan.listeners.some(({ transport }) => transport === 'tls')) {
       this.#tls = new TlsFiles({ ...turn.tls, log, onChange: (material) => this.#updateTls(material) });
     }
@@ -57,7 +57,7 @@ export class TurnHost {
     // Ports that the system chose are own listeners too, which no peer may be.
     if (this.#options.plan.listeners.some(({ local }) => local.port === 0)) {
       const config = this.#turnConfig(this.bound.map(({ local }) => local));
-      this.#options.driver.run(this.#service, (now) => this.#service.updateConfig(config, now));
+      this.#options.driver.run(this.service, (now) => this.service.updateConfig(config, now));
     }
     return failures;
   }
@@ -70,7 +70,7 @@ export class TurnHost {
   update(config: Config, turn: TurnSettings): void {
     this.#options = { ...this.#options, config, turn };
     const settings = this.#turnConfig(this.bound.map(({ local }) => local));
-    this.#options.driver.run(this.#service, (now) => this.#service.updateConfig(settings, now));
+    this.#options.driver.run(this.service, (now) => this.service.updateConfig(settings, now));
   }
 
   close(): void {
@@ -78,7 +78,7 @@ export class TurnHost {
   }
 
   metrics(): TurnMetrics {
-    const { allocations, clients, drops, responses, relayed } = this.#service.stats();
+    const { allocations, clients, drops, responses, relayed } = this.service.stats();
     const traffic = DIRECTIONS.map((direction) => ({ service: 'turn', direction, ...relayed[direction] }) as const);
     return { service: 'turn', allocations, clients, drops: drops.entries(), responses, traffic };
   }
@@ -86,9 +86,9 @@ export class TurnHost {
   async #listen(listener: PlannedListener): Promise<BindFailure | undefined> {
     const { driver, log } = this.#options;
     const { transport, local, optional } = listener;
-    const { socket, result } = await driver.listen(this.#service, this.#listenSpec(listener));
+    const { socket, result } = await driver.listen(this.service, this.#listenSpec(listener));
     if (result.ok) {
-      if (transport === 'udp') this.#service.addListener(socket, result.local);
+      if (transport === 'udp') this.service.addListener(socket, result.local);
       if (transport === 'tls') this.#tlsSockets.push(socket);
       this.bound.push({ transport, local: result.local });
       return undefined;

@@ -4,13 +4,10 @@ import type { ListenerAddress } from '../control/config/units.ts';
 import type { WireguardSettings } from '../control/config/wireguard.ts';
 import type { Log } from '../control/log/log.ts';
 import type { WireguardMetrics } from '../control/metrics/wireguard.ts';
-import { KeptFile } from '../control/state/kept-file.ts';
 import { type Endpoint, endpointKey } from '../net/endpoint.ts';
 import type { IdSource } from '../net/ids.ts';
-import { MINUTE } from '../net/time.ts';
 import type { BlockList } from '../service/block-list.ts';
 import type { WireguardConfig } from '../service/wireguard/config.ts';
-import type { Snapshot } from '../service/wireguard/snapshot.ts';
 import { type WireguardClient, WireguardService } from '../service/wireguard/wireguard.ts';
 import { isWildcard } from './addresses.ts';
 import type { BindFailure } from './bind-failures.ts';
@@ -29,20 +26,17 @@ export interface WireguardHostOptions {
   readonly log: Log;
 }
 
-/** The WireGuard relay in a running relay: its listeners, its numbers, and what it keeps over a restart. */
+/** The WireGuard relay in a running relay: its listeners and its numbers. */
 export class WireguardHost {
   readonly bound: ListenerAddress[] = [];
+  readonly service: WireguardService;
   readonly #options: WireguardHostOptions;
-  readonly #service: WireguardService;
-  readonly #kept: KeptFile;
-  #saver: NodeJS.Timeout | undefined;
 
   constructor(options: WireguardHostOptions) {
     this.#options = options;
-    const { config, ids, blocks, driver } = options;
+    const { ids, blocks, driver } = options;
     const { engine } = driver;
-    this.#kept = new KeptFile(config.state, 'wireguard.json');
-    this.#service = new WireguardService({
+    this.service = new WireguardService({
       config: makeWireguardConfig(options),
       ids,
       blocks,
@@ -58,38 +52,27 @@ export class WireguardHost {
     });
   }
 
-  /** Binds every listener and takes up what an earlier process left; the answer names listeners that could not be bound. */
+  /** Binds every listener; the answer names those that could not be. */
   async open(): Promise<BindFailure[]> {
     const failures: BindFailure[] = [];
     for (const listener of this.#options.listeners) {
       const failure = await this.#listen(listener);
       if (failure !== undefined) failures.push(failure);
     }
-    if (failures.length > 0) return failures;
-    this.#restore();
-    // A crash loses a minute of routes at most: peers find each other again by themselves, only later.
-    this.#saver = setInterval(() => this.#save(), MINUTE).unref();
-    return [];
-  }
-
-  /** To be called before the driver stops. */
-  close(): void {
-    if (this.#saver === undefined) return;
-    clearInterval(this.#saver);
-    this.#save();
+    return failures;
   }
 
   /** The block list has changed. */
   applyBlocks(): void {
-    this.#options.driver.run(this.#service, (now) => this.#service.applyBlocks(now));
+    this.#options.driver.run(this.service, (now) => this.service.applyBlocks(now));
   }
 
   clients(): WireguardClient[] {
-    return this.#service.clients();
+    return this.service.clients();
   }
 
   metrics(): WireguardMetrics {
-    const { clients, drops, relayed, totals } = this.#service.stats();
+    const { clients, drops, relayed, totals } = this.service.stats();
     const traffic = [{ service: 'wireguard', direction: 'to_peer', ...relayed } as const];
     const blockedAddresses = this.#options.blocks.size;
     return { service: 'wireguard', clients, drops: drops.entries(), traffic, totals, blockedAddresses };
@@ -97,9 +80,9 @@ export class WireguardHost {
 
   async #listen({ local, optional }: PlannedListener): Promise<BindFailure | undefined> {
     const { driver, log } = this.#options;
-    const { socket, result } = await driver.listen(this.#service, { transport: 'udp', local });
+    const { socket, result } = await driver.listen(this.service, { transport: 'udp', local });
     if (result.ok) {
-      this.#service.addListener(socket, result.local);
+      this.service.addListener(socket, result.local);
       this.bound.push({ transport: 'udp', local: result.local });
       return undefined;
     }
@@ -108,24 +91,6 @@ export class WireguardHost {
       return undefined;
     }
     return { key: 'wireguard.listen', transport: 'udp', local, failure: result.failure, detail: result.detail };
-  }
-
-  #restore(): void {
-    const { driver, log } = this.#options;
-    const kept = this.#kept.read();
-    if (kept === undefined) return;
-    try {
-      driver.run(this.#service, (now) => this.#service.restore(kept as Snapshot, now));
-      log.info('took up WireGuard sessions', { clients: this.#service.stats().clients });
-    } catch (error) {
-      // Peers meet again without it; a relay that does not start would help nobody.
-      log.warn('WireGuard sessions of an earlier run cannot be taken up', { reason: String(error) });
-    }
-  }
-
-  #save(): void {
-    const failure = this.#kept.write(this.#service.snapshot());
-    if (failure !== undefined) this.#options.log.warn('WireGuard sessions are not kept', { reason: failure });
   }
 }
 
