@@ -37,7 +37,7 @@ export class WaitingRoom {
       hear(bytes);
       return;
     }
-    const copy = bytes?.slice() as Bytes;
+    const copy = (bytes && new Uint8Array(bytes)) as Bytes;
     this.#waiting.push(() => hear(copy));
   }
 }

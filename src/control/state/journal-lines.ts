@@ -48,7 +48,8 @@ function readLines(file: string, content: Buffer): JournalContent {
     } else if (isEntry(parsed)) {
       apply(values, parsed);
     } else {
-      return { values, note: `${file}: is damaged at line ${number + 1}: what stands before it is taken up` };
+      const what = end === -1 ? 'ends within' : 'is damaged at';
+      return { values, note: `${file}: ${what} line ${number + 1}: what stands before it is taken up` };
     }
     start = end + 1;
   }
@@ -71,8 +72,8 @@ function line(value: object): string {
 
 function parseLine(content: Buffer, start: number, end: number): unknown {
   const json = content.subarray(start + SUM_CHARS + 1, end);
-  const sum = content.toString('latin1', start, Math.min(end, start + SUM_CHARS));
-  if (!/^[0-9a-f]{8}$/.test(sum) || crc32(json) !== Number.parseInt(sum, 16)) return undefined;
+  const sum = content.toString('latin1', start, Math.min(end, start + SUM_CHARS + 1));
+  if (!/^[0-9a-f]{8} $/.test(sum) || crc32(json) !== Number.parseInt(sum, 16)) return undefined;
   try {
     return JSON.parse(json.toString());
   } catch {
