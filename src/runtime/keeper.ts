@@ -31,6 +31,7 @@ export class Keeper {
   readonly #options: KeeperOptions;
   readonly #file: string;
   #services: readonly KeptService[] = [];
+  readonly #restored = new Map<KeptService, number>();
   #journal: JournalFile | undefined = undefined;
   /** Lines of the journal, and from how many on it is written anew. */
   #lines = 0;
@@ -56,7 +57,7 @@ export class Keeper {
       if (kept.length === 0) continue;
       try {
         driver.run(service, (now) => service.restoreEntries(kept, now));
-        log.info('took up what an earlier run kept', { service: service.name, entries: kept.length });
+        this.#restored.set(service, kept.length);
       } catch (error) {
         // Clients come again without it; a relay that does not start would help nobody.
         log.warn(`${this.#file}: cannot be taken up`, { service: service.name, reason: String(error) });
@@ -64,8 +65,12 @@ export class Keeper {
     }
   }
 
-  /** After restore(). */
+  /** After restore(), when the engine had time to answer for the ports. */
   start(): void {
+    for (const [{ name: service, leftOut }, entries] of this.#restored) {
+      this.#options.log.info('took up what an earlier run kept', { service, entries, leftOut });
+    }
+    this.#restored.clear();
     this.#timer = setInterval(() => this.#work(), KEEP_EVERY).unref();
     this.#work();
   }

@@ -101,7 +101,7 @@ export class Supervisor implements Stoppable {
     } else {
       log.warn('another relay uses the state folder: this one keeps no clients over a restart', {
         folder: config.state,
-        pid: claim.pid,
+        process: claim.pid,
       });
     }
   }

@@ -22,6 +22,8 @@ export interface Restorable {
    * the configuration no longer allows, is left out and counted.
    */
   restoreEntries(values: readonly object[], now: Millis): void;
+  /** How many entries that was so far; the last are known when every port has been answered. */
+  readonly leftOut: number;
 }
 
 /** Things that changed since somebody last asked. Before that nothing is noted: a relay that keeps nothing pays nothing. */

@@ -17,6 +17,7 @@ class Shelf extends FakeService implements Restorable {
   readonly things = new Map<string, number>();
   readonly changes = new Changes<string>();
   restored: unknown = undefined;
+  readonly leftOut = 0;
   fails = false;
 
   put(key: string, value: number | undefined): void {
@@ -97,9 +98,13 @@ describe('the keeper', () => {
     await first.keeper.close();
     const second = rig(context, first.folder);
     second.keeper.restore(second.services);
+    second.keeper.start();
     assert.deepEqual(second.turn.restored, [{ value: 1 }]);
     assert.deepEqual(second.pair.restored, [{ value: 3 }]);
-    assert.equal(second.lines.length, 2);
+    assert.deepEqual(
+      second.lines,
+      ['turn', 'pair'].map((name) => `took up what an earlier run kept {"service":"${name}","entries":1,"leftOut":0}`),
+    );
   });
 
   test('the last changes are written after everything has fallen silent', async (context) => {

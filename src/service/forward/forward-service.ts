@@ -161,6 +161,10 @@ export class ForwardService implements Service, Drainable, Restorable {
     restoreSessions(this.#core, values, now);
   }
 
+  get leftOut(): number {
+    return this.#core.drops.get('restore-failed');
+  }
+
   stats(): ForwardStats {
     const { forwards, connections, drops, relayed, ports, names, deadlines, streams, flows } = this.#core;
     const states = [...forwards.values()].map(({ rule, upstreams, sessions, counts, down, admission }) => ({

@@ -123,6 +123,10 @@ export class PairService implements Service, Drainable, Restorable {
     restoreSnapshot(this.#core, snapshotOf(values), now);
   }
 
+  get leftOut(): number {
+    return this.#core.drops.get('restore-failed');
+  }
+
   stats(): PairStats {
     const { table, drops, relayed, deadlines } = this.#core;
     return {

@@ -145,6 +145,10 @@ export class TurnService implements Service, Restorable {
     restoreSnapshot(this.#core, snapshotOf(values), now);
   }
 
+  get leftOut(): number {
+    return this.#core.drops.get('restore-failed');
+  }
+
   stats(): TurnStats {
     const { table, drops, responses, relayed } = this.#core;
     return {

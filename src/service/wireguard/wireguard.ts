@@ -129,6 +129,10 @@ export class WireguardService implements Service, Restorable {
     restoreSnapshot(this.#core, snapshotOf(values), now);
   }
 
+  get leftOut(): number {
+    return this.#core.drops.get('restore-failed');
+  }
+
   /** One record for each client, for people. */
   clients(): WireguardClient[] {
     const core = this.#core;
