@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
+import { loadLibrary } from '../src/sys/ffi.ts';
 
 /** What a test may need beyond Node. */
 export type Requirement =
@@ -14,7 +15,8 @@ export type Requirement =
   | 'wireguard'
   | 'curl'
   | 'socat'
-  | 'iperf3';
+  | 'iperf3'
+  | 'ffi';
 
 /** For node:test's `skip` option: false to run, or the reason why not. With CULVERT_REQUIRE=all nothing is skipped, so that what is missing fails. */
 export function missing(...requirements: Requirement[]): string | false {
@@ -38,6 +40,10 @@ const probes: Record<Requirement, () => string | undefined> = {
   curl: () => commandMissing('curl'),
   socat: () => commandMissing('socat'),
   iperf3: () => commandMissing('iperf3'),
+  ffi: () => {
+    const libc = loadLibrary([null], {});
+    return libc.ok ? undefined : libc.detail;
+  },
   ipv6: () => {
     try {
       accessSync('/proc/net/if_inet6', constants.R_OK);

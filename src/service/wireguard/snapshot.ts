@@ -3,6 +3,8 @@ import type { Millis } from '../../net/time.ts';
 import type { KeptEntry } from '../kept.ts';
 import type { Core } from './core.ts';
 import { becomeClient, forget, giveKey, lastSeen } from './members.ts';
+import { setProof } from './proven.ts';
+import { nameOf, type RegisteredKey } from './registry.ts';
 import { Remote, Route } from './remote.ts';
 import { add, installFlow } from './routes.ts';
 import type { Totals } from './statistics.ts';
@@ -15,6 +17,8 @@ export interface Snapshot {
   readonly version: 1;
   readonly totals: Totals;
   readonly clients: readonly ClientSnapshot[];
+  /** Public key → timestamp of the latest initiation for this relay, both base64. */
+  readonly timestamps?: Readonly<Record<string, string>>;
 }
 
 interface ClientSnapshot {
@@ -23,6 +27,8 @@ interface ClientSnapshot {
   readonly endpoint: Endpoint;
   /** Public keys, base64. */
   readonly keys: readonly string[];
+  /** Which of them is proven, and until when. Sessions with this relay are not kept: their keys are nobody's business. */
+  readonly proof?: { readonly key: string; readonly until: Millis };
   readonly firstSeen: Millis;
   readonly lastSeen: Millis;
   readonly packets: number;
@@ -43,25 +49,34 @@ interface RouteSnapshot {
 
 export function takeSnapshot(core: Core): Snapshot {
   const clients = [...core.table.clients].flatMap((remote) => recordClient(core, remote) ?? []);
-  return { version: 1, totals: core.statistics.totals(core), clients };
+  const timestamps = Object.fromEntries(
+    core.registry.keys.filter(isUsed).map((key) => [nameOf(key.publicKey), timestampOf(key)]),
+  );
+  return { version: 1, totals: core.statistics.totals(core), clients, timestamps };
 }
 
-/** One for each client, and the totals when there are any. */
-export function* entriesOf(core: Core, remotes: Iterable<Remote>, totals: Totals | undefined): Iterable<KeptEntry> {
+/** One for each client, one for each key whose owner spoke to this relay, and the totals when there are any. */
+export function* entriesOf(
+  core: Core,
+  things: Iterable<Remote | RegisteredKey>,
+  totals: Totals | undefined,
+): Iterable<KeptEntry> {
   if (totals !== undefined) yield { key: 'totals', value: { totals } };
-  for (const { socket, endpoint } of remotes) {
-    const listener = core.listeners.get(socket);
-    if (listener === undefined) continue;
-    const current = core.table.find(socket, endpoint);
-    const value = current && recordClient(core, current);
-    yield { key: placeKey(endpointKey(listener), endpoint), value };
+  for (const thing of things) {
+    const entry = thing instanceof Remote ? clientEntry(core, thing) : keyEntry(thing);
+    if (entry !== undefined) yield entry;
   }
 }
 
 export function snapshotOf(values: readonly object[]): Snapshot {
   const totals = values.flatMap((value) => ('totals' in value ? (value.totals as Totals) : []))[0];
-  const clients = values.filter((value) => !('totals' in value)) as readonly ClientSnapshot[];
-  return { version: 1, totals: totals ?? { clients: 0, packets: 0, bytes: 0, blocked: 0 }, clients };
+  const timestamps = values.flatMap((value) => ('timestamp' in value ? [value as KeyRecord] : []));
+  return {
+    version: 1,
+    totals: totals ?? { clients: 0, packets: 0, bytes: 0, blocked: 0 },
+    clients: values.filter((value): value is ClientSnapshot => 'endpoint' in value),
+    timestamps: Object.fromEntries(timestamps.map(({ publicKey, timestamp }) => [publicKey, timestamp])),
+  };
 }
 
 /** Into a service without clients whose listeners are known. What has expired, is blocked, or came by a listener that is gone is left out. */
@@ -69,6 +84,10 @@ export function restoreSnapshot(core: Core, snapshot: Snapshot, now: Millis): vo
   if (snapshot.version !== 1) throw new SnapshotError(`unknown snapshot version ${String(snapshot.version)}`);
   if (core.table.clients.size > 0) throw new SnapshotError('restore() into a service that has clients already');
   core.statistics.base = snapshot.totals;
+  for (const key of core.registry.keys) {
+    const timestamp = snapshot.timestamps?.[nameOf(key.publicKey)];
+    if (timestamp !== undefined) key.timestamp = new Uint8Array(Buffer.from(timestamp, 'base64'));
+  }
   const linked = linkedUntil(snapshot);
   const remotes = new Map<string, Remote>();
   for (const record of snapshot.clients) {
@@ -81,6 +100,7 @@ export function restoreSnapshot(core: Core, snapshot: Snapshot, now: Millis): vo
     for (const route of routes) {
       const responder = remotes.get(route.responder);
       if (initiator === undefined || responder === undefined || route.expiresAt <= now) core.drop('restore-failed');
+      else if (core.proof?.required && !(initiator.proof && responder.proof)) core.drop('restore-failed');
       else restoreRoute(core, route, initiator, responder);
     }
   }
@@ -92,15 +112,43 @@ export class SnapshotError extends Error {
   readonly code = 'CULVERT_WIREGUARD_SNAPSHOT';
 }
 
+function clientEntry(core: Core, { socket, endpoint }: Remote): KeptEntry | undefined {
+  const listener = core.listeners.get(socket);
+  if (listener === undefined) return undefined;
+  const current = core.table.find(socket, endpoint);
+  return { key: placeKey(endpointKey(listener), endpoint), value: current && recordClient(core, current) };
+}
+
+interface KeyRecord {
+  /** Both base64. */
+  readonly publicKey: string;
+  readonly timestamp: string;
+}
+
+function keyEntry(key: RegisteredKey): KeptEntry | undefined {
+  if (!isUsed(key)) return undefined;
+  const publicKey = nameOf(key.publicKey);
+  return { key: publicKey, value: { publicKey, timestamp: timestampOf(key) } satisfies KeyRecord };
+}
+
+function isUsed({ timestamp }: RegisteredKey): boolean {
+  return timestamp.some((byte) => byte !== 0);
+}
+
+function timestampOf({ timestamp }: RegisteredKey): string {
+  return Buffer.from(timestamp).toString('base64');
+}
+
 function recordClient(core: Core, remote: Remote): ClientSnapshot | undefined {
-  const { socket, endpoint, client, keys, routes } = remote;
+  const { socket, endpoint, client, keys, routes, proof } = remote;
   const listener = core.listeners.get(socket);
   if (client === undefined || listener === undefined) return undefined;
   const counters = [...routes.values()].map(({ flow }) => flow && core.flows.read(flow));
   return {
     listener: endpointKey(listener),
     endpoint: { family: endpoint.family, address: endpoint.address, port: endpoint.port },
-    keys: [...keys].map(({ publicKey }) => Buffer.from(publicKey).toString('base64')),
+    keys: [...keys].map(({ publicKey }) => nameOf(publicKey)),
+    ...(proof && { proof: { key: nameOf(proof.key.publicKey), until: proof.at } }),
     firstSeen: client.firstSeen,
     lastSeen: lastSeen(core, remote),
     packets: counters.reduce((sum, counter) => sum + (counter?.packets ?? 0), client.packets),
@@ -153,7 +201,12 @@ function restoreClient(core: Core, record: ClientSnapshot, linked: Millis, now: 
   core.statistics.clients--;
   core.deadlines.set(remote, until);
   for (const key of registry.keys) {
-    if (record.keys.includes(Buffer.from(key.publicKey).toString('base64'))) giveKey(remote, key);
+    if (record.keys.includes(nameOf(key.publicKey))) giveKey(remote, key);
+  }
+  const { proof } = record;
+  const proven = registry.keys.find(({ publicKey }) => nameOf(publicKey) === proof?.key);
+  if (core.proof !== undefined && proof !== undefined && proven !== undefined && proof.until > now) {
+    setProof(core, remote, proven, proof.until);
   }
   // With a list of peers, whoever is not on it any more is not a client any more.
   if (registry.keys.length === 0 || remote.keys.size > 0) return remote;
@@ -168,6 +221,7 @@ function restoreRoute(core: Core, record: RouteSnapshot, initiator: Remote, resp
   back.back = there;
   for (const route of [there, back]) {
     route.stage = 'live';
+    for (const key of route.to.keys) core.registry.remember(route.from.endpoint, key);
     add(core, route, record.expiresAt);
     core.table.indices.set(route.index, route);
     installFlow(core, route);
