@@ -1,11 +1,11 @@
 import { Command } from 'commander';
 import { formatFault } from '../control/config/faults.ts';
-import type { Config } from '../control/config/schema.ts';
-import { type Log, openLog } from '../control/log/log.ts';
+import { openLog } from '../control/log/log.ts';
 import { formatBanner } from '../runtime/banner.ts';
 import { logCrashes, runUntilStopped } from '../runtime/lifecycle.ts';
+import type { RereadResult } from '../runtime/reloading.ts';
 import { Supervisor } from '../runtime/supervisor.ts';
-import { type ConfigFlags, load, withConfigOptions } from './configuration.ts';
+import { type ConfigFlags, load, read, withConfigOptions } from './configuration.ts';
 import { CommandFailure, EXIT_FAILED } from './failure.ts';
 import { startIsOver } from './lean-start.ts';
 
@@ -31,10 +31,12 @@ async function up(flags: ConfigFlags & { readonly json?: true; readonly takeover
     config,
     takeOver: flags.takeover === true,
     log,
-    usesDefaultListeners: !tree.has(['turn', 'listen']),
-    usesDefaultPairListeners: !tree.has(['pair', 'listen']),
-    usesDefaultWireguardListeners: !tree.has(['wireguard', 'listen']),
-    reread: () => reread(flags, log),
+    defaults: {
+      turn: !tree.has(['turn', 'listen']),
+      wireguard: !tree.has(['wireguard', 'listen']),
+      pair: !tree.has(['pair', 'listen']),
+    },
+    reread: () => reread(flags),
   });
   if (!result.ok) throw new CommandFailure(result.reasons, EXIT_FAILED);
   const { supervisor } = result;
@@ -45,16 +47,9 @@ async function up(flags: ConfigFlags & { readonly json?: true; readonly takeover
   startIsOver();
 }
 
-/** At SIGHUP: every fault goes to the log, and what runs goes on. */
-async function reread(flags: ConfigFlags, log: Log): Promise<Config | undefined> {
-  try {
-    const { config, warnings } = await load(flags);
-    for (const warning of warnings) log.warn(formatFault(warning));
-    return config;
-  } catch (error) {
-    if (!(error instanceof CommandFailure)) throw error;
-    for (const line of error.lines) log.error(line);
-    log.error('the configuration was not taken over, what runs goes on');
-    return undefined;
-  }
+async function reread(flags: ConfigFlags): Promise<RereadResult> {
+  const result = await read(flags);
+  return result.ok
+    ? { ok: true, config: result.config, warnings: result.warnings.map(formatFault) }
+    : { ok: false, faults: result.faults.map(formatFault) };
 }

@@ -44,7 +44,12 @@ export interface Engine {
   addFlow(flow: Flow): void;
   /** Final counters, or undefined when there is no such flow (reaped, replaced). No packet is forwarded by it after the return. */
   removeFlow(flow: FlowId): FlowCounters | undefined;
+  /** Of a reaped flow they can still be had while the sink is told of it. */
   flowCounters(flow: FlowId): FlowCounters | undefined;
+  /** Every flow and what it carried, for people. Others may come and go while it is walked through. */
+  flows(): Iterable<FlowReport>;
+  /** Bytes that came from the peer of a joined stream so far; undefined when it is gone. */
+  streamBytes(stream: StreamId): number | undefined;
 
   stats(): EngineStats;
   /** Closes every socket and stream; the sink hears no more. */
@@ -116,6 +121,13 @@ export interface EngineStats {
   readonly traffic: readonly TrafficCount[];
   /** Reason → packets, for what the engine itself had to drop (rate limit, socket buffer full, slow stream ...). */
   readonly drops: ReadonlyMap<ServiceName | 'engine', ReadonlyMap<string, number>>;
+}
+
+export interface FlowReport {
+  readonly flow: Flow;
+  readonly packets: number;
+  readonly bytes: number;
+  readonly lastSeen: Millis;
 }
 
 /** Packets and payload bytes that flows and joined streams forwarded, since the start. Bytes of a stream come in no packets. */

@@ -5,7 +5,7 @@ export interface Stoppable {
   /** SIGTERM: takes nobody new, and resolves when nobody is left. */
   drain(): Promise<void>;
   /** SIGHUP: reads again what may be read again without a restart. */
-  reload(): void | Promise<void>;
+  reload(): Promise<unknown>;
 }
 
 /**
@@ -33,9 +33,7 @@ export function runUntilStopped(relay: Stoppable, log: Log): (reason: string) =>
   process.on('SIGTERM', () => stop('SIGTERM'));
   process.on('SIGINT', () => stop('SIGINT'));
   process.on('SIGHUP', () => {
-    log.info(
-      'SIGHUP: reading configuration and TLS files again; listeners of turn and wireguard, engine, admin and log need a restart',
-    );
+    log.info('SIGHUP: reading configuration and TLS files again');
     void relay.reload();
   });
   return (reason) => begin({ reason }, false);

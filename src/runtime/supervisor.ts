@@ -1,10 +1,11 @@
 import type { Config } from '../control/config/schema.ts';
 import type { Log } from '../control/log/log.ts';
 import type { Summary } from './banner.ts';
-import { type Relay, type RelayOptions, startRelay } from './compose.ts';
+import { type Claimed, type RelayOptions, startRelay } from './compose.ts';
 import { Instance, type InstanceHooks } from './instance.ts';
 import { type Asked, askInstance } from './instance-client.ts';
 import type { Stoppable } from './lifecycle.ts';
+import type { Relay } from './relay.ts';
 
 export interface SupervisorOptions extends Omit<RelayOptions, 'claim'> {
   /** Takes the place of the relay that runs with the same state folder, if there is one. */
@@ -74,8 +75,7 @@ export class Supervisor implements Stoppable {
       claim: async () => {
         if (takeOver) predecessor = await askForPlace(config, log);
         if (predecessor?.answer.refused !== undefined) return refusal(predecessor, config);
-        await this.#claim();
-        return { ok: true, keeps: this.#instance !== undefined };
+        return this.#claim();
       },
     });
     if (result.ok) {
@@ -89,21 +89,18 @@ export class Supervisor implements Stoppable {
     return result.reasons;
   }
 
-  async #claim(): Promise<void> {
+  /** Without a socket in its state folder a relay can run; beside another one with the same folder it cannot. */
+  async #claim(): Promise<Claimed> {
     const { config, log } = this.#options;
     const claim = await Instance.claim(config.state, this.#hooks());
-    if (claim.ok) this.#instance = claim.instance;
-    else if (claim.pid === undefined) {
-      log.warn('the state folder cannot be used: clients are not kept over a restart', {
-        folder: config.state,
-        reason: claim.code,
-      });
-    } else {
-      log.warn('another relay uses the state folder: this one keeps no clients over a restart', {
-        folder: config.state,
-        process: claim.pid,
-      });
+    if (claim.ok) {
+      this.#instance = claim.instance;
+      return { ok: true, keeps: true };
     }
+    if (claim.pid !== undefined) return { ok: false, reason: inUse(config, claim.pid) };
+    const fields = { folder: config.state, reason: claim.code };
+    log.warn('the state folder cannot be used: clients are not kept over a restart', fields);
+    return { ok: true, keeps: false };
   }
 
   #hooks(): InstanceHooks {
@@ -136,6 +133,10 @@ async function askForPlace({ state }: Config, log: Log): Promise<Asked | undefin
   return predecessor;
 }
 
-function refusal({ answer }: Asked, { state }: Config): { readonly ok: false; readonly reason: string } {
+function inUse({ state }: Config, pid: number): string {
+  return `state folder ${state} is in use by another relay that runs (process ${pid}: stop it by culvert down, take its place by --takeover, or give this one a folder of its own: --set state=DIR)`;
+}
+
+function refusal({ answer }: Asked, { state }: Config): Claimed {
   return { ok: false, reason: `${state}: the relay that runs there (process ${answer.pid}) is ${answer.refused}` };
 }

@@ -1,5 +1,6 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { ADMIN_SOCKET_FILE } from '../control/admin/local-socket.ts';
 import { SOCKET_FILE } from './instance-client.ts';
 import { CLIENTS_FILE } from './keeper.ts';
 
@@ -14,7 +15,7 @@ export function removeTraces(state: string): string[] {
 const REMOVERS: readonly ((state: string) => string[])[] = [removeFiles];
 
 function removeFiles(state: string): string[] {
-  const files = [CLIENTS_FILE, `${CLIENTS_FILE}.tmp`, SOCKET_FILE].map((name) => join(state, name));
+  const files = [CLIENTS_FILE, `${CLIENTS_FILE}.tmp`, SOCKET_FILE, ADMIN_SOCKET_FILE].map((name) => join(state, name));
   const there = files.filter((file) => existsSync(file));
   for (const file of there) rmSync(file, { force: true });
   return there;

@@ -44,7 +44,7 @@ describe('culvert up', () => {
     assert.equal((await fetch(`${admin}/readyz`)).status, 200);
     const metrics = await (await fetch(`${admin}/metrics`)).text();
     assert.match(metrics, /^culvert_build_info\{version="\d+\.\d+\.\d+"\} 1$/m);
-    assert.match(metrics, /^culvert_engine_info\{engine="portable",mode="[^"]+"\} 1$/m);
+    assert.match(metrics, /^culvert_engine_info\{engine="\w+",mode="[^"]+"\} 1$/m);
     assert.match(metrics, /^culvert_turn_allocations 0$/m);
     assert.match(metrics, /^culvert_clients\{service="turn"\} 0$/m);
     assert.match(metrics, /^culvert_clients\{service="wireguard"\} 0$/m);
@@ -83,10 +83,7 @@ describe('culvert up', () => {
     assert.equal(done.code, 0, done.stdout + done.stderr);
     const metrics = await (await fetch(`${admin}/metrics`)).text();
     assert.match(metrics, /^culvert_clients\{service="wireguard"\} 2$/m);
-    assert.match(
-      metrics,
-      /^culvert_packets_total\{service="wireguard",direction="to_peer",datapath="portable"\} [1-9]/m,
-    );
+    assert.match(metrics, /^culvert_packets_total\{service="wireguard",direction="to_peer",datapath="\w+"\} [1-9]/m);
     assert.match(metrics, /^lanrage_relay_clients_total 2$/m);
   });
 
@@ -110,7 +107,8 @@ describe('culvert up', () => {
     const snippet = /iceServers: (\[.*\])/.exec(own.stdout())?.[1] ?? '';
     assert.equal(JSON.parse(snippet)[0].username, 'culvert');
     await waitFor(() => /UDP_RELAY_SECRET_KEY=\S{44}\n/.test(own.stdout()));
-    const keyed = { ...environment, UDP_RELAY_SECRET_KEY: Buffer.alloc(32, 'hidden').toString('base64') };
+    const other = { CULVERT_STATE: join(temporaryFolder(context), 'state') };
+    const keyed = { ...other, UDP_RELAY_SECRET_KEY: Buffer.alloc(32, 'hidden').toString('base64') };
     const given = await culvertUp(context, [...LOOPBACK, '--set', 'turn.users={"alice":"hidden"}'], keyed);
     await waitFor(() => given.stdout().includes('metrics'));
     assert.doesNotMatch(given.stdout(), /iceServers|hidden|UDP_RELAY_SECRET_KEY/);
@@ -155,7 +153,7 @@ describe('culvert up', () => {
     assert.equal(done.code, 1);
     assert.match(
       done.stderr,
-      new RegExp(`^culvert: admin\\.listen: http://127\\.0\\.0\\.1:${port}: port ${port} is in use`),
+      new RegExp(`^culvert: admin\\.listen: http://127\\.0\\.0\\.1:${port}: port ${port} is in use`, 'm'),
     );
   });
 

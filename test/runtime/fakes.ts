@@ -136,6 +136,12 @@ export class FakeEngine implements Engine {
 
   flowCounters(): undefined {}
 
+  flows(): [] {
+    return [];
+  }
+
+  streamBytes(): undefined {}
+
   stats() {
     return { flows: new Map(), traffic: [], drops: new Map() };
   }

@@ -13,6 +13,7 @@ import {
   EngineMisuse,
   type EngineSink,
   type EngineStats,
+  type FlowReport,
   type JoinSpec,
   type ListenSpec,
   type TlsMaterial,
@@ -184,6 +185,14 @@ class Batched implements BatchedEngine {
     return this.#flows.counters(flow);
   }
 
+  flows(): Iterable<FlowReport> {
+    return this.#flows.all();
+  }
+
+  streamBytes(stream: StreamId): number | undefined {
+    return this.#room.streams.bytesOf(stream);
+  }
+
   stats(): EngineStats {
     const traffic = mergeTraffic(this.#lanes.traffic(), this.#room.streams.traffic());
     return { flows: this.#flows.sizes(), traffic, drops: this.#lanes.addDrops(this.#drops.read()) };
@@ -217,6 +226,7 @@ class Batched implements BatchedEngine {
 
   #reap(): void {
     for (const flow of this.#flows.reapIdle(this.#clock())) this.#sink.flowIdle(flow.id, flow.service);
+    this.#flows.forgetReaped();
   }
 
   #port(socket: SocketId) {

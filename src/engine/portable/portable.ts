@@ -11,6 +11,7 @@ import {
   EngineMisuse,
   type EngineSink,
   type EngineStats,
+  type FlowReport,
   type JoinSpec,
   type ListenSpec,
   type SocketBuffers,
@@ -157,6 +158,14 @@ class PortableEngine implements Engine {
     return this.#flows.counters(flow);
   }
 
+  flows(): Iterable<FlowReport> {
+    return this.#flows.all();
+  }
+
+  streamBytes(stream: StreamId): number | undefined {
+    return this.#room.streams.bytesOf(stream);
+  }
+
   stats(): EngineStats {
     const traffic = mergeTraffic(this.#flows.traffic(), this.#room.streams.traffic());
     return { flows: this.#flows.sizes(), traffic, drops: this.#drops.read() };
@@ -188,6 +197,7 @@ class PortableEngine implements Engine {
 
   #reap(): void {
     for (const flow of this.#flows.reapIdle(this.#clock())) this.#sink.flowIdle(flow.id, flow.service);
+    this.#flows.forgetReaped();
   }
 
   #refuseKnown(socket: SocketId): void {

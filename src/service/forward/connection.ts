@@ -22,6 +22,9 @@ export class Connection implements Deadline {
   position = -1;
   readonly client: StreamId;
   readonly listener: Listener;
+  /** Who connected. */
+  readonly from: Endpoint;
+  readonly firstSeen: Millis;
   state: 'reading' | 'waiting' | 'connecting' | 'joined' = 'connecting';
   /** Who the client is: who connected, or whom the PROXY header names. */
   source: Endpoint;
@@ -36,7 +39,9 @@ export class Connection implements Deadline {
   target: Target | undefined = undefined;
   readonly tried: Target[] = [];
 
-  constructor(client: StreamId, listener: Listener, source: Endpoint, destination: Endpoint) {
+  constructor(client: StreamId, listener: Listener, source: Endpoint, destination: Endpoint, now: Millis) {
+    this.from = source;
+    this.firstSeen = now;
     this.client = client;
     this.listener = listener;
     this.source = source;

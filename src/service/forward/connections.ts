@@ -1,6 +1,6 @@
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { StreamId } from '../../net/ids.ts';
-import type { ConnectResult, StreamEnd } from '../../net/stream-target.ts';
+import { type ConnectResult, type StreamEnd, UNIX_ENDPOINT } from '../../net/stream-target.ts';
 import { type Millis, SECOND } from '../../net/time.ts';
 import { decodeProxyHeader } from '../../wire/proxy-protocol/codec.ts';
 import { covers } from './admission.ts';
@@ -21,13 +21,14 @@ export function openConnection(
   now: Millis,
 ): void {
   const { forward } = listener;
-  const refusal = core.draining ? 'draining' : forward.admission.enter();
+  const blocked = listener.local !== UNIX_ENDPOINT && core.blocks.refuses(from, now);
+  const refusal = blocked ? 'blocked' : core.draining ? 'draining' : forward.admission.enter();
   if (refusal !== undefined) {
     core.drop(refusal);
     core.orders.add({ type: 'closeStream', stream: client });
     return;
   }
-  const connection = new Connection(client, listener, from, local);
+  const connection = new Connection(client, listener, from, local, now);
   core.connections.add(connection);
   core.streams.set(client, connection);
   if (!covers(forward.rule.proxyIn, from.address)) {
@@ -67,12 +68,13 @@ export function handleConnected(core: Core, connection: Connection, result: Conn
     counts.failed += 1;
     core.drop(`connect-${result.failure}`);
     core.event('debug', 'forward-connect-failed', { forward: rule.name, upstream: target.name, detail: result.detail });
-    target.suspect(now);
+    target.suspect(`connect: ${result.failure} (${result.detail})`, now);
     leaveUpstream(core, connection);
     connectNext(core, connection, now);
     return;
   }
   counts.connected += 1;
+  if (target.up) target.reason = undefined;
   connection.state = 'joined';
   const header = proxyHeaderFor(rule.proxyOut, 'stream', connection);
   for (const packet of [header, connection.held]) {
@@ -118,7 +120,10 @@ export function cutConnection(core: Core, connection: Connection): void {
 }
 
 function admit(core: Core, connection: Connection, now: Millis): void {
-  const refusal = connection.listener.forward.admission.admit(connection.source, now);
+  const { source, from } = connection;
+  const blocked = source !== from && core.blocks.refuses(source, now);
+  const refusal = blocked ? 'blocked' : connection.listener.forward.admission.admit(source, now);
+  if (refusal === 'source-rate') core.blocks.strike(source, now);
   if (refusal !== undefined) {
     abandon(core, connection, refusal);
     return;

@@ -1,6 +1,8 @@
 import { EndpointMap } from '../../flow/endpoint-map.ts';
 import type { FlowId, IdSource, SocketId, StreamId } from '../../net/ids.ts';
 import type { RandomBytes } from '../../net/random.ts';
+import type { BlockList } from '../block-list.ts';
+import type { Common } from '../common.ts';
 import { Counter } from '../counters.ts';
 import { Deadlines } from '../deadlines.ts';
 import { Changes } from '../kept.ts';
@@ -18,6 +20,9 @@ import type { Target } from './upstreams.ts';
 export class Core {
   /** Nobody new is served. */
   draining = false;
+  readonly blocks: BlockList;
+  /** What flows and streams carried. */
+  readonly carried: Pick<Common, 'flows' | 'streamBytes'>;
   readonly ids: IdSource;
   /** For seeds of tables that strangers fill. */
   readonly random: RandomBytes;
@@ -41,7 +46,9 @@ export class Core {
   readonly relayed = new RelayedCounts();
   readonly #sessions = new Map<SocketId, EndpointMap<Session>>();
 
-  constructor(ids: IdSource, random: RandomBytes) {
+  constructor(ids: IdSource, random: RandomBytes, common: Common) {
+    this.blocks = common.blocks;
+    this.carried = common;
     this.ids = ids;
     this.random = random;
   }

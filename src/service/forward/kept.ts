@@ -77,7 +77,7 @@ function restoreSession(core: Core, listener: Listener, record: SessionRecord, n
     forward.admission.leave();
     return false;
   }
-  const session = new Session(listener, client, source, target, core.ids.socket());
+  const session = new Session(listener, client, source, target, core.ids.socket(), now);
   session.answered = answered;
   session.restored = true;
   begin(core, session, port);

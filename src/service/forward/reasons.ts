@@ -2,7 +2,14 @@ import type { ConnectFailure } from '../../net/stream-target.ts';
 import type { ProxyFault } from '../../wire/proxy-protocol/header.ts';
 
 /** Why a client is not served. */
-export type Refusal = 'denied' | 'total-limit' | 'source-limit' | 'source-rate' | 'draining' | 'no-upstream';
+export type Refusal =
+  | 'blocked'
+  | 'denied'
+  | 'total-limit'
+  | 'source-limit'
+  | 'source-rate'
+  | 'draining'
+  | 'no-upstream';
 
 /** Why something came to nothing; names are label values of culvert_drops_total. */
 export type DropReason =

@@ -4,6 +4,7 @@ import type { Millis } from '../../net/time.ts';
 import type { Guid } from '../../wire/pair/handshake.ts';
 import type { LegacyForm } from '../../wire/pair/legacy.ts';
 import type { Deadline } from '../deadlines.ts';
+import { Usage } from '../usage.ts';
 
 /** Clients meet only in one form: who proves nothing must not get at the pairs of those who do. */
 export type PairForm = 'v0.8.2' | LegacyForm;
@@ -53,6 +54,8 @@ export class Seat {
   flow: FlowId | undefined = undefined;
   /** The last packet that we know of; those that the flow took are not known before it is idle. */
   lastSeen: Millis;
+  readonly firstSeen: Millis;
+  readonly usage = new Usage();
 
   constructor(socket: SocketId, endpoint: Endpoint, proven: boolean, word: number, now: Millis) {
     this.socket = socket;
@@ -60,6 +63,7 @@ export class Seat {
     this.proven = proven;
     this.word = word;
     this.lastSeen = now;
+    this.firstSeen = now;
   }
 }
 

@@ -36,9 +36,19 @@ export function installFlow(core: Core, channel: Channel, seat: Seat): void {
   core.orders.add({ type: 'addFlow', flow });
 }
 
-export function removeFlow(core: Core, seat: Seat): void {
+export function removeFlow(core: Core, channel: Channel, seat: Seat): void {
   if (seat.flow === undefined) return;
   core.orders.add({ type: 'removeFlow', flow: seat.flow });
+  forgetFlow(core, channel, seat);
+}
+
+/** Of a flow that is gone, or is to go: what it carried stays with the two. */
+export function forgetFlow(core: Core, channel: Channel, seat: Seat): void {
+  const counters = seat.flow === undefined ? undefined : core.flows.read(seat.flow);
+  if (counters !== undefined) {
+    seat.usage.keepSent(counters);
+    channel.partnerOf(seat)?.usage.keepReceived(counters);
+  }
   core.table.removeFlow(seat);
 }
 

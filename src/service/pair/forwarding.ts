@@ -11,6 +11,8 @@ export function forward(core: Core, channel: Channel, seat: Seat, packet: Uint8A
   seat.lastSeen = now;
   if (seat.flow === undefined) installFlow(core, channel, seat);
   if (packet.length > MAX_PAYLOAD[partner.endpoint.family]) return core.drop('too-big');
+  seat.usage.noteSent(packet.length);
+  partner.usage.noteReceived(packet.length);
   core.relayed.add(directionOf(channel, seat), packet.length);
   core.orders.add({ type: 'send', from: partner.socket, to: partner.endpoint, packet });
 }

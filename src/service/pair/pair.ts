@@ -3,10 +3,13 @@ import type { Endpoint } from '../../net/endpoint.ts';
 import type { FlowId, IdSource, SocketId } from '../../net/ids.ts';
 import type { RandomBytes } from '../../net/random.ts';
 import type { Millis } from '../../net/time.ts';
+import type { ClientRecord } from '../client-record.ts';
+import { type Common, standalone } from '../common.ts';
 import type { Counter } from '../counters.ts';
 import type { KeptEntry, Restorable } from '../kept.ts';
 import { SourceBudget } from '../limiter.ts';
-import type { Drainable, Order, Service } from '../service.ts';
+import type { Drainable, Managed, Order, Service } from '../service.ts';
+import { recordClients } from './clients.ts';
 import { closeChannel } from './closing.ts';
 import type { PairConfig } from './config.ts';
 import { Core } from './core.ts';
@@ -25,12 +28,12 @@ import { expire, noteSilence } from './timers.ts';
  *
  * Data takes flows. A flow that idles out says that its client fell silent; the next packet of that client installs it anew.
  */
-export class PairService implements Service, Drainable, Restorable {
+export class PairService implements Service, Drainable, Managed, Restorable {
   readonly name = 'pair';
   readonly #core: Core;
 
-  constructor(config: PairConfig, ids: IdSource, random: RandomBytes) {
-    this.#core = new Core(config, ids, random);
+  constructor(config: PairConfig, ids: IdSource, random: RandomBytes, common: Common = standalone(random)) {
+    this.#core = new Core(config, ids, random, common);
   }
 
   /** Must be called for every listener before its first datagram: flows and snapshots name where it is bound. */
@@ -43,6 +46,7 @@ export class PairService implements Service, Drainable, Restorable {
     const core = this.#core;
     expire(core, now);
     if (!core.listeners.has(at)) return core.drop('unknown-socket');
+    if (core.blocks.refuses(from, now)) return core.drop('blocked');
     const place = core.table.find(at, from);
     if (place?.channel.second === undefined || isForeignHandshake(place, packet)) {
       return handleHandshake(core, at, from, packet, now);
@@ -96,6 +100,22 @@ export class PairService implements Service, Drainable, Restorable {
     expire(this.#core, now);
     this.#core.config = config;
     this.#core.budget = new SourceBudget(config.handshakeBudget, this.#core.random);
+  }
+
+  /** The block list has changed: pairs of who is on it now end. Drain pollOutput() afterwards. */
+  applyBlocks(now: Millis): void {
+    const core = this.#core;
+    expire(core, now);
+    for (const channel of core.table.all()) {
+      if (channel.seats().some(({ endpoint }) => core.blocks.isBlocked(endpoint, now))) {
+        closeChannel(core, channel, 'blocked');
+      }
+    }
+  }
+
+  /** One record for each seat, for people. */
+  clients(): Iterable<ClientRecord> {
+    return recordClients(this.#core);
   }
 
   /** A value that survives JSON. */

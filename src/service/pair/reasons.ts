@@ -4,6 +4,7 @@ import type { PairFault } from '../../wire/pair/handshake.ts';
 export type DropReason =
   | PairFault
   | 'unknown-socket'
+  | 'blocked'
   | 'reflector-source'
   | 'over-budget'
   | 'wrong-mac'
@@ -20,4 +21,4 @@ export type DropReason =
   | 'restore-failed';
 
 /** Why a channel ended. */
-export type CloseReason = 'idle' | 'left' | 'draining';
+export type CloseReason = 'idle' | 'left' | 'draining' | 'blocked';

@@ -8,11 +8,12 @@ import { removeFlows } from './flows.ts';
 import { STREAM_PATIENCE } from './lifetime.ts';
 
 /** Why an allocation ended, for the log. */
-export type EndReason = 'deleted' | 'expired' | 'stream-closed' | 'port-failed' | 'listener-gone';
+export type EndReason = 'deleted' | 'expired' | 'stream-closed' | 'port-failed' | 'listener-gone' | 'blocked';
 
 /** Everything in it goes: flows first, then the ports that they rest on. */
 export function endAllocation(core: Core, allocation: Allocation, reason: EndReason, now: Millis): undefined {
-  for (let channel = allocation.channels; channel !== undefined; channel = channel.next) removeFlows(core, channel);
+  for (let channel = allocation.channels; channel !== undefined; channel = channel.next)
+    removeFlows(core, allocation, channel);
   for (const relay of [allocation.ipv4, allocation.ipv6]) if (relay !== undefined) closeRelay(core, relay);
   allocation.ipv4 = allocation.ipv6 = undefined;
   if (allocation.opening !== undefined) {
@@ -51,14 +52,14 @@ export function endRelay(core: Core, allocation: Allocation, family: Family, rea
 }
 
 export function dropChannel(core: Core, allocation: Allocation, channel: Channel): void {
-  removeFlows(core, channel);
+  removeFlows(core, allocation, channel);
   allocation.channels = unchained(allocation.channels, channel);
 }
 
 /** The channels to that address stay bound, but nothing passes until the permission comes back. */
 export function dropPermission(core: Core, allocation: Allocation, permission: Permission): void {
   for (const channel of each(allocation.channels)) {
-    if (channel.peer.address === permission.address) removeFlows(core, channel);
+    if (channel.peer.address === permission.address) removeFlows(core, allocation, channel);
   }
   allocation.permissions = unchained(allocation.permissions, permission);
 }

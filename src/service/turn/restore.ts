@@ -2,6 +2,7 @@ import { endpointKey } from '../../net/endpoint.ts';
 import type { SocketId } from '../../net/ids.ts';
 import type { Millis } from '../../net/time.ts';
 import { Allocation, Channel, Permission, Relay, Reservation } from './allocation.ts';
+import { refuseAddress, refusePeer } from './blocking.ts';
 import { fromLatin1 } from './bytes.ts';
 import { chained, each } from './chain.ts';
 import { UdpClient } from './client.ts';
@@ -53,9 +54,10 @@ class SnapshotError extends Error {
 }
 
 function restoreAllocation(core: Core, record: AllocationRecord, socket: SocketId | undefined, now: Millis): boolean {
-  if (socket === undefined || !core.authenticator.mayHold(record.user, record.realm)) return false;
+  if (socket === undefined || core.blocks.isBlocked(record.client, now)) return false;
+  if (!core.authenticator.mayHold(record.user, record.realm)) return false;
   const client = new UdpClient(socket, record.client);
-  const allocation = new Allocation(client, record.user, record.nonceIssuedAt, record.transactionId);
+  const allocation = new Allocation(client, record.user, record.nonceIssuedAt, record.transactionId, now);
   for (const relayRecord of record.relays) {
     const relay = relayRecord.expiresAt > now ? reopen(core, relayRecord, allocation) : undefined;
     if (relay === undefined) continue;
@@ -67,11 +69,11 @@ function restoreAllocation(core: Core, record: AllocationRecord, socket: SocketI
   if (allocation.ipv4 === undefined && allocation.ipv6 === undefined) return false;
   for (const { address, expiresAt } of record.permissions) {
     const permission = new Permission(address, expiresAt);
-    if (expiresAt <= now || core.filter.refuseAddress({ family: permission.family, address, port: 0 })) continue;
+    if (expiresAt <= now || refuseAddress(core, { family: permission.family, address, port: 0 }, now)) continue;
     allocation.permissions = chained(allocation.permissions, permission);
   }
   for (const { number, peer, expiresAt } of record.channels) {
-    if (expiresAt <= now || allocation.relay(peer.family) === undefined || core.filter.refuse(peer)) continue;
+    if (expiresAt <= now || allocation.relay(peer.family) === undefined || refusePeer(core, peer, now)) continue;
     allocation.channels = chained(allocation.channels, new Channel(number, peer, expiresAt));
   }
   if (record.reservationToken !== undefined) allocation.reservationToken = fromLatin1(record.reservationToken);

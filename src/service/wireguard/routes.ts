@@ -115,6 +115,7 @@ function remove(core: Core, route: Route): void {
   if (route.flow === undefined) return;
   const { client } = route.from;
   const counters = core.flows.read(route.flow);
+  if (counters !== undefined) route.to.received.keepReceived(counters);
   if (client !== undefined && counters !== undefined) {
     client.packets += counters.packets;
     client.bytes += counters.bytes;

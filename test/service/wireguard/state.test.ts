@@ -16,12 +16,14 @@ describe('client records', () => {
     world.pass(10_000);
     alice.say('bob', 'x'.repeat(100));
     world.settle();
-    const [first, second] = world.relay.service.clients().toSorted((a, b) => a.endpoint.port - b.endpoint.port);
-    assert.deepEqual([first?.peers, second?.peers], [['alice'], ['bob']]);
+    const [first, second] = [...world.relay.service.clients()].sort((a, b) => a.endpoint.port - b.endpoint.port);
+    assert.deepEqual([first?.names, second?.names], [['alice'], ['bob']]);
     assert.equal(first?.lastSeen, world.relay.now);
     assert.ok(first !== undefined && first.firstSeen < START + 1000);
-    assert.ok(first.bytes > 100 && first.packets >= 1, JSON.stringify(first));
-    assert.ok(second !== undefined && second.lastSeen < world.relay.now);
+    assert.ok(first.sent.bytes > 100 && first.sent.packets >= 1, JSON.stringify(first));
+    assert.ok(second?.lastSeen !== undefined && second.lastSeen < world.relay.now);
+    // What made a client of the other was sent before there was a record of it.
+    assert.deepEqual(second.received, { packets: first.sent.packets + 1, bytes: first.sent.bytes + 92 });
   });
 
   test('end after five minutes without a packet, not before, with everything that rests on them', () => {
