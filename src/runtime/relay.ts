@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { openLocal } from '../control/admin/local-socket.ts';
 import type { ReloadReport } from '../control/admin/operations.ts';
 import { type AdminServer, openAdmin, serveApi } from '../control/admin/server.ts';
+import { notTransparent } from '../control/config/check-forward.ts';
 import type { Config } from '../control/config/schema.ts';
 import type { ProcessLog } from '../control/log/log.ts';
 import { EXPOSITION_TYPE, expose } from '../control/metrics/exposition.ts';
@@ -23,6 +24,7 @@ import { Driver } from './driver.ts';
 import type { ChosenEngine } from './engines.ts';
 import { drainable, isWaitedFor, type ServiceHost } from './host.ts';
 import { type Hosts, makeForward, makeHosts } from './hosts.ts';
+import { InheritedSockets } from './inherited-sockets.ts';
 import { Keeper } from './keeper.ts';
 import type { Stoppable } from './lifecycle.ts';
 import { Operating } from './operating.ts';
@@ -42,6 +44,7 @@ export class Relay implements Stoppable {
   readonly #secretsKept: boolean;
   readonly #plan: TurnPlan;
   readonly #ids = new IdSource();
+  readonly #inherited = InheritedSockets.fromEnvironment(process.env);
   readonly #chosen: ChosenEngine;
   readonly #driver: Driver;
   readonly #version = readVersion();
@@ -72,6 +75,7 @@ export class Relay implements Stoppable {
       createEngine: (sink) => this.#chosen.create(sink, this.#ids),
       onEvent: (service, event) => this.#logEvent(service, event),
       resolve: resolveName,
+      inherit: (spec) => this.#inherited.take(spec),
       clock,
     });
     const { engine } = this.#driver;
@@ -104,10 +108,13 @@ export class Relay implements Stoppable {
     const inUse = await this.#openLocal();
     // Ports would be in use as well, and none of them is the point.
     if (inUse !== undefined) return [inUse];
-    const reasons = await this.#openAdmin();
+    const reasons = [...(await this.#openAdmin()), ...this.#beyondEngine(this.#options.config)];
     this.#driver.hold();
     this.#hosts = makeHosts(this.#parts());
     for (const host of this.#allHosts()) reasons.push(...(await host.open()).map(explainBindFailure));
+    for (const socket of this.#inherited.left) {
+      this.#log.warn('a socket was handed over that no listener names', { socket });
+    }
     if (reasons.length > 0) return reasons;
     if (keeps) await this.#restore();
     this.#driver.release();
@@ -191,6 +198,8 @@ export class Relay implements Stoppable {
   }
 
   async #takeOver(config: Config): Promise<string[]> {
+    const beyond = this.#beyondEngine(config);
+    if (beyond.length > 0) return beyond;
     this.#log.setLevel(config.log.level);
     this.#blocks.configure(config.limits.block);
     if (config.forward !== undefined && this.#hosts.forward === undefined) {
@@ -199,6 +208,13 @@ export class Relay implements Stoppable {
     const failures: string[] = [];
     for (const host of this.#allHosts()) failures.push(...(await host.update(config)).map(explainBindFailure));
     return failures;
+  }
+
+  /** What the configuration asks of the engine that it cannot do. */
+  #beyondEngine({ forward = [] }: Config): string[] {
+    const { name, capabilities } = this.#driver.engine;
+    const beyond = capabilities.transparentSource ? [] : forward.filter(({ transparent }) => transparent);
+    return beyond.map((one) => `forward ${one.name}: transparent ${notTransparent(name)}`);
   }
 
   /** The same for a relay that runs on: nobody is cut off, and nobody waits. */

@@ -16,6 +16,7 @@ export interface Libc {
   read(fd: number, bytes: number, size: number): number;
   write(fd: number, bytes: number, size: number): number;
   close(fd: number): number;
+  fcntl(fd: number, command: number, argument: number): number;
   syscall(number: number, a: number, b: number, c: number, d: number): number;
 }
 
@@ -36,6 +37,7 @@ export function loadLibc(): Loaded<Libc> {
     read: 'long read(int fd, uintptr_t bytes, size_t size)',
     write: 'long write(int fd, uintptr_t bytes, size_t size)',
     close: 'int close(int fd)',
+    fcntl: 'int fcntl(int fd, int command, long argument)',
     syscall: 'long syscall(long number, long a, long b, long c, long d)',
   });
   return loaded;

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { enableCompileCache } from 'node:module';
 import { after } from 'node:test';
 import { type BatchedEngine, createBatchedEngine } from '../../src/engine/batched/batched.ts';
 import { openDescriptors } from '../../src/sys/fd.ts';
 import { missing } from '../requirements.ts';
 import { engineConformance } from './conformance.ts';
+
+// Every engine starts a worker: without the cache each would strip the types again.
+enableCompileCache();
 
 for (const [name, switches] of [
   ['batched, one worker', {}],

@@ -22,6 +22,7 @@ import { listenerBuffers, PORT_BUFFERS } from '../portable/buffers.ts';
 import { DropCounts } from '../portable/drop-counts.ts';
 import { type StreamLimits, StreamRoom } from '../portable/stream-room.ts';
 import { mergeTraffic } from '../portable/traffic.ts';
+import { Dormant } from './dormant.ts';
 import { Lanes } from './lanes.ts';
 import { CONTROL_GSO, CONTROL_TIME, createSharedMemory } from './layout.ts';
 import type { MissHandler } from './miss-ring.ts';
@@ -64,7 +65,7 @@ class Batched implements BatchedEngine {
   readonly name = 'batched';
   readonly mode: string;
   /** Every datagram would have to be told apart from the others of its socket. */
-  readonly capabilities: EngineCapabilities = { dontFragment: false };
+  readonly capabilities: EngineCapabilities = { dontFragment: false, transparentSource: false };
 
   readonly #sink: EngineSink;
   readonly #clock: () => Millis;
@@ -74,6 +75,8 @@ class Batched implements BatchedEngine {
   readonly #drops = new DropCounts();
   readonly #ports: UdpPorts;
   readonly #lanes: Lanes;
+  /** Reads the listeners until there is something to relay. */
+  #dormant: Dormant | undefined;
   readonly #room: StreamRoom;
   /** Answers to openPort that the sink has not had yet. */
   readonly #answers = new Map<SocketId, OpenResult>();
@@ -97,12 +100,19 @@ class Batched implements BatchedEngine {
       memory,
       clock: this.#clock,
       placeOf: (socket) => this.#port(socket).place,
-      settle: (socket, touched) => this.#port(socket).lane.settle(touched),
+      settle: (socket, touched) => this.#port(socket).reader.settle(touched),
       onFull: () => this.#drops.add('engine', 'flow-table-full'),
     });
     this.#flows = new FlowTable(sweepEvery, mirror);
     const onFault = options.onFault ?? ((error) => process.emitWarning(error));
     this.#lanes = new Lanes(options.workers ?? 1, { shared: memory, onMiss: this.#onMiss, onFault });
+    this.#dormant = new Dormant({
+      onPacket: (place, from, packet) => {
+        const port = this.#ports.at(place);
+        if (port !== undefined && !this.#closed) sink.datagram(port.id, from, packet);
+      },
+      onError: () => this.#drops.add('engine', 'receive-failed'),
+    });
     this.#room = new StreamRoom(sink, options.ids, this.#drops, options);
     this.#sweeper = setInterval(() => this.#reap(), sweepEvery).unref();
   }
@@ -110,7 +120,8 @@ class Batched implements BatchedEngine {
   async listen(socket: SocketId, spec: ListenSpec): Promise<OpenResult> {
     this.#refuseKnown(socket);
     if (spec.transport !== 'udp') return this.#room.listen(socket, spec);
-    return this.#ports.open(socket, spec.local, listenerBuffers(spec.buffers), this.#lanes.forListener());
+    const reader = this.#dormant ?? this.#lanes.forListener();
+    return this.#ports.open(socket, spec.local, listenerBuffers(spec.buffers), reader, spec.inherited);
   }
 
   updateTls(socket: SocketId, tls: TlsMaterial): void {
@@ -119,6 +130,7 @@ class Batched implements BatchedEngine {
 
   openPort(socket: SocketId, local: Endpoint): void {
     this.#refuseKnown(socket);
+    this.#wake();
     if (this.#answers.size === 0) queueMicrotask(() => this.#answer());
     this.#answers.set(socket, this.#ports.open(socket, local, PORT_BUFFERS, this.#lanes.forPort()));
   }
@@ -170,6 +182,7 @@ class Batched implements BatchedEngine {
     if (egress.family !== flow.rewrite.remote.family) {
       throw new EngineMisuse(`flow ${flow.id}: an IPv${egress.family} socket cannot send to its remote`);
     }
+    this.#wake();
     try {
       this.#flows.add(flow, this.#clock());
     } catch (error) {
@@ -209,6 +222,13 @@ class Batched implements BatchedEngine {
     // The workers first: they must not read from descriptors that are somebody else's.
     await Promise.all([this.#lanes.close(), this.#room.closeAll()]);
     for (const socket of this.#ports.ids) this.closePort(socket);
+  }
+
+  /** From now on workers read. What comes until the first of them runs, a tenth of a second, waits in the sockets. */
+  #wake(): void {
+    if (this.#dormant === undefined) return;
+    this.#dormant = undefined;
+    this.#ports.moveAll(() => this.#lanes.forListener());
   }
 
   readonly #onMiss: MissHandler = (place, generation, sender, payload) => {

@@ -6,6 +6,7 @@ import { Epoll, WakeUp } from '../../sys/epoll.ts';
 import type { Fd } from '../../sys/fd.ts';
 import { type SharedMemory, WORKER_EPOCH } from './layout.ts';
 import { createMissMemory, type MissHandler, MissReader } from './miss-ring.ts';
+import type { Reader } from './udp-ports.ts';
 import { WorkerCounts } from './worker-counts.ts';
 import { QUIT, type WorkerMemory, type WorkerStart } from './worker-start.ts';
 
@@ -20,7 +21,8 @@ export interface LaneParts {
  * One worker with the sockets that are its own. All that it works on is shared or the kernel's: when it dies, the next one goes on where
  * it was, and what arrived meanwhile waits in the sockets.
  */
-export class Lane {
+export class Lane implements Reader {
+  readonly takesTrains = true;
   readonly counts: WorkerCounts = new WorkerCounts();
   readonly #parts: LaneParts;
   readonly #own: WorkerMemory;

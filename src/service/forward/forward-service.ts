@@ -14,7 +14,7 @@ import type { Drainable, Managed, Order, Service } from '../service.ts';
 import { applyBlocks, recordClients } from './clients.ts';
 import type { ForwardConfig } from './config.ts';
 import { Connection } from './connection.ts';
-import { handleConnected, handleConnectionDue, handleEnded, handleHeader, openConnection } from './connections.ts';
+import { handleConnected, handleConnectionDue, handleEnded, handleRead, openConnection } from './connections.ts';
 import { Core } from './core.ts';
 import { clientsLeft, cutAll, drain } from './draining.ts';
 import { Forward, type ForwardCounts, type Listener } from './forward.ts';
@@ -104,7 +104,7 @@ export class ForwardService implements Service, Drainable, Managed, Restorable {
   handleStreamData(stream: StreamId, chunk: Uint8Array, now: Millis): void {
     this.#expire(now);
     const connection = this.#core.streams.get(stream);
-    if (connection !== undefined) handleHeader(this.#core, connection, chunk, now);
+    if (connection !== undefined) handleRead(this.#core, connection, chunk, now);
   }
 
   handleStreamClosed(stream: StreamId, now: Millis, end: StreamEnd): void {

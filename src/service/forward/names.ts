@@ -101,8 +101,8 @@ function detailOf(resolution: Resolution): string {
   return resolution.ok ? 'no address that may be used: loopback and metadata only if written' : resolution.detail;
 }
 
-/** A TTL of 0 means "ask each time"; no zone changes faster than this that anybody relies on. */
-const MIN_TTL: Millis = 5 * SECOND;
+/** A TTL of 0 means "ask each time". */
+const MIN_TTL: Millis = SECOND;
 const MAX_TTL: Millis = 60 * MINUTE;
 const RETRY: Millis = 10 * SECOND;
 const PATIENCE: Millis = 30 * SECOND;

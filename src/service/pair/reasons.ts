@@ -18,6 +18,7 @@ export type DropReason =
   | 'same-address'
   | 'third-party'
   | 'too-big'
+  | 'rate-limited'
   | 'restore-failed';
 
 /** Why a channel ended. */
