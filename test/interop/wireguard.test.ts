@@ -30,6 +30,9 @@ for (const registered of [false, true]) {
       await world.stopRelay({ signal: 'SIGTERM', forget: false });
       await world.startRelay();
       await meet(context, 'relay restarted', world, alice, bob, 2);
+      await world.stopRelay({ signal: 'SIGKILL', forget: false });
+      await world.startRelay();
+      await meet(context, 'relay killed', world, alice, bob, 2);
       await world.stopRelay({ signal: 'SIGKILL', forget: true });
       await world.startRelay();
       await meet(context, 'relay crashed and lost everything', world, alice, bob, PATIENCE);

@@ -83,7 +83,7 @@ export async function makeWgWorld(count: number, registered: boolean): Promise<W
       async stopRelay({ signal, forget }) {
         if (signal === 'SIGKILL') relay?.process.kill('SIGKILL');
         await relay?.stop();
-        if (forget) rmSync(join(folder, 'state', 'wireguard.json'), { force: true });
+        if (forget) rmSync(join(folder, 'state', 'clients.journal'), { force: true });
       },
       metric(line) {
         const text = execFileSync('ip', [
