@@ -58,11 +58,14 @@ export async function startRelay(options: RelayOptions): Promise<StartResult> {
 
   const choice = chooseEngine(config, log);
   if (!choice.ok) return { ok: false, reasons: [choice.reason] };
-  log.info('engine chosen', { why: choice.engine.why });
 
   const relay = new Relay(options, choice.engine, secrets.secrets, secrets.kept);
   const reasons = await relay.open();
-  if (reasons.length === 0) return { ok: true, relay };
+  if (reasons.length === 0) {
+    const { name, mode, why } = relay.summary().engine;
+    log.info('engine', { name, mode, why });
+    return { ok: true, relay };
+  }
   await relay.stop();
   return { ok: false, reasons };
 }

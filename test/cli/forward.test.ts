@@ -71,7 +71,7 @@ test('a port-relay .env with four lines runs as it is, and SIGHUP adds and remov
   assert.equal((await once(first, 'data')).toString(), 'and still');
   const metrics = await (await fetch(`${admin}/metrics`)).text();
   assert.match(metrics, /^culvert_forward_upstreams\{forward="relay-1",state="up"\} 1$/m);
-  assert.match(metrics, /^culvert_bytes_total\{service="forward",direction="to_peer",datapath="portable"\} [1-9]/m);
+  assert.match(metrics, /^culvert_bytes_total\{service="forward",direction="to_peer",datapath="(?:batched|portable)"\} [1-9]/m);
   assert.match(metrics, /^culvert_clients\{service="forward"\} [1-9]/m);
   running.child.kill('SIGTERM');
   assert.equal(await running.ended(), 0);
