@@ -56,6 +56,8 @@ export type EngineName = 'portable' | 'batched' | 'xdp';
 export interface EngineCapabilities {
   /** Can set and clear DF on each datagram (RFC 8656 §15). */
   readonly dontFragment: boolean;
+  /** Can connect and send from addresses that are not the machine's own (IP_TRANSPARENT), so that an upstream sees the client's. */
+  readonly transparentSource: boolean;
 }
 
 /** Where an engine hands up what no flow took. Buffers are valid during the call only. */
@@ -70,7 +72,12 @@ export interface EngineSink {
   streamClosed(stream: StreamId, end: StreamEnd): void;
 }
 
-export type ListenSpec =
+export type ListenSpec = ListenPlace & {
+  /** A descriptor that is bound there already, which the engine makes its own. */
+  readonly inherited?: number;
+};
+
+type ListenPlace =
   | { readonly transport: 'udp'; readonly local: Endpoint; readonly buffers?: SocketBuffers }
   | {
       readonly transport: 'tcp';

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type AdminServer, openAdmin } from '../control/admin/server.ts';
+import { notTransparent } from '../control/config/check-forward.ts';
 import type { Config } from '../control/config/schema.ts';
 import type { Log } from '../control/log/log.ts';
 import { EXPOSITION_TYPE, expose } from '../control/metrics/exposition.ts';
@@ -11,6 +12,7 @@ import { collectWireguard } from '../control/metrics/wireguard.ts';
 import { loadOrMakeSecrets, SECRETS_FILE, type StateSecrets } from '../control/state/secrets.ts';
 import { readVersion } from '../control/version.ts';
 import type { ServiceName } from '../flow/flow.ts';
+import { endpointKey } from '../net/endpoint.ts';
 import { IdSource } from '../net/ids.ts';
 import type { BlockList } from '../service/block-list.ts';
 import type { ServiceEvent } from '../service/service.ts';
@@ -23,10 +25,11 @@ import { Driver } from './driver.ts';
 import { type ChosenEngine, chooseEngine } from './engines.ts';
 import { ForwardHost } from './forward-host.ts';
 import { turnUrls } from './ice-servers.ts';
+import { InheritedSockets } from './inherited-sockets.ts';
 import type { Stoppable } from './lifecycle.ts';
 import { needsGeneratedPairSecret } from './pair-config.ts';
 import { PairHost } from './pair-host.ts';
-import { planListeners, planTurn, type TurnPlan } from './plan.ts';
+import { planListeners, planTurn, reachableHost, type TurnPlan } from './plan.ts';
 import { resolveName } from './resolver.ts';
 import { needsGenerated } from './turn-config.ts';
 import { TurnHost } from './turn-host.ts';
@@ -78,6 +81,7 @@ class Relay implements Stoppable {
   readonly #secretsKept: boolean;
   readonly #plan: TurnPlan;
   readonly #ids = new IdSource();
+  readonly #inherited = InheritedSockets.fromEnvironment(process.env);
   readonly #chosen: ChosenEngine;
   readonly #driver: Driver;
   readonly #version = readVersion();
@@ -120,6 +124,7 @@ class Relay implements Stoppable {
       createEngine: (sink) => this.#chosen.create(sink, this.#ids),
       onEvent: (service, event) => this.#logEvent(service, event),
       resolve: resolveName,
+      inherit: (spec) => this.#inherited.take(spec),
     });
   }
 
@@ -133,6 +138,9 @@ class Relay implements Stoppable {
       ...(await this.#openForward()),
     ];
     if (reasons.length === 0) this.#notReady = undefined;
+    for (const socket of this.#inherited.left) {
+      this.#log.warn('a socket was handed over that no listener names', { socket });
+    }
     return reasons;
   }
 
@@ -148,6 +156,7 @@ class Relay implements Stoppable {
   /** Not ready, and nobody new; resolves when the last is gone. */
   async drain(): Promise<void> {
     this.#notReady = 'draining';
+    this.#wireguard?.drain();
     const services = [this.#pair?.service, this.#forward?.service].filter((service) => service !== undefined);
     await drainAll(this.#driver, services, this.#log);
   }
@@ -158,8 +167,16 @@ class Relay implements Stoppable {
     const config = await this.#reread?.();
     if (config === undefined) return;
     if (config.turn !== undefined) this.#turn?.update(config, config.turn);
+    this.#updateWireguard(config);
     for (const failure of await this.#applyForwards(config)) this.#log.error(failure);
     this.#log.info('configuration read again', { forwards: config.forward?.length ?? 0 });
+  }
+
+  #updateWireguard(config: Config): void {
+    const { wireguard } = config;
+    const isSame = (wireguard === undefined) === (this.#wireguard === undefined);
+    const changed = wireguard === undefined ? [] : (this.#wireguard?.update(config, wireguard) ?? []);
+    for (const key of isSame ? changed : ['wireguard']) this.#log.warn(`${key} has changed: that needs a restart`);
   }
 
   summary(): Summary {
@@ -180,7 +197,16 @@ class Relay implements Stoppable {
       admin: this.#admin?.local,
       generated: this.#generated(),
       generatedPair: this.#generatedPair(),
+      relayPeer: this.#relayPeer(),
     };
+  }
+
+  #relayPeer(): Summary['relayPeer'] {
+    const publicKey = this.#wireguard?.publicKey;
+    const [listener] = this.#wireguard?.bound ?? [];
+    if (publicKey === undefined || listener === undefined) return undefined;
+    const address = reachableHost(listener, this.#plan, this.#config) ?? listener.local.address;
+    return { publicKey, endpoint: endpointKey({ ...listener.local, address }) };
   }
 
   #generatedPair(): Summary['generatedPair'] {
@@ -255,6 +281,9 @@ class Relay implements Stoppable {
 
   async #applyForwards({ forward = [] }: Config): Promise<string[]> {
     this.#forward ??= new ForwardHost({ driver: this.#driver, ids: this.#ids });
+    const { name, capabilities } = this.#driver.engine;
+    const beyond = capabilities.transparentSource ? [] : forward.filter(({ transparent }) => transparent);
+    if (beyond.length > 0) return beyond.map((one) => `forward ${one.name}: transparent ${notTransparent(name)}`);
     return (await this.#forward.apply(forward)).map(explainBindFailure);
   }
 
@@ -267,6 +296,7 @@ class Relay implements Stoppable {
       wireguard,
       listeners: planListeners(wireguard.listen, this.#usesDefaultWireguardListeners, own),
       ownAddresses: own.map(({ address }) => address),
+      secrets: this.#secrets,
       driver: this.#driver,
       ids: this.#ids,
       blocks: this.#blocks,

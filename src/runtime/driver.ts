@@ -15,6 +15,8 @@ export interface DriverOptions {
   readonly createEngine: (sink: EngineSink) => Engine;
   readonly ids: IdSource;
   readonly onEvent: (service: ServiceName, event: ServiceEvent) => void;
+  /** The descriptor of a socket that is bound already where a listener is wanted. */
+  readonly inherit?: (spec: ListenSpec) => number | undefined;
   /** For services that order `resolve`. */
   readonly resolve?: (name: string) => Promise<Resolution>;
   /** Unix time that never goes back; default a SteadyClock. */
@@ -33,6 +35,7 @@ export class Driver {
   readonly #ids: IdSource;
   readonly #onEvent: (service: ServiceName, event: ServiceEvent) => void;
   readonly #resolve: (name: string) => Promise<Resolution>;
+  readonly #inherit: (spec: ListenSpec) => number | undefined;
   readonly #clock: () => Millis;
   readonly #seats = new Map<Service, Seat>();
   readonly #socketOwners = new Map<SocketId, Seat>();
@@ -48,6 +51,7 @@ export class Driver {
     const steady = new SteadyClock();
     this.#ids = options.ids;
     this.#onEvent = options.onEvent;
+    this.#inherit = options.inherit ?? (() => undefined);
     this.#resolve = options.resolve ?? noResolver;
     this.#clock = options.clock ?? (() => steady.now());
     this.engine = options.createEngine(this.#sink());
@@ -72,7 +76,8 @@ export class Driver {
     const socket = this.#ids.socket();
     // Its packets may come before the promise is looked at.
     this.#socketOwners.set(socket, this.#seat(service));
-    const result = await this.engine.listen(socket, spec);
+    const inherited = this.#inherit(spec);
+    const result = await this.engine.listen(socket, inherited === undefined ? spec : { ...spec, inherited });
     if (!result.ok) this.#socketOwners.delete(socket);
     else if (spec.transport === 'udp') this.#udpListeners.set(endpointKey(result.local), { socket, result });
     return { socket, result };

@@ -64,7 +64,7 @@ class Batched implements BatchedEngine {
   readonly name = 'batched';
   readonly mode: string;
   /** Every datagram would have to be told apart from the others of its socket. */
-  readonly capabilities: EngineCapabilities = { dontFragment: false };
+  readonly capabilities: EngineCapabilities = { dontFragment: false, transparentSource: false };
 
   readonly #sink: EngineSink;
   readonly #clock: () => Millis;
@@ -120,7 +120,7 @@ class Batched implements BatchedEngine {
     this.#refuseKnown(socket);
     if (spec.transport !== 'udp') return this.#room.listen(socket, spec);
     const reader = this.#dormant ?? this.#lanes.forListener();
-    return this.#ports.open(socket, spec.local, listenerBuffers(spec.buffers), reader);
+    return this.#ports.open(socket, spec.local, listenerBuffers(spec.buffers), reader, spec.inherited);
   }
 
   updateTls(socket: SocketId, tls: TlsMaterial): void {

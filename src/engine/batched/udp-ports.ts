@@ -2,7 +2,7 @@ import type { Endpoint } from '../../net/endpoint.ts';
 import type { SocketId } from '../../net/ids.ts';
 import type { OpenResult } from '../../net/open-result.ts';
 import { EAGAIN, errnoName } from '../../sys/errno.ts';
-import type { Fd } from '../../sys/fd.ts';
+import { Fd } from '../../sys/fd.ts';
 import { bindTo, enlargeBuffers, mergeArrivals, openUdp, sendTo } from '../../sys/udp-socket.ts';
 import type { SocketBuffers } from '../engine.ts';
 import type { DropCounts } from '../portable/drop-counts.ts';
@@ -63,14 +63,14 @@ export class UdpPorts {
     return generation === undefined || port?.generation === generation ? port : undefined;
   }
 
-  open(id: SocketId, local: Endpoint, buffers: SocketBuffers, reader: Reader): OpenResult {
+  open(id: SocketId, local: Endpoint, buffers: SocketBuffers, reader: Reader, inherited?: number): OpenResult {
     const place = this.#vacancies.take();
     if (place === undefined) return { ok: false, failure: 'no-descriptors', detail: 'the table of sockets is full' };
     let fd: Fd | undefined;
     try {
-      fd = openUdp(local.family);
+      fd = inherited === undefined ? openUdp(local.family) : new Fd(inherited, 'UDP socket that was handed over');
       enlargeBuffers(fd, buffers.receive, buffers.send);
-      const bound = bindTo(fd, local);
+      const bound = inherited === undefined ? bindTo(fd, local) : local;
       this.#adopt({ id, fd, family: local.family, reader, place, generation: this.#nextGeneration() });
       return { ok: true, local: bound };
     } catch (error) {

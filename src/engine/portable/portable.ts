@@ -43,7 +43,7 @@ class PortableEngine implements Engine {
   readonly name = 'portable';
   readonly mode = 'node:dgram';
   /** node:dgram gives no access to IP_MTU_DISCOVER. */
-  readonly capabilities: EngineCapabilities = { dontFragment: false };
+  readonly capabilities: EngineCapabilities = { dontFragment: false, transparentSource: false };
 
   readonly #sink: EngineSink;
   readonly #clock: () => Millis;
@@ -78,7 +78,8 @@ class PortableEngine implements Engine {
 
   async listen(socket: SocketId, spec: ListenSpec): Promise<OpenResult> {
     this.#refuseKnown(socket);
-    if (spec.transport === 'udp') return this.#bindUdp(socket, spec.local, listenerBuffers(spec.buffers));
+    if (spec.transport === 'udp')
+      return this.#bindUdp(socket, spec.local, listenerBuffers(spec.buffers), spec.inherited);
     return this.#room.listen(socket, spec);
   }
 
@@ -170,9 +171,9 @@ class PortableEngine implements Engine {
     await this.#room.closeAll();
   }
 
-  #bindUdp(id: SocketId, local: Endpoint, buffers: SocketBuffers): OpenResult {
+  #bindUdp(id: SocketId, local: Endpoint, buffers: SocketBuffers, inherited?: number): OpenResult {
     const socket = new UdpSocket(id, local.family, this.#flows.socket(id), this.#drops, this.#onPacket);
-    const result = socket.bind(local, buffers);
+    const result = socket.bind(local, buffers, inherited);
     if (result.ok) this.#udp.set(id, socket);
     else this.#flows.removeSocket(id);
     return result;

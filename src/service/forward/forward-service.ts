@@ -10,7 +10,7 @@ import type { Counter } from '../counters.ts';
 import type { Drainable, Order, Service } from '../service.ts';
 import type { ForwardConfig } from './config.ts';
 import { Connection } from './connection.ts';
-import { handleConnected, handleConnectionDue, handleEnded, handleHeader, openConnection } from './connections.ts';
+import { handleConnected, handleConnectionDue, handleEnded, handleRead, openConnection } from './connections.ts';
 import { Core } from './core.ts';
 import { clientsLeft, cutAll, drain } from './draining.ts';
 import { Forward, type ForwardCounts, type Listener } from './forward.ts';
@@ -97,7 +97,7 @@ export class ForwardService implements Service, Drainable {
   handleStreamData(stream: StreamId, chunk: Uint8Array, now: Millis): void {
     this.#expire(now);
     const connection = this.#core.streams.get(stream);
-    if (connection !== undefined) handleHeader(this.#core, connection, chunk, now);
+    if (connection !== undefined) handleRead(this.#core, connection, chunk, now);
   }
 
   handleStreamClosed(stream: StreamId, now: Millis, end: StreamEnd): void {

@@ -93,8 +93,8 @@ function report(core: Core, { name, addresses }: Name, failing: boolean, resolut
   core.event('warn', 'forward-name-failed', { name, detail, lastGood: addresses.length > 0 });
 }
 
-/** A TTL of 0 means "ask each time"; no zone changes faster than this that anybody relies on. */
-const MIN_TTL: Millis = 5 * SECOND;
+/** A TTL of 0 means "ask each time". */
+const MIN_TTL: Millis = SECOND;
 const MAX_TTL: Millis = 60 * MINUTE;
 const RETRY: Millis = 10 * SECOND;
 const PATIENCE: Millis = 30 * SECOND;

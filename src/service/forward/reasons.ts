@@ -1,5 +1,6 @@
 import type { ConnectFailure } from '../../net/stream-target.ts';
 import type { ProxyFault } from '../../wire/proxy-protocol/header.ts';
+import type { ClientHelloFault } from '../../wire/tls/client-hello.ts';
 
 /** Why a client is not served. */
 export type Refusal = 'denied' | 'total-limit' | 'source-limit' | 'source-rate' | 'draining' | 'no-upstream';
@@ -8,9 +9,12 @@ export type Refusal = 'denied' | 'total-limit' | 'source-limit' | 'source-rate' 
 export type DropReason =
   | Refusal
   | ProxyFault
+  | ClientHelloFault
   | `connect-${ConnectFailure}`
   | 'unknown-socket'
   | 'header-timeout'
+  | 'hello-timeout'
+  | 'unknown-server-name'
   | 'source-port-zero'
   | 'foreign-reply'
   | 'port-not-opened'

@@ -4,18 +4,21 @@ import type { Millis } from '../../net/time.ts';
 import type { Guid } from '../../wire/pair/handshake.ts';
 import type { LegacyForm } from '../../wire/pair/legacy.ts';
 import type { Deadline } from '../deadlines.ts';
+import type { Rated, Rates } from '../rates.ts';
 
 /** Clients meet only in one form: who proves nothing must not get at the pairs of those who do. */
 export type PairForm = 'v0.8.2' | LegacyForm;
 
 /** Where two clients with one GUID meet. Half while the second seat is empty. */
-export class Channel implements Deadline {
+export class Channel implements Deadline, Rated {
   at: Millis = 0;
   position = -1;
   readonly form: PairForm;
   readonly guid: Guid;
   first: Seat;
   second: Seat | undefined = undefined;
+  /** Only with a bandwidth quota. */
+  rates: Rates | undefined = undefined;
 
   constructor(form: PairForm, guid: Guid, first: Seat) {
     this.form = form;

@@ -9,6 +9,7 @@ import type { Drainable, Order, Service } from '../service.ts';
 import { closeChannel } from './closing.ts';
 import type { PairConfig } from './config.ts';
 import { Core } from './core.ts';
+import { renewFlows } from './flows.ts';
 import { forward } from './forwarding.ts';
 import { handleHandshake, isForeignHandshake } from './handshakes.ts';
 import type { DropReason } from './reasons.ts';
@@ -90,10 +91,12 @@ export class PairService implements Service, Drainable {
     return this.#core.table.seats;
   }
 
-  /** Takes effect for what comes; drain pollOutput() afterwards. */
+  /** Takes effect for what comes, a quota of bytes for what is there too; drain pollOutput() afterwards. */
   updateConfig(config: PairConfig, now: Millis): void {
     expire(this.#core, now);
+    const before = this.#core.config;
     this.#core.config = config;
+    if (before.quota.bytesPerSecond !== config.quota.bytesPerSecond) renewFlows(this.#core);
     this.#core.budget = new SourceBudget(config.handshakeBudget, this.#core.random);
   }
 

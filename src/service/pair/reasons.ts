@@ -17,6 +17,7 @@ export type DropReason =
   | 'same-address'
   | 'third-party'
   | 'too-big'
+  | 'rate-limited'
   | 'restore-failed';
 
 /** Why a channel ended. */

@@ -1,9 +1,10 @@
 import type { Family } from '../../net/address.ts';
 import type { Endpoint } from '../../net/endpoint.ts';
 import { sameEndpoint } from '../../net/endpoint.ts';
-import type { BucketId, FlowId, SocketId } from '../../net/ids.ts';
+import type { FlowId, SocketId } from '../../net/ids.ts';
 import type { Millis } from '../../net/time.ts';
 import type { Deadline } from '../deadlines.ts';
+import type { Rated, Rates } from '../rates.ts';
 import type { Link } from './chain.ts';
 import type { Client } from './client.ts';
 import type { Opening } from './opening.ts';
@@ -12,7 +13,7 @@ import type { Opening } from './opening.ts';
  * What one client holds (RFC 8656 §6). There may be a hundred thousand of these: no closures, no maps, no arrays, and one
  * deadline for everything that can run out.
  */
-export class Allocation implements Deadline {
+export class Allocation implements Deadline, Rated {
   /** The earliest expiry of all that is in here. */
   at: Millis = 0;
   position = -1;
@@ -147,18 +148,6 @@ export class Channel implements Link<Channel> {
     this.peer = peer;
     this.expiresAt = expiresAt;
   }
-}
-
-/** The buckets that the flows of one allocation share, and what the slow path may still send. */
-export interface Rates {
-  readonly toPeer: Rate;
-  readonly toClient: Rate;
-}
-
-export interface Rate {
-  readonly bucket: BucketId;
-  tokens: number;
-  filledAt: Millis;
 }
 
 /** ADDRESS-ERROR-CODE of a dual allocation that got only one family (RFC 8656 §7.2 step 9). */

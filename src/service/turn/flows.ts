@@ -1,8 +1,8 @@
 import type { Direction, Flow, FlowMatch } from '../../flow/flow.ts';
 import type { FlowId } from '../../net/ids.ts';
+import { rateLimit } from '../rates.ts';
 import { Allocation, type Channel, type Relay } from './allocation.ts';
 import type { Core } from './core.ts';
-import { rateLimit } from './rates.ts';
 import { isUdp } from './table.ts';
 
 /**

@@ -4,11 +4,11 @@ import type { Millis } from '../../net/time.ts';
 import { encodeMessage } from '../../wire/stun/codec.ts';
 import { METHOD_DATA } from '../../wire/stun/message.ts';
 import { CHANNEL_HEADER_BYTES, encodeChannelData } from '../../wire/turn/channel-data.ts';
+import { takeRate } from '../rates.ts';
 import type { Order } from '../service.ts';
 import { Allocation, type Channel, type Relay } from './allocation.ts';
 import { StreamClient } from './client.ts';
 import type { Core } from './core.ts';
-import { takeRate } from './rates.ts';
 import { sendToClient } from './responses.ts';
 
 /**

@@ -113,6 +113,7 @@ export function rule(to: readonly string[], parts: Partial<ForwardRule> = {}): F
     name: 'web',
     transport: 'stream',
     upstreams: to.map(upstream),
+    serverNames: undefined,
     balance: 'roundRobin',
     connectTimeout: 3000,
     keepAlive: undefined,
@@ -129,7 +130,7 @@ export function rule(to: readonly string[], parts: Partial<ForwardRule> = {}): F
 }
 
 /** "192.0.2.1:80", "name.example:80" or "/a/path". */
-function upstream(text: string): UpstreamRule {
+export function upstream(text: string): UpstreamRule {
   if (text.startsWith('/')) return { kind: 'unix', path: text };
   const literal = parseEndpoint(text);
   const port = Number(text.slice(text.lastIndexOf(':') + 1));

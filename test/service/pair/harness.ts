@@ -38,7 +38,7 @@ export function testConfig(changes: Partial<PairConfig> = {}): PairConfig {
     antiReplay: 'off',
     nonceKey: new Uint8Array(32).fill(7),
     nonceLifetime: 60_000,
-    quota: { perSource: 0, total: 0 },
+    quota: { perSource: 0, total: 0, bytesPerSecond: 0 },
     handshakeBudget: { perAddress: 0, perPrefix: 0, burstSeconds: 1, maxSources: 1000 },
     ...changes,
   };

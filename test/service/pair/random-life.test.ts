@@ -56,7 +56,7 @@ class World {
   constructor(mode: 'plain' | 'nonces', seed: number) {
     this.#mode = mode;
     const antiReplay = mode === 'plain' ? 'off' : 'require';
-    this.harness = new Harness(testConfig({ antiReplay, quota: { perSource: 0, total: 40 } }));
+    this.harness = new Harness(testConfig({ antiReplay, quota: { perSource: 0, total: 40, bytesPerSecond: 0 } }));
     const random = seededRandom(`pairs ${seed}`);
     this.#random = (limit) => Buffer.from(random(4)).readUInt32BE(0) % limit;
     for (let index = 0; index < 8; index++) {
