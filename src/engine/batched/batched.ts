@@ -40,6 +40,8 @@ export interface BatchedOptions extends StreamLimits {
   readonly gso?: boolean;
   /** The kernel hands over as one what came in a row (UDP_GRO). Default: where it can. */
   readonly gro?: boolean;
+  /** What leaves by many sockets goes to the kernel by one call (io_uring). Default: where it may. */
+  readonly uring?: boolean;
   /** Flows at most, a power of two; those beyond have no effect. Default 1,048,576. */
   readonly mostFlows?: number;
   /** How often idle flows are looked for, hence how late they may go. Default 1 s. */
@@ -86,7 +88,10 @@ class Batched implements BatchedEngine {
     const { sink, sweepEvery = SECOND } = options;
     const gso = (options.gso ?? true) && feature('udp-segment').supported;
     const gro = (options.gro ?? true) && feature('udp-gro').supported;
-    this.mode = ['recvmmsg', gro ? 'gro' : '', gso ? 'gso' : ''].filter((part) => part !== '').join('+');
+    const uring = (options.uring ?? true) && feature('io-uring').supported;
+    this.mode = ['recvmmsg', gro ? 'gro' : '', gso ? 'gso' : '', uring ? 'uring' : '']
+      .filter((part) => part !== '')
+      .join('+');
     this.#sink = sink;
     this.#clock = options.clock ?? Date.now;
     this.#virtual = options.clock !== undefined;
@@ -104,7 +109,7 @@ class Batched implements BatchedEngine {
     });
     this.#flows = new FlowTable(sweepEvery, mirror);
     const onFault = options.onFault ?? ((error) => process.emitWarning(error));
-    this.#lanes = new Lanes(options.workers ?? 1, { shared: memory, onMiss: this.#onMiss, onFault });
+    this.#lanes = new Lanes(options.workers ?? 1, { shared: memory, uring, onMiss: this.#onMiss, onFault });
     this.#dormant = new Dormant({
       onPacket: (place, from, packet) => {
         const port = this.#ports.at(place);

@@ -54,6 +54,7 @@ describe('workers', { skip: missing('ffi') }, () => {
     const shared = createSharedMemory(1024, 16, 1);
     const lane = new Lane({
       shared,
+      uring: true,
       onMiss: (_place, _generation, _sender, payload) => missed.push(payload.toString()),
       onFault: (error) => faults.push(error),
     });
