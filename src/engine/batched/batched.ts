@@ -112,6 +112,8 @@ class Batched implements BatchedEngine {
     this.#lanes = new Lanes(options.workers ?? 1, { shared: memory, uring, onMiss: this.#onMiss, onFault });
     this.#dormant = new Dormant({
       onPacket: (place, from, packet) => {
+        // Somebody is there: what he asks for may need a worker in a moment, which takes a tenth of a second to start.
+        this.#lanes.forListener();
         const port = this.#ports.at(place);
         if (port !== undefined && !this.#closed) sink.datagram(port.id, from, packet);
       },
@@ -220,7 +222,7 @@ class Batched implements BatchedEngine {
     for (const socket of this.#ports.ids) this.closePort(socket);
   }
 
-  /** From now on workers read. What comes until the first of them runs, a tenth of a second, waits in the sockets. */
+  /** From now on workers read. What comes until the first of them runs waits in the sockets. */
   #wake(): void {
     if (this.#dormant === undefined) return;
     this.#dormant = undefined;
