@@ -61,6 +61,9 @@ for (const registered of [false, true]) {
       await allMeet('first contact', 20);
       assertEachGetsItsOwn(context, peers);
       assert.equal(world.metric('culvert_clients{service="wireguard"}'), 5);
+      const relayed = (datapath: string) =>
+        world.metric(`culvert_packets_total{service="wireguard",direction="to_peer",datapath="${datapath}"}`) >= 600;
+      assert.ok(relayed('batched') || relayed('portable'));
 
       await world.stopRelay({ signal: 'SIGTERM', forget: false });
       await world.startRelay();
