@@ -34,9 +34,10 @@ export const forward: Benchmark = {
   contestants: [
     ...['culvert', 'socat', 'socat-1m', 'haproxy-auto', 'haproxy-splice', 'nginx', 'bare', 'nftables', 'direct'],
   ],
-  parts: ['tcp', 'memory', 'udp'],
+  parts: ['throughput', 'connections', 'memory', 'udp'],
   stages: (plan) => [
-    { name: 'tcp', contestants: everybody(plan, 'tcp', tcpRivals()), trials: tcpTrials(plan) },
+    { name: 'throughput', contestants: everybody(plan, 'tcp', tcpRivals()), trials: throughputTrials(plan) },
+    { name: 'connections', contestants: everybody(plan, 'tcp', tcpRivals()), trials: CONNECTION_TRIALS },
     {
       name: 'memory',
       contestants: everybody(plan, 'tcp', tcpRivals()).filter(({ name }) => name !== 'direct'),
@@ -68,19 +69,18 @@ function everybody(plan: CommonPlan, transport: Transport, rivals: readonly Cont
   return chosen(plan, [...perEngine(plan, (name, engine) => culvertForward(name, engine, transport)), ...rivals]);
 }
 
-function tcpTrials({ quick }: CommonPlan): Trial[] {
-  return [
-    ...(quick ? [1] : [1, 8]).map(
-      (count): Trial => ({
-        kind: streams,
-        cell: streamCell(count),
-        take: (arena, relay, seconds) => loadStream(arena, relay, count, seconds),
-      }),
-    ),
-    { kind: connections, cell: '64 at a time', take: loadConnect },
-    { kind: tcpTrips, cell: '160 B', take: (arena, relay, seconds) => loadTrip(arena, relay, RATE, seconds) },
-  ];
+function throughputTrials({ quick }: CommonPlan): Trial[] {
+  return (quick ? [1] : [1, 8]).map((count) => ({
+    kind: streams,
+    cell: streamCell(count),
+    take: (arena, relay, seconds) => loadStream(arena, relay, count, seconds),
+  }));
 }
+
+const CONNECTION_TRIALS: readonly Trial[] = [
+  { kind: connections, cell: '64 at a time', take: loadConnect },
+  { kind: tcpTrips, cell: '160 B', take: (arena, relay, seconds) => loadTrip(arena, relay, RATE, seconds) },
+];
 
 function memoryTrials({ quick }: CommonPlan): Trial[] {
   const held = (count: number, only?: readonly string[]): Trial => ({

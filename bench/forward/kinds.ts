@@ -12,7 +12,7 @@ const cpuPerGigabyte = ({ relayCpu, bytes }: StreamSample): number => relayCpu /
 export const streams: Kind<StreamSample> = {
   key: 'stream',
   title: 'TCP throughput',
-  note: "Client → upstream. The load sends pages of a file in memory and has the kernel throw away what arrives, so that it is no bottleneck; a sample of the bytes is compared. CPU s per GB: utime + stime of the relay and its children; of nftables and of direct it is none, theirs is the kernel's on the load's core.",
+  note: "Client → upstream. The load sends one megabyte over and over and has the kernel throw away what arrives, so that it is no bottleneck; a sample of the bytes is compared. CPU s per GB: utime + stime of the relay and its children; of nftables and of direct it is none, theirs is the kernel's on the load's core.",
   references: ['socat', 'haproxy-auto'],
   plot: 'more is better',
   columns: [

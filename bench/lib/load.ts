@@ -162,7 +162,8 @@ export async function loadStream(arena: Arena, relay: Relay, streams: number, se
 export async function loadConnect(arena: Arena, relay: Relay, seconds: number): Promise<ConnectSample> {
   const options = [...whereTo(arena, relay, {}), '--parallel', '64', ...howLong(seconds)];
   const sample = await runLoad<ConnectSample>(arena, 'connect', options, seconds);
-  if (sample.connections === 0 || sample.failed > 0) throw new Error(`${sample.failed} connections failed`);
+  if (sample.connections === 0) throw new Error('no connection came about');
+  if (sample.failed > 0) throw new Error(`${sample.failed} connections failed`);
   return sample;
 }
 

@@ -21,28 +21,31 @@ const BAR = 14;
 const STEP = 20;
 const GROUP_GAP = 34;
 const TOP = 64;
+/** So many times our longest bar. */
+const CUT = 2.5;
 
 /**
  * A drawing of the ratios, for GitHub and browsers: no script, no font but the reader's, legible on white and on black. The scale is
- * linear and ends with the longest bar; a line marks the reference. `explanation` says what longer means.
+ * linear, of each group its own; a line marks the reference. What is far beyond ours is cut, and pale, so that the others can be told apart.
  */
 export function plotBars(title: string, explanation: string, groups: readonly BarGroup[]): string {
   const drawn = groups
     .map((group) => ({ ...group, bars: group.bars.filter(({ ratio }) => Number.isFinite(ratio)) }))
     .filter(({ bars }) => bars.length > 0);
-  const longest = Math.max(1, ...drawn.flatMap(({ bars }) => bars.map(({ ratio }) => ratio)));
-  const scale = (WIDTH - LEFT - RIGHT) / longest;
   const parts: string[] = [];
   let y = TOP;
   for (const { title: heading, bars } of drawn) {
     parts.push(text(12, y, heading, 'group'));
     y += 10;
     const top = y;
+    const longest = longestOf(bars);
+    const scale = (WIDTH - LEFT - RIGHT) / longest;
     for (const bar of bars) {
-      const length = Math.max(1, bar.ratio * scale);
+      const length = Math.max(1, Math.min(bar.ratio, longest) * scale);
+      const style = bar.isOurs ? 'bar own' : bar.ratio > longest ? 'bar cut' : 'bar';
       parts.push(
         text(LEFT - 8, y + 11, bar.name, bar.isOurs ? 'name ours' : 'name'),
-        `<rect x="${LEFT}" y="${y}" width="${round(length)}" height="${BAR}" rx="2" class="${bar.isOurs ? 'bar own' : 'bar'}"/>`,
+        `<rect x="${LEFT}" y="${y}" width="${round(length)}" height="${BAR}" rx="2" class="${style}"/>`,
         text(round(LEFT + length + 6), y + 11, `${short(bar.ratio)}×  ${bar.note}`, 'note'),
       );
       y += STEP;
@@ -67,8 +70,14 @@ export function plotBars(title: string, explanation: string, groups: readonly Ba
 const STYLE = [
   'text{font:12px system-ui,sans-serif;fill:#1f2328}',
   '.title{font-size:16px;font-weight:600}.group{font-weight:600}.name{text-anchor:end}.ours{font-weight:600}',
-  '.note{fill:#59636e}.ground{fill:#fff}.bar{fill:#afb8c1}.own{fill:#0969da}.one{stroke:#59636e;stroke-dasharray:3 3}',
+  '.note{fill:#59636e}.ground{fill:#fff}.bar{fill:#afb8c1}.own{fill:#0969da}.cut{fill:#e1e5ea}.one{stroke:#59636e;stroke-dasharray:3 3}',
 ].join('');
+
+function longestOf(bars: readonly Bar[]): number {
+  const longest = Math.max(1, ...bars.map(({ ratio }) => ratio));
+  const ours = bars.filter(({ isOurs }) => isOurs).map(({ ratio }) => ratio);
+  return ours.length === 0 ? longest : Math.min(longest, CUT * Math.max(1, ...ours));
+}
 
 function text(x: number, y: number, content: string, style: string): string {
   return `<text x="${x}" y="${y}" class="${style}">${escaped(content)}</text>`;

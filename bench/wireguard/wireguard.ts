@@ -53,10 +53,10 @@ export const wireguard: Benchmark = {
   name: 'wireguard',
   title: 'WireGuard relay',
   contestants: ['culvert', 'culvert-open', 'flooding', 'socat', 'nftables', 'direct'],
-  parts: ['data', 'amplification', 'memory'],
+  parts: ['two', 'many', 'amplification', 'memory'],
   stages: (plan) => [
-    { name: 'data', contestants: chosen(plan, everybody(plan)), trials: dataTrials(1) },
-    ...(plan.quick ? [] : [{ name: 'data', contestants: chosen(plan, relays(plan)), trials: dataTrials(MANY) }]),
+    { name: 'two', contestants: chosen(plan, everybody(plan)), trials: dataTrials(1) },
+    ...(plan.quick ? [] : [{ name: 'many', contestants: chosen(plan, relays(plan)), trials: dataTrials(MANY) }]),
     ...(plan.quick ? [1, 4] : [1, 4, 16, 32]).map((pairs) => ({
       name: 'amplification',
       contestants: chosen(plan, relays(plan)),

@@ -6,6 +6,7 @@ import { CommandFailure, complain, EXIT_FAILED, EXIT_USAGE } from './failure.ts'
 /** One command a file. Only the one that is wanted is loaded: a relay that runs for months carries nothing of the others. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   up: async () => (await import('./up.ts')).upCommand(),
+  down: async () => (await import('./down.ts')).downCommand(),
   config: async () => (await import('./config.ts')).configCommand(),
   import: async () => (await import('./import.ts')).importCommand(),
   status: async () => (await import('./status.ts')).statusCommand(),

@@ -12,7 +12,11 @@ export interface RelayOptions {
   readonly log: ProcessLog;
   /** Reads the configuration again, for reload(). */
   readonly reread?: () => Promise<RereadResult>;
+  /** Called when everything is ready to open: whether this relay may, and whether the state folder is its own to keep clients in. */
+  readonly claim?: () => Promise<Claimed>;
 }
+
+export type Claimed = { readonly ok: true; readonly keeps: boolean } | { readonly ok: false; readonly reason: string };
 
 export type StartResult =
   | { readonly ok: true; readonly relay: Relay }
@@ -27,11 +31,15 @@ export async function startRelay(options: RelayOptions): Promise<StartResult> {
 
   const choice = chooseEngine(config, log);
   if (!choice.ok) return { ok: false, reasons: [choice.reason] };
-  log.info('engine chosen', { why: choice.engine.why });
 
   const relay = new Relay(options, choice.engine, secrets.secrets, secrets.kept);
-  const reasons = await relay.open();
-  if (reasons.length === 0) return { ok: true, relay };
+  const claimed = (await options.claim?.()) ?? { ok: true, keeps: false };
+  const reasons = claimed.ok ? await relay.open(claimed.keeps) : [claimed.reason];
+  if (reasons.length === 0) {
+    const { name, mode, why } = relay.summary().engine;
+    log.info('engine', { name, mode, why });
+    return { ok: true, relay };
+  }
   await relay.stop();
   return { ok: false, reasons };
 }

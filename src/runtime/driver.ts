@@ -9,6 +9,7 @@ import { protocolOf } from '../service/demux.ts';
 import type { Order, Service, ServiceEvent } from '../service/service.ts';
 import { ServiceTimer } from './service-timer.ts';
 import { SteadyClock } from './steady-clock.ts';
+import { WaitingRoom } from './waiting-room.ts';
 
 export interface DriverOptions {
   /** Called once, from the constructor, with where the engine is to hand up what it has. */
@@ -32,6 +33,7 @@ export interface DriverOptions {
  */
 export class Driver {
   readonly engine: Engine;
+  readonly #room: WaitingRoom;
   readonly #ids: IdSource;
   readonly #onEvent: (service: ServiceName, event: ServiceEvent) => void;
   readonly #resolve: (name: string) => Promise<Resolution>;
@@ -54,7 +56,8 @@ export class Driver {
     this.#inherit = options.inherit ?? (() => undefined);
     this.#resolve = options.resolve ?? noResolver;
     this.#clock = options.clock ?? (() => steady.now());
-    this.engine = options.createEngine(this.#sink());
+    this.#room = new WaitingRoom(this.#sink());
+    this.engine = options.createEngine(this.#room.sink);
   }
 
   /**
@@ -106,10 +109,24 @@ export class Driver {
     this.#turn(this.#seat(service), (_, now) => act(now));
   }
 
-  /** Closes every socket and stream; services hear no more. */
-  async stop(): Promise<void> {
+  /** Until release() services hear nothing from outside. */
+  hold(): void {
+    this.#room.hold();
+  }
+
+  release(): void {
+    this.#room.release();
+  }
+
+  /** Services hear no more, so that they can be written down; flows go on. */
+  freeze(): void {
     this.#stopped = true;
     for (const seat of this.#seats.values()) seat.timer.stop();
+  }
+
+  /** Closes every socket and stream; services hear no more. */
+  async stop(): Promise<void> {
+    this.freeze();
     await this.engine.close();
   }
 

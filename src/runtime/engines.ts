@@ -47,7 +47,7 @@ function portable(sink: EngineSink, ids: IdSource): Engine {
 }
 
 function batched(config: Config, log: Log, sink: EngineSink, ids: IdSource): Engine {
-  const { workers, gso, gro } = config.batched;
+  const { workers, gso, gro, uring } = config.batched;
   return createBatchedEngine({
     sink,
     ids,
@@ -55,6 +55,7 @@ function batched(config: Config, log: Log, sink: EngineSink, ids: IdSource): Eng
     workers: workers === 0 ? usableProcessors() : workers,
     gso,
     gro,
+    uring,
     onFault: (error) =>
       log.error('a worker of the batched engine ended and is started again', { error: String(error) }),
   });

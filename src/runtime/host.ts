@@ -2,12 +2,13 @@ import type { Config } from '../control/config/schema.ts';
 import type { ListenerAddress } from '../control/config/units.ts';
 import type { MetricFamily } from '../control/metrics/exposition.ts';
 import type { ServiceMetrics } from '../control/metrics/relay.ts';
+import type { Restorable } from '../service/kept.ts';
 import type { Drainable, Managed, Service } from '../service/service.ts';
 import type { BindFailure } from './bind-failures.ts';
 
 /** A service in a running relay: its listeners, its settings, its numbers. */
 export interface ServiceHost {
-  readonly service: Service & Managed & Partial<Drainable>;
+  readonly service: Service & Managed & Restorable & Partial<Drainable>;
   /** Its clients go on after a restart: an end does not wait for them. */
   readonly keepsClients?: true;
   readonly bound: readonly ListenerAddress[];

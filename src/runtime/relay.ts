@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { openLocal } from '../control/admin/local-socket.ts';
 import type { ReloadReport } from '../control/admin/operations.ts';
 import { type AdminServer, openAdmin, serveApi } from '../control/admin/server.ts';
@@ -24,6 +25,7 @@ import type { ChosenEngine } from './engines.ts';
 import { drainable, isWaitedFor, type ServiceHost } from './host.ts';
 import { type Hosts, makeForward, makeHosts } from './hosts.ts';
 import { InheritedSockets } from './inherited-sockets.ts';
+import { Keeper } from './keeper.ts';
 import type { Stoppable } from './lifecycle.ts';
 import { Operating } from './operating.ts';
 import { planTurn, type TurnPlan } from './plan.ts';
@@ -53,6 +55,7 @@ export class Relay implements Stoppable {
   #hosts: Hosts = { turn: undefined, wireguard: undefined, pair: undefined, forward: undefined };
   #admin: AdminServer | undefined;
   #closeLocal: (() => Promise<void>) | undefined;
+  #keeper: Keeper | undefined;
   /** Reloads that overlap are done one after the other. */
   #lastReload: Promise<unknown> = Promise.resolve();
 
@@ -97,29 +100,50 @@ export class Relay implements Stoppable {
     });
   }
 
-  /** The admin listeners come first, so that they can say that the others are not ready yet. */
-  async open(): Promise<string[]> {
+  /**
+   * The admin listeners come first, so that they can say that the others are not ready yet. Nobody is listened to before all that was kept is
+   * restored.
+   */
+  async open(keeps: boolean): Promise<string[]> {
     const inUse = await this.#openLocal();
     // Ports would be in use as well, and none of them is the point.
     if (inUse !== undefined) return [inUse];
     const reasons = [...(await this.#openAdmin()), ...this.#beyondEngine(this.#options.config)];
+    this.#driver.hold();
     this.#hosts = makeHosts(this.#parts());
     for (const host of this.#allHosts()) reasons.push(...(await host.open()).map(explainBindFailure));
-    if (reasons.length === 0) this.#state = 'ready';
     for (const socket of this.#inherited.left) {
       this.#log.warn('a socket was handed over that no listener names', { socket });
     }
+    if (reasons.length > 0) return reasons;
+    if (keeps) await this.#restore();
+    this.#driver.release();
+    this.#state = 'ready';
     return reasons;
   }
 
-  /** Not ready first, then the listeners, the admin listeners last: whoever balances load sees it coming. */
+  /**
+   * Not ready first, then the listeners, the admin listeners last: whoever balances load sees it coming. No client is told anything: all of
+   * them are written down, and go on with the next process.
+   */
   async stop(): Promise<void> {
     this.#state = 'stopping';
     for (const host of this.#allHosts()) host.close();
     this.#blocks.close();
+    await this.#keeper?.settle();
+    this.#driver.freeze();
+    await this.#keeper?.finish();
     await this.#driver.stop();
-    await this.#admin?.close();
-    await this.#closeLocal?.();
+    await Promise.all([this.#keeper?.close(), this.#admin?.close(), this.#closeLocal?.()]);
+  }
+
+  async #restore(): Promise<void> {
+    const { config, log } = this.#options;
+    this.#keeper = new Keeper({ folder: config.state, driver: this.#driver, log });
+    this.#keeper.restore(this.#allHosts().map(({ service }) => service));
+    // The engine's answers for restored ports, where it has them at once.
+    await setImmediate();
+    this.#keeper.start();
   }
 
   /** Not ready, and nobody new; resolves when the last is gone. */

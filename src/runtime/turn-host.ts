@@ -36,8 +36,8 @@ export interface TurnHostOptions {
 /** The TURN service in a running relay: its listeners, its certificate, its numbers. */
 export class TurnHost implements ServiceHost {
   readonly bound: ListenerAddress[] = [];
-  #options: TurnHostOptions;
   readonly service: TurnService;
+  #options: TurnHostOptions;
   readonly #tls: TlsFiles | undefined;
   readonly #tlsSockets: SocketId[] = [];
 

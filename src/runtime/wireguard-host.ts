@@ -5,13 +5,10 @@ import type { WireguardSettings } from '../control/config/wireguard.ts';
 import type { Log } from '../control/log/log.ts';
 import type { MetricFamily } from '../control/metrics/exposition.ts';
 import { collectWireguard, type WireguardMetrics } from '../control/metrics/wireguard.ts';
-import { KeptFile } from '../control/state/kept-file.ts';
 import type { StateSecrets } from '../control/state/secrets.ts';
 import { endpointKey } from '../net/endpoint.ts';
 import type { IdSource } from '../net/ids.ts';
-import { MINUTE } from '../net/time.ts';
 import type { Common } from '../service/common.ts';
-import type { Snapshot } from '../service/wireguard/snapshot.ts';
 import { WireguardService } from '../service/wireguard/wireguard.ts';
 import type { BindFailure } from './bind-failures.ts';
 import type { Driver } from './driver.ts';
@@ -32,20 +29,17 @@ export interface WireguardHostOptions {
   readonly log: Log;
 }
 
-/** The WireGuard relay in a running relay: its listeners, its numbers, and what it keeps over a restart. */
+/** The WireGuard relay in a running relay: its listeners and its numbers. */
 export class WireguardHost implements ServiceHost {
   readonly keepsClients = true;
   readonly bound: ListenerAddress[] = [];
-  readonly #options: WireguardHostOptions;
   readonly service: WireguardService;
-  readonly #kept: KeptFile;
-  #saver: NodeJS.Timeout | undefined;
+  readonly #options: WireguardHostOptions;
 
   constructor(options: WireguardHostOptions) {
     this.#options = options;
-    const { config, ids, common, driver } = options;
+    const { ids, common, driver } = options;
     const { engine } = driver;
-    this.#kept = new KeptFile(config.state, 'wireguard.json');
     this.service = new WireguardService({
       config: makeWireguardConfig(options),
       ids,
@@ -62,25 +56,14 @@ export class WireguardHost implements ServiceHost {
     });
   }
 
-  /** Binds every listener and takes up what an earlier process left; the answer names listeners that could not be bound. */
+  /** Binds every listener; the answer names those that could not be. */
   async open(): Promise<BindFailure[]> {
     const failures: BindFailure[] = [];
     for (const listener of this.#options.listeners) {
       const failure = await this.#listen(listener);
       if (failure !== undefined) failures.push(failure);
     }
-    if (failures.length > 0) return failures;
-    this.#restore();
-    // A crash loses a minute of routes at most: peers find each other again by themselves, only later.
-    this.#saver = setInterval(() => this.#save(), MINUTE).unref();
-    return [];
-  }
-
-  /** To be called before the driver stops. */
-  close(): void {
-    if (this.#saver === undefined) return;
-    clearInterval(this.#saver);
-    this.#save();
+    return failures;
   }
 
   /** Peers, budgets and limits take effect at once; listeners and the key of the relay are those of the start. */
@@ -91,6 +74,9 @@ export class WireguardHost implements ServiceHost {
     this.#options.driver.run(this.service, (now) => this.service.updateConfig(settings, now));
     return [];
   }
+
+  /** Nothing is open but sockets, which are the driver's. */
+  close(): void {}
 
   /** What clients write into their configuration, where the relay is a peer of theirs. */
   get publicKey(): string | undefined {
@@ -121,23 +107,5 @@ export class WireguardHost implements ServiceHost {
       return undefined;
     }
     return { key: 'wireguard.listen', transport: 'udp', local, failure: result.failure, detail: result.detail };
-  }
-
-  #restore(): void {
-    const { driver, log } = this.#options;
-    const kept = this.#kept.read();
-    if (kept === undefined) return;
-    try {
-      driver.run(this.service, (now) => this.service.restore(kept as Snapshot, now));
-      log.info('took up WireGuard sessions', { clients: this.service.stats().clients });
-    } catch (error) {
-      // Peers meet again without it; a relay that does not start would help nobody.
-      log.warn('WireGuard sessions of an earlier run cannot be taken up', { reason: String(error) });
-    }
-  }
-
-  #save(): void {
-    const failure = this.#kept.write(this.service.snapshot());
-    if (failure !== undefined) this.#options.log.warn('WireGuard sessions are not kept', { reason: failure });
   }
 }

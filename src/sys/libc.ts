@@ -17,7 +17,9 @@ export interface Libc {
   write(fd: number, bytes: number, size: number): number;
   close(fd: number): number;
   fcntl(fd: number, command: number, argument: number): number;
-  syscall(number: number, a: number, b: number, c: number, d: number): number;
+  mmap(address: number, size: number, protection: number, flags: number, fd: number, offset: number): number;
+  munmap(address: number, size: number): number;
+  syscall(number: number, a: number, b: number, c: number, d: number, e: number, f: number): number;
 }
 
 /** libc of this process, glibc or musl; loaded once a thread. */
@@ -38,7 +40,9 @@ export function loadLibc(): Loaded<Libc> {
     write: 'long write(int fd, uintptr_t bytes, size_t size)',
     close: 'int close(int fd)',
     fcntl: 'int fcntl(int fd, int command, long argument)',
-    syscall: 'long syscall(long number, long a, long b, long c, long d)',
+    mmap: 'long mmap(uintptr_t address, size_t size, int protection, int flags, int fd, long offset)',
+    munmap: 'int munmap(uintptr_t address, size_t size)',
+    syscall: 'long syscall(long number, long a, long b, long c, long d, long e, long f)',
   });
   return loaded;
 }
@@ -55,7 +59,7 @@ export function libc(): Libc {
  * fields whose upper halves we keep zero ourselves.
  */
 export function sendmmsg(calls: Libc, fd: number, messages: number, count: number, flags: number): number {
-  const sent = calls.syscall(SENDMMSG, fd, messages, count, flags);
+  const sent = calls.syscall(SENDMMSG, fd, messages, count, flags, 0, 0);
   return sent < 0 ? -errno() : sent;
 }
 

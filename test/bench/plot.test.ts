@@ -28,6 +28,17 @@ test('bars are as long as their ratios, ours stand out, what was not measured is
   assert.doesNotMatch(svg, /absent|nobody|NaN/);
 });
 
+test('what is far beyond ours is cut, and its ratio said', () => {
+  const bars = [
+    { name: 'ours', ratio: 2, note: '', isOurs: true },
+    { name: 'kernel', ratio: 50, note: '', isOurs: false },
+  ];
+  const svg = plotBars('cut', '', [{ title: 'speed', bars }]);
+  assert.match(svg, /width="168" [^>]*class="bar own"/);
+  assert.match(svg, /width="420" [^>]*class="bar cut"/);
+  assert.match(svg, />50\.0× /);
+});
+
 test('a drawing without a single bar is still one', () => {
   assert.match(plotBars('empty', '', []), /^<svg [^>]*height="64"[\s\S]*<\/svg>\n$/);
 });

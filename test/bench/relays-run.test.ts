@@ -30,7 +30,7 @@ test('pair over loopback: tables, raw samples and a plot; an unknown part is wro
 test('WireGuard in namespaces: peers join through every relay, and only the flooding one multiplies', {
   skip: missing('cc', 'netns', 'socat', 'nft'),
 }, (t) => {
-  const { results } = run(t, 'wireguard', '--parts', 'data,amplification');
+  const { results } = run(t, 'wireguard', '--parts', 'two,amplification');
   assert.deepEqual(results.faults, []);
   assert.deepEqual(measured(results, 'data'), ['culvert', 'culvert-open', 'flooding', 'socat', 'nftables', 'direct']);
   const { samples } = results.trials.find(({ kind, cell }) => kind === 'spread' && cell === '8 peers') ?? {};
@@ -43,7 +43,7 @@ test('WireGuard in namespaces: peers join through every relay, and only the floo
 test('forward in namespaces: every rival takes part in TCP and in UDP', {
   skip: missing('cc', 'netns', 'socat', 'nft', 'haproxy', 'nginx'),
 }, (t) => {
-  const { results } = run(t, 'forward', '--parts', 'tcp,udp');
+  const { results } = run(t, 'forward', '--parts', 'throughput,connections,udp');
   assert.deepEqual(results.faults, []);
   const tcp = ['culvert', 'socat', 'socat-1m', 'haproxy-auto', 'haproxy-splice', 'nginx', 'nftables', 'direct'];
   for (const kind of ['stream', 'connect', 'trip']) assert.deepEqual(measured(results, kind), tcp);

@@ -10,7 +10,7 @@ export type LocalResult =
   | { readonly ok: false; readonly failure: 'in-use' | 'unavailable'; readonly reason: string };
 
 /** In the state folder, for its user alone: who may open it may do everything that the API can. */
-const SOCKET_FILE = 'admin.sock';
+export const ADMIN_SOCKET_FILE = 'admin.sock';
 
 /**
  * Opens the local admin socket. One that a killed relay left behind is replaced; one that answers means that another relay uses the
@@ -40,11 +40,11 @@ export async function openLocal(folder: string, handle: RequestListener): Promis
  * there is no such folder.
  */
 export function placeOf(folder: string): { readonly path: string; close(): void } | undefined {
-  const path = join(folder, SOCKET_FILE);
+  const path = join(folder, ADMIN_SOCKET_FILE);
   if (Buffer.byteLength(path) <= LONGEST_PATH) return { path, close: () => {} };
   try {
     const descriptor = openSync(folder, 'r');
-    return { path: `/proc/self/fd/${descriptor}/${SOCKET_FILE}`, close: () => closeSync(descriptor) };
+    return { path: `/proc/self/fd/${descriptor}/${ADMIN_SOCKET_FILE}`, close: () => closeSync(descriptor) };
   } catch {
     return undefined;
   }

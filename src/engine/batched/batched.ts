@@ -43,6 +43,8 @@ export interface BatchedOptions extends StreamLimits {
   readonly gso?: boolean;
   /** The kernel hands over as one what came in a row (UDP_GRO). Default: where it can. */
   readonly gro?: boolean;
+  /** What leaves by many sockets goes to the kernel by one call (io_uring). Default: where it may. */
+  readonly uring?: boolean;
   /** Flows at most, a power of two; those beyond have no effect. Default 1,048,576. */
   readonly mostFlows?: number;
   /** How often idle flows are looked for, hence how late they may go. Default 1 s. */
@@ -89,7 +91,10 @@ class Batched implements BatchedEngine {
     const { sink, sweepEvery = SECOND } = options;
     const gso = (options.gso ?? true) && feature('udp-segment').supported;
     const gro = (options.gro ?? true) && feature('udp-gro').supported;
-    this.mode = ['recvmmsg', gro ? 'gro' : '', gso ? 'gso' : ''].filter((part) => part !== '').join('+');
+    const uring = (options.uring ?? true) && feature('io-uring').supported;
+    this.mode = ['recvmmsg', gro ? 'gro' : '', gso ? 'gso' : '', uring ? 'uring' : '']
+      .filter((part) => part !== '')
+      .join('+');
     this.#sink = sink;
     this.#clock = options.clock ?? Date.now;
     this.#virtual = options.clock !== undefined;
@@ -107,9 +112,11 @@ class Batched implements BatchedEngine {
     });
     this.#flows = new FlowTable(sweepEvery, mirror);
     const onFault = options.onFault ?? ((error) => process.emitWarning(error));
-    this.#lanes = new Lanes(options.workers ?? 1, { shared: memory, onMiss: this.#onMiss, onFault });
+    this.#lanes = new Lanes(options.workers ?? 1, { shared: memory, uring, onMiss: this.#onMiss, onFault });
     this.#dormant = new Dormant({
       onPacket: (place, from, packet) => {
+        // Somebody is there: what he asks for may need a worker in a moment, which takes a tenth of a second to start.
+        this.#lanes.forListener();
         const port = this.#ports.at(place);
         if (port !== undefined && !this.#closed) sink.datagram(port.id, from, packet);
       },
@@ -231,7 +238,7 @@ class Batched implements BatchedEngine {
     for (const socket of this.#ports.ids) this.closePort(socket);
   }
 
-  /** From now on workers read. What comes until the first of them runs, a tenth of a second, waits in the sockets. */
+  /** From now on workers read. What comes until the first of them runs waits in the sockets. */
   #wake(): void {
     if (this.#dormant === undefined) return;
     this.#dormant = undefined;

@@ -5,6 +5,7 @@ import type { BlockList } from '../block-list.ts';
 import type { Common } from '../common.ts';
 import { Counter } from '../counters.ts';
 import { Deadlines } from '../deadlines.ts';
+import { Changes } from '../kept.ts';
 import { OrderQueue } from '../orders.ts';
 import { RelayedCounts } from '../relayed-counts.ts';
 import type { ServiceEvent } from '../service.ts';
@@ -39,6 +40,8 @@ export class Core {
   readonly ports = new Map<SocketId, Session | Target>();
   readonly flows = new Map<FlowId, Session>();
   readonly drops = new Counter<DropReason>();
+  /** For what is kept over a restart. */
+  readonly changes = new Changes<Session>();
   /** Datagrams that no flow carried. */
   readonly relayed = new RelayedCounts();
   readonly #sessions = new Map<SocketId, EndpointMap<Session>>();

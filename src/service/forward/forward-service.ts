@@ -9,6 +9,7 @@ import type { Millis } from '../../net/time.ts';
 import type { ClientRecord } from '../client-record.ts';
 import { type Common, standalone } from '../common.ts';
 import type { Counter } from '../counters.ts';
+import type { KeptEntry, Restorable } from '../kept.ts';
 import type { Drainable, Managed, Order, Service } from '../service.ts';
 import { applyBlocks, recordClients } from './clients.ts';
 import type { ForwardConfig } from './config.ts';
@@ -18,6 +19,7 @@ import { Core } from './core.ts';
 import { clientsLeft, cutAll, drain } from './draining.ts';
 import { Forward, type ForwardCounts, type Listener } from './forward.ts';
 import { handleCheckConnected, handleCheckDue, handleCheckPort, handleCheckReply } from './health.ts';
+import { entriesOf, restoreSessions } from './kept.ts';
 import { ask, handleResolved, Name } from './names.ts';
 import type { DropReason } from './reasons.ts';
 import { reconfigure } from './reconfigure.ts';
@@ -32,7 +34,7 @@ import { describeUpstream, type UpstreamState } from './upstream-state.ts';
  * its own and a pair of flows. So what is moved never comes through here. Names are asked for again at their TTL; health checks,
  * failover and balancing choose among the addresses; what has begun stays where it is.
  */
-export class ForwardService implements Service, Drainable, Managed {
+export class ForwardService implements Service, Drainable, Managed, Restorable {
   readonly name = 'forward';
   readonly #core: Core;
 
@@ -153,6 +155,30 @@ export class ForwardService implements Service, Drainable, Managed {
 
   get clientsLeft(): number {
     return clientsLeft(this.#core);
+  }
+
+  keptEntries(): Iterable<KeptEntry> {
+    const { forwards, changes } = this.#core;
+    changes.begin();
+    return entriesOf(
+      this.#core,
+      [...forwards.values()].flatMap(({ sessions }) => [...sessions]),
+    );
+  }
+
+  keptChanges(): Iterable<KeptEntry> | undefined {
+    const sessions = this.#core.changes.take();
+    return sessions && entriesOf(this.#core, sessions);
+  }
+
+  /** After updateConfig() and addListener(). */
+  restoreEntries(values: readonly object[], now: Millis): void {
+    this.#expire(now);
+    restoreSessions(this.#core, values, now);
+  }
+
+  get leftOut(): number {
+    return this.#core.drops.get('restore-failed');
   }
 
   stats(): ForwardStats {

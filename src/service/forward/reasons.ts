@@ -26,4 +26,5 @@ export type DropReason =
   | 'foreign-reply'
   | 'port-not-opened'
   | 'too-many-waiting'
+  | 'restore-failed'
   | 'unsafe-address';

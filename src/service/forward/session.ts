@@ -32,6 +32,9 @@ export class Session {
   /** What came before the port was open; the first may have a PROXY header in front. */
   readonly queue: Uint8Array[] = [];
 
+  /** Taken up from an earlier process: its port must be the one that it had. */
+  restored = false;
+
   constructor(listener: Listener, client: Endpoint, source: Endpoint, target: Target, socket: SocketId, now: Millis) {
     this.firstSeen = now;
     this.usage.lastSeen = now;

@@ -43,7 +43,7 @@ export function handleFromUpstream(core: Core, session: Session, from: Endpoint,
 
 export function handleSessionPort(core: Core, session: Session, result: OpenResult, now: Millis): void {
   if (!result.ok) {
-    core.drop('port-not-opened');
+    core.drop(session.restored ? 'restore-failed' : 'port-not-opened');
     core.event('warn', 'forward-port-not-opened', { failure: result.failure, detail: result.detail });
     endSession(core, session, 'port-failed');
     return;
@@ -52,6 +52,7 @@ export function handleSessionPort(core: Core, session: Session, result: OpenResu
   for (const packet of session.queue) sendUp(core, session, packet, now);
   session.queue.length = 0;
   installToUpstream(core, session);
+  if (session.answered && session.toClient === undefined) installToClient(core, session);
 }
 
 /** One way was silent for as long as it may be. The other may be busy: then the session stays. */
@@ -69,6 +70,7 @@ function endSession(core: Core, session: Session, port: 'open' | 'port-failed' =
     core.orders.add({ type: 'removeFlow', flow });
   }
   core.ports.delete(socket);
+  core.changes.note(session);
   if (port === 'open') core.orders.add({ type: 'closePort', socket });
   core.sessionsAt(listener.socket).delete(client.address, client.port);
   listener.forward.sessions.delete(session);
@@ -105,13 +107,19 @@ function openSession(core: Core, listener: Listener, from: Endpoint, packet: Uin
     return core.drop(denial ?? 'no-upstream');
   }
   const session = new Session(listener, from, source, target, core.ids.socket(), now);
-  target.active += 1;
-  forward.sessions.add(session);
-  core.sessionsAt(listener.socket).set(from.address, from.port, session);
-  core.ports.set(session.socket, session);
-  core.orders.add({ type: 'openPort', socket: session.socket, local: anyAddress(session.upstream) });
+  begin(core, session, 0);
   const sender = { source, destination, tlvs: opened.header?.tlvs ?? [] };
   session.queue.push(concat(proxyHeaderFor(forward.rule.proxyOut, 'dgram', sender), opened.payload));
+}
+
+/** Port 0: any. Who is there by now has had his place in the admission. */
+export function begin(core: Core, session: Session, port: number): void {
+  const { listener, client, target, socket, upstream } = session;
+  target.active += 1;
+  listener.forward.sessions.add(session);
+  core.sessionsAt(listener.socket).set(client.address, client.port, session);
+  core.ports.set(socket, session);
+  core.orders.add({ type: 'openPort', socket, local: { ...anyAddress(upstream), port } });
 }
 
 /** What a session's first datagram holds; undefined when it lacks a header that must be there. */
@@ -144,6 +152,7 @@ function installToUpstream(core: Core, session: Session, renew = false): void {
   const { listener, client, local, upstream, answered } = session;
   if (local === undefined || (session.toUpstream !== undefined && !renew)) return;
   const { idle } = listener.forward.rule;
+  core.changes.note(session);
   if (session.toUpstream !== undefined) forgetFlow(core, session, session.toUpstream);
   session.toUpstream = addFlow(core, session, {
     direction: 'to_peer',

@@ -8,6 +8,7 @@ export function closeChannel(core: Core, channel: Channel, reason: CloseReason):
   for (const seat of channel.seats()) removeFlow(core, channel, seat);
   core.deadlines.clear(channel);
   core.table.remove(channel);
+  core.changes.note(channel);
   const { first, second } = channel;
   core.event('debug', second === undefined ? 'half-open pair closed' : 'pair closed', {
     reason,

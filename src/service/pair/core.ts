@@ -6,6 +6,7 @@ import type { BlockList } from '../block-list.ts';
 import type { Common } from '../common.ts';
 import { Counter } from '../counters.ts';
 import { Deadlines } from '../deadlines.ts';
+import { Changes } from '../kept.ts';
 import { SourceBudget } from '../limiter.ts';
 import { OrderQueue } from '../orders.ts';
 import { RelayedCounts } from '../relayed-counts.ts';
@@ -32,6 +33,8 @@ export class Core {
   /** Where the listeners are bound, which flows must name. */
   readonly listeners = new Map<SocketId, Endpoint>();
   readonly drops = new Counter<DropReason>();
+  /** For what is kept over a restart. */
+  readonly changes = new Changes<Channel>();
   readonly relayed = new RelayedCounts();
 
   constructor(config: PairConfig, ids: IdSource, random: RandomBytes, { blocks, flows }: Common) {

@@ -36,6 +36,7 @@ export function installFlow(core: Core, channel: Channel, seat: Seat): void {
   };
   core.table.addFlow(flow.id, channel, seat);
   core.deadlines.clear(channel);
+  core.changes.note(channel);
   core.orders.add({ type: 'addFlow', flow });
 }
 

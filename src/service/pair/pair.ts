@@ -6,6 +6,7 @@ import type { Millis } from '../../net/time.ts';
 import type { ClientRecord } from '../client-record.ts';
 import { type Common, standalone } from '../common.ts';
 import type { Counter } from '../counters.ts';
+import type { KeptEntry, Restorable } from '../kept.ts';
 import { SourceBudget } from '../limiter.ts';
 import type { Drainable, Managed, Order, Service } from '../service.ts';
 import { recordClients } from './clients.ts';
@@ -16,7 +17,7 @@ import { renewFlows } from './flows.ts';
 import { forward } from './forwarding.ts';
 import { handleHandshake, isForeignHandshake } from './handshakes.ts';
 import type { DropReason } from './reasons.ts';
-import { restoreSnapshot, type Snapshot, takeSnapshot } from './snapshot.ts';
+import { entriesOf, restoreSnapshot, type Snapshot, snapshotOf, takeSnapshot } from './snapshot.ts';
 import { expire, noteSilence } from './timers.ts';
 
 /**
@@ -28,7 +29,7 @@ import { expire, noteSilence } from './timers.ts';
  *
  * Data takes flows. A flow that idles out says that its client fell silent; the next packet of that client installs it anew.
  */
-export class PairService implements Service, Drainable, Managed {
+export class PairService implements Service, Drainable, Managed, Restorable {
   readonly name = 'pair';
   readonly #core: Core;
 
@@ -128,6 +129,25 @@ export class PairService implements Service, Drainable, Managed {
   /** Into a new service, after addListener(); drain pollOutput() afterwards. Throws SnapshotError for what is no snapshot of ours. */
   restore(snapshot: Snapshot, now: Millis): void {
     restoreSnapshot(this.#core, snapshot, now);
+  }
+
+  keptEntries(): Iterable<KeptEntry> {
+    const { table, changes } = this.#core;
+    changes.begin();
+    return entriesOf(this.#core, [...table.all()]);
+  }
+
+  keptChanges(): Iterable<KeptEntry> | undefined {
+    const channels = this.#core.changes.take();
+    return channels && entriesOf(this.#core, channels);
+  }
+
+  restoreEntries(values: readonly object[], now: Millis): void {
+    restoreSnapshot(this.#core, snapshotOf(values), now);
+  }
+
+  get leftOut(): number {
+    return this.#core.drops.get('restore-failed');
   }
 
   stats(): PairStats {

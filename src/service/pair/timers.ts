@@ -25,6 +25,7 @@ export function noteSilence(core: Core, flow: FlowId, now: Millis): void {
 
 /** A channel is closed `idle` after the last packet that we know of, at the sweep that follows. While a flow is there, packets may be coming. */
 export function reschedule(core: Core, channel: Channel): undefined {
+  core.changes.note(channel);
   const seats = channel.seats();
   if (seats.some(({ flow }) => flow !== undefined)) {
     core.deadlines.clear(channel);

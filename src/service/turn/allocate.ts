@@ -141,6 +141,7 @@ function reserve(core: Core, user: string, relay: Relay, now: Millis): Uint8Arra
   core.table.reservations.set(reservation.token, reservation);
   core.table.countUser(user, 1);
   core.deadlines.set(reservation, now + RESERVATION_LIFETIME);
+  core.changes.note(reservation);
   return fromLatin1(reservation.token);
 }
 

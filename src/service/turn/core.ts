@@ -7,6 +7,7 @@ import type { BlockList } from '../block-list.ts';
 import type { Common } from '../common.ts';
 import { Counter } from '../counters.ts';
 import { Deadlines } from '../deadlines.ts';
+import { Changes } from '../kept.ts';
 import { SourceBudget } from '../limiter.ts';
 import { OrderQueue } from '../orders.ts';
 import { RelayedCounts } from '../relayed-counts.ts';
@@ -45,6 +46,8 @@ export class Core {
   /** Where the stream listeners are bound: for people only. */
   readonly streamListeners = new Map<SocketId, Endpoint>();
   readonly drops = new Counter<DropReason>();
+  /** For what is kept over a restart. */
+  readonly changes = new Changes<Allocation | Reservation>();
   readonly responses = new ResponseCounts();
   readonly relayed = new RelayedCounts();
 

@@ -23,6 +23,7 @@ export function endAllocation(core: Core, allocation: Allocation, reason: EndRea
   }
   core.deadlines.clear(allocation);
   core.table.remove(allocation);
+  core.changes.note(allocation);
   const { client } = allocation;
   if (client instanceof StreamClient && core.table.streams.has(client.stream)) {
     core.deadlines.set(client, now + STREAM_PATIENCE);
@@ -72,6 +73,7 @@ export function endReservation(core: Core, reservation: Reservation): void {
 export function forgetReservation(core: Core, reservation: Reservation): void {
   core.deadlines.clear(reservation);
   core.table.reservations.delete(reservation.token);
+  core.changes.note(reservation);
   core.table.countUser(reservation.user, -1);
 }
 

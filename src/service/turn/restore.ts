@@ -55,6 +55,7 @@ class SnapshotError extends Error {
 
 function restoreAllocation(core: Core, record: AllocationRecord, socket: SocketId | undefined, now: Millis): boolean {
   if (socket === undefined || core.blocks.isBlocked(record.client, now)) return false;
+  if (!core.authenticator.mayHold(record.user, record.realm)) return false;
   const client = new UdpClient(socket, record.client);
   const allocation = new Allocation(client, record.user, record.nonceIssuedAt, record.transactionId, now);
   for (const relayRecord of record.relays) {
@@ -83,7 +84,7 @@ function restoreAllocation(core: Core, record: AllocationRecord, socket: SocketI
 }
 
 function restoreReservation(core: Core, record: ReservationRecord, now: Millis): boolean {
-  if (record.expiresAt <= now) return false;
+  if (record.expiresAt <= now || !core.authenticator.mayHold(record.user, core.config.realm)) return false;
   const relay = reopen(core, record.relay, undefined);
   if (relay === undefined) return false;
   const reservation = new Reservation(record.token, record.user, relay);
@@ -94,7 +95,10 @@ function restoreReservation(core: Core, record: ReservationRecord, now: Millis):
   return true;
 }
 
+/** On another address it would not be the one that the client was told. */
 function reopen(core: Core, { local, advertised }: RelayRecord, holder: Allocation | undefined): Relay | undefined {
+  const address = local.family === 4 ? core.config.relay.ipv4 : core.config.relay.ipv6;
+  if (address?.bind !== local.address || address.advertised !== advertised) return undefined;
   if (!core.pools[local.family]?.takeThis(local.port)) return undefined;
   const relay = new Relay(core.ids.socket(), local, advertised, holder);
   core.table.sockets.set(relay.socket, relay);

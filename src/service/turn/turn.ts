@@ -7,6 +7,7 @@ import type { Millis } from '../../net/time.ts';
 import type { ClientRecord } from '../client-record.ts';
 import { type Common, standalone } from '../common.ts';
 import type { Counter } from '../counters.ts';
+import type { KeptEntry, Restorable } from '../kept.ts';
 import { isReflector } from '../reflector.ts';
 import type { Managed, Order, Service } from '../service.ts';
 import { applyBlocks } from './blocking.ts';
@@ -17,6 +18,7 @@ import type { TurnConfig } from './config.ts';
 import { Core } from './core.ts';
 import type { ResponseCount } from './counts.ts';
 import { endAllocation } from './ending.ts';
+import { entriesOf, snapshotOf } from './kept.ts';
 import { handlePortOpened } from './opening.ts';
 import type { DropReason } from './reasons.ts';
 import { reconfigure } from './reconfigure.ts';
@@ -34,7 +36,7 @@ import { expire } from './timers.ts';
  * and a channel together become flows, which the engine executes without asking; all other data comes here and is relayed by
  * the same rules. Everything expires by itself, through one heap of deadlines.
  */
-export class TurnService implements Service, Managed {
+export class TurnService implements Service, Managed, Restorable {
   readonly name = 'turn';
   readonly #core: Core;
 
@@ -147,6 +149,25 @@ export class TurnService implements Service, Managed {
   /** Into a new service, after addListener(); drain pollOutput() afterwards. Throws SnapshotError for what is no snapshot of ours. */
   restore(snapshot: Snapshot, now: Millis): void {
     restoreSnapshot(this.#core, snapshot, now);
+  }
+
+  keptEntries(): Iterable<KeptEntry> {
+    const { table, changes } = this.#core;
+    changes.begin();
+    return entriesOf(this.#core, [...table.all(), ...table.reservations.values()]);
+  }
+
+  keptChanges(): Iterable<KeptEntry> | undefined {
+    const things = this.#core.changes.take();
+    return things && entriesOf(this.#core, things);
+  }
+
+  restoreEntries(values: readonly object[], now: Millis): void {
+    restoreSnapshot(this.#core, snapshotOf(values), now);
+  }
+
+  get leftOut(): number {
+    return this.#core.drops.get('restore-failed');
   }
 
   stats(): TurnStats {

@@ -5,6 +5,7 @@ import type { Millis } from '../../net/time.ts';
 import type { BlockList } from '../block-list.ts';
 import { Counter } from '../counters.ts';
 import { Deadlines } from '../deadlines.ts';
+import { Changes } from '../kept.ts';
 import { type BudgetOptions, SourceBudget } from '../limiter.ts';
 import { OrderQueue } from '../orders.ts';
 import { RelayedCounts } from '../relayed-counts.ts';
@@ -15,7 +16,7 @@ import { CookieJar } from './cookie-jar.ts';
 import { Proof, type ProofSession } from './proof.ts';
 import type { ProvenEndpoint } from './proven.ts';
 import type { DropReason } from './reasons.ts';
-import { Registry } from './registry.ts';
+import { type RegisteredKey, Registry } from './registry.ts';
 import type { Remote, Route } from './remote.ts';
 import { Searches } from './search.ts';
 import { Statistics } from './statistics.ts';
@@ -59,6 +60,8 @@ export class Core {
   /** Where the listeners are bound, which flows must name. */
   readonly listeners = new Map<SocketId, Endpoint>();
   readonly drops = new Counter<DropReason>();
+  /** For what is kept over a restart. */
+  readonly changes = new Changes<Remote | RegisteredKey>();
   readonly relayed = new RelayedCounts();
   readonly statistics = new Statistics();
   readonly #own: ReadonlySet<string>;

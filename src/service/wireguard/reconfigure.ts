@@ -42,6 +42,7 @@ function removeKeys(core: Core, gone: ReadonlySet<RegisteredKey>): void {
     for (const remote of [...key.proven]) unprove(core, remote);
     for (const remote of [...key.remotes]) {
       remote.keys.delete(key);
+      core.changes.note(remote);
       if (remote.keys.size === 0 && hasList) forget(core, remote);
     }
     if (proof !== undefined) for (const session of key.sessions) endSession(core, proof, session);

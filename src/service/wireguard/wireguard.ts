@@ -5,6 +5,7 @@ import type { Millis } from '../../net/time.ts';
 import { decodeWireguard } from '../../wire/wireguard/message.ts';
 import type { ClientRecord } from '../client-record.ts';
 import type { Counter } from '../counters.ts';
+import type { KeptEntry, Restorable } from '../kept.ts';
 import { isReflector } from '../reflector.ts';
 import type { Drainable, Managed, Order, Service } from '../service.ts';
 import { handleCookieReply, handleData, handleResponse } from './answers.ts';
@@ -15,7 +16,7 @@ import { handleInitiation } from './initiations.ts';
 import { forget } from './members.ts';
 import type { DropReason } from './reasons.ts';
 import { reconfigure } from './reconfigure.ts';
-import { restoreSnapshot, type Snapshot, takeSnapshot } from './snapshot.ts';
+import { entriesOf, restoreSnapshot, type Snapshot, snapshotOf, takeSnapshot } from './snapshot.ts';
 import type { Totals } from './statistics.ts';
 import { expire, nextTimeout } from './timers.ts';
 
@@ -23,7 +24,7 @@ import { expire, nextTimeout } from './timers.ts';
  * A relay for WireGuard peers that name it as their Endpoint, as a state machine. It holds no key of theirs, decrypts nothing and changes
  * nothing: handshakes are watched, and the indices in them say who may speak to whom. Data then takes flows, which the engine executes.
  */
-export class WireguardService implements Service, Drainable, Managed {
+export class WireguardService implements Service, Drainable, Managed, Restorable {
   readonly name = 'wireguard';
   readonly #core: Core;
   #now: Millis = 0;
@@ -131,6 +132,26 @@ export class WireguardService implements Service, Drainable, Managed {
   restore(snapshot: Snapshot, now: Millis): void {
     this.#begin(now);
     restoreSnapshot(this.#core, snapshot, now);
+  }
+
+  keptEntries(): Iterable<KeptEntry> {
+    const { table, registry, changes, statistics } = this.#core;
+    changes.begin();
+    return entriesOf(this.#core, [...table.clients, ...registry.keys], statistics.totals(this.#core));
+  }
+
+  keptChanges(): Iterable<KeptEntry> | undefined {
+    const things = this.#core.changes.take();
+    return things && entriesOf(this.#core, things, this.#core.statistics.news(this.#core));
+  }
+
+  restoreEntries(values: readonly object[], now: Millis): void {
+    this.#begin(now);
+    restoreSnapshot(this.#core, snapshotOf(values), now);
+  }
+
+  get leftOut(): number {
+    return this.#core.drops.get('restore-failed');
   }
 
   /** One record for each client, for people. */

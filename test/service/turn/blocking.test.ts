@@ -55,7 +55,8 @@ describe('a blocked client', () => {
 
   test('was blocked for going beyond the budget again and again', () => {
     const unauthenticatedBudget = { perAddress: 1, perPrefix: 0, burstSeconds: 1, maxSources: 16 };
-    const harness = new Harness(testConfig({ unauthenticatedBudget }));
+    const strikes = { limit: 3, window: 10_000, duration: 60_000, maxBlocks: 10 };
+    const harness = new Harness(testConfig({ unauthenticatedBudget }), 1, undefined, strikes);
     const client = harness.udpClient(CLIENT);
     for (let index = 0; index < 5; index++) client.allocate({}, { bare: true });
     const [block] = harness.blocks.list(harness.now);

@@ -5,7 +5,7 @@ import { type FlowId, IdSource, type SocketId, type StreamId } from '../../../sr
 import type { OpenResult } from '../../../src/net/open-result.ts';
 import { type Prefix, parsePrefix } from '../../../src/net/prefix.ts';
 import type { Millis } from '../../../src/net/time.ts';
-import { BlockList } from '../../../src/service/block-list.ts';
+import { BlockList, type StrikeOptions } from '../../../src/service/block-list.ts';
 import type { Order } from '../../../src/service/service.ts';
 import type { TurnConfig } from '../../../src/service/turn/config.ts';
 import { TurnService } from '../../../src/service/turn/turn.ts';
@@ -87,7 +87,7 @@ export const silent: Answer = () => undefined;
 export class Harness {
   readonly service: TurnService;
   /** Tell the service by applyBlocks(). */
-  readonly blocks = new BlockList(seededRandom('blocks'), STRIKES);
+  readonly blocks: BlockList;
   /** What flows have carried, as the test says. */
   readonly carried = new Map<FlowId, FlowCounters>();
   readonly ids: IdSource;
@@ -100,8 +100,14 @@ export class Harness {
   readonly ports = new Map<SocketId, Endpoint>();
   readonly flows = new Map<number, Flow>();
 
-  constructor(config: TurnConfig = testConfig(), seed: string | number = 1, ids = new IdSource()) {
+  constructor(
+    config: TurnConfig = testConfig(),
+    seed: string | number = 1,
+    ids = new IdSource(),
+    strikes?: StrikeOptions,
+  ) {
     this.ids = ids;
+    this.blocks = new BlockList(seededRandom('blocks'), strikes);
     const flows = { read: (flow: FlowId) => this.carried.get(flow) };
     this.service = new TurnService(config, ids, seededRandom(seed), {
       blocks: this.blocks,
@@ -374,7 +380,6 @@ export function bytes(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-const STRIKES = { limit: 3, window: 10_000, duration: 60_000, maxBlocks: 10 };
 const ALGORITHMS = [
   { algorithm: 2, parameters: new Uint8Array(0) },
   { algorithm: 1, parameters: new Uint8Array(0) },

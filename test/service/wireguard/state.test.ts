@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { BlockList } from '../../../src/service/block-list.ts';
 import { SnapshotError } from '../../../src/service/wireguard/snapshot.ts';
 import { mac1Key, sign } from '../../../src/wire/wireguard/mac.ts';
+import { KeptMirror } from '../kept-mirror.ts';
 import { seededRandom } from '../seeded.ts';
 import { prefix } from '../turn/harness.ts';
 import { endpoint, keyOf, privateKeyOf, registered, START } from './harness.ts';
@@ -156,6 +157,18 @@ describe('snapshots', () => {
     const other = new World({ peers: registered('carol') });
     other.relay.run(() => other.relay.service.restore(snapshot, START));
     assert.equal(other.relay.service.stats().clients, 0);
+  });
+
+  test('a client with a live link stays, however old what is written of its last packet', () => {
+    const { world } = pair({ timeout: 30_000 });
+    const { values } = new KeptMirror(world.relay.service);
+    world.relay.restart();
+    world.relay.now += 100_000;
+    world.relay.run(() => world.relay.service.restoreEntries(values, world.relay.now));
+    assert.equal(world.relay.service.stats().clients, 2);
+    assert.equal(world.relay.flows.size, 2);
+    world.pass(110_000);
+    assert.equal(world.relay.service.stats().clients, 0, 'nobody spoke since');
   });
 
   test('of another version, or into a service that has clients, are mistakes', () => {
