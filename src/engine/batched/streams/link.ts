@@ -12,10 +12,14 @@ import {
   COMMAND,
   CONNECT_BYTES,
   CONNECT_FAMILY,
+  CONNECT_FIRST_SIZE,
+  CONNECT_IDLE,
   CONNECT_KEEP_ALIVE,
+  CONNECT_SERVICE,
   CONNECT_SIZES,
   CONNECT_SOURCE,
   CONNECT_TARGET,
+  CONNECT_WITH,
   COUNTS,
   DESCRIPTORS_MOST,
   LISTEN_BYTES,
@@ -94,8 +98,9 @@ export class WorkerLink {
   }
 
   /** Throws SystemError for a path that is too long. */
-  connect(stream: StreamId, { to, from, timeout, keepAlive }: ConnectSpec): void {
-    this.#put(COMMAND.connect, stream, CONNECT_BYTES, (ring, at) => {
+  connect(stream: StreamId, { to, from, timeout, keepAlive }: ConnectSpec, then: JoinThen): void {
+    const { first } = then;
+    this.#put(COMMAND.connect, stream, CONNECT_BYTES + first.length, (ring, at) => {
       const target = at + CONNECT_TARGET;
       const size =
         'path' in to ? encodePath(to.path, ring.bytes.subarray(target)) : encodeSockaddr(to, ring.view, target);
@@ -108,6 +113,11 @@ export class WorkerLink {
       ring.setWord(at + CONNECT_SIZES, size);
       ring.setWord(at + CONNECT_SIZES + 4, source);
       ring.setWord(at + CONNECT_FAMILY, 'path' in to ? 0 : to.family);
+      ring.setNumber(at + CONNECT_WITH, then.handle);
+      ring.setNumber(at + CONNECT_IDLE, then.idle);
+      ring.setWord(at + CONNECT_SERVICE, then.service);
+      ring.setWord(at + CONNECT_FIRST_SIZE, first.length);
+      if (first.length > 0) ring.bytes.set(first, at + CONNECT_BYTES);
     });
   }
 
@@ -219,6 +229,14 @@ export class WorkerLink {
     for (let number = owned.indexOf(1); number >= 0; number = owned.indexOf(1, number + 1)) libc().close(number);
     if (unasked) this.#events.failed(this, failure);
   }
+}
+
+/** What follows a connect; a handle of 0: nothing. */
+export interface JoinThen {
+  readonly handle: number;
+  readonly service: number;
+  readonly idle: Millis;
+  readonly first: Uint8Array;
 }
 
 type Fill = (ring: RingWriter, at: number) => void;

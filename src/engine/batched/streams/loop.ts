@@ -8,16 +8,21 @@ import { Accepting, Acceptor } from './acceptor.ts';
 import { dial } from './dial.ts';
 import {
   COMMAND,
+  CONNECT_BYTES,
   CONNECT_FAMILY,
+  CONNECT_FIRST_SIZE,
+  CONNECT_IDLE,
   CONNECT_KEEP_ALIVE,
+  CONNECT_SERVICE,
   CONNECT_SIZES,
   CONNECT_SOURCE,
   CONNECT_TARGET,
+  CONNECT_WITH,
   type StreamMemory,
 } from './messages.ts';
 import { Reports } from './reports.ts';
 import { RingReader } from './ring.ts';
-import { Stream } from './stream.ts';
+import { type Joining, Stream } from './stream.ts';
 import { WorkerStreams } from './worker-streams.ts';
 
 /**
@@ -216,7 +221,20 @@ export class StreamLoop {
       this.#commandsAddress + body + CONNECT_SOURCE,
       commands.word(body + CONNECT_SIZES + 4),
     );
-    this.#streams.connect(id, dialled, commands.number(body), keepAlive);
+    this.#streams.connect(id, dialled, commands.number(body), keepAlive, this.#joining(body));
+  }
+
+  #joining(body: number): Joining | undefined {
+    const commands = this.#commands;
+    const client = commands.number(body + CONNECT_WITH);
+    if (client === 0) return undefined;
+    const size = commands.word(body + CONNECT_FIRST_SIZE);
+    return {
+      client,
+      service: commands.word(body + CONNECT_SERVICE),
+      idle: commands.number(body + CONNECT_IDLE),
+      first: size > 0 ? this.#bytes(body + CONNECT_BYTES, size) : undefined,
+    };
   }
 
   /** A copy of what lies in the ring. */

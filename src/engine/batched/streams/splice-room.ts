@@ -6,12 +6,19 @@ import { type Millis, SECOND } from '../../../net/time.ts';
 import { SystemError } from '../../../sys/errno.ts';
 import { Fd } from '../../../sys/fd.ts';
 import { AF_INET, AF_INET6, decodeSockaddr } from '../../../sys/sockaddr.ts';
-import { type ConnectSpec, EngineMisuse, type EngineSink, type JoinSpec, type TrafficCount } from '../../engine.ts';
+import {
+  type ConnectJoin,
+  type ConnectSpec,
+  EngineMisuse,
+  type EngineSink,
+  type JoinSpec,
+  type TrafficCount,
+} from '../../engine.ts';
 import type { DropCounts } from '../../portable/drop-counts.ts';
 import { connectFailed, openFailed } from '../../portable/error-names.ts';
 import { removeStale } from '../../portable/stream-listener.ts';
 import { type BoundListener, BoundListeners, type HeldListenSpec } from './bound-listeners.ts';
-import { WorkerLink } from './link.ts';
+import { type JoinThen, WorkerLink } from './link.ts';
 import {
   DESCRIPTORS_MOST,
   DROPS,
@@ -117,12 +124,14 @@ export class SpliceRoom {
 
   connect(id: StreamId, spec: ConnectSpec): void {
     if (this.#streams.has(id)) throw new EngineMisuse(`stream ${id} is in use`);
-    const beside = spec.beside === undefined ? undefined : this.#streams.get(spec.beside);
-    const link = beside?.link ?? this.#anyLink();
-    const stream: HeldStream = { id, handle: id, link, at: undefined, state: 'connecting', descriptor: 0 };
+    const client = spec.join && this.#streams.get(spec.join.with);
+    if (client !== undefined && client.state !== 'held') throw new EngineMisuse(`stream ${client.id} cannot be joined`);
+    const link = client?.link ?? this.#anyLink();
+    if (spec.join !== undefined) this.#services.add(spec.join.service);
+    const stream: HeldStream = { id, handle: id, link, at: undefined, state: 'connecting', descriptor: 0, client };
     this.#streams.set(id, stream);
     try {
-      link.connect(id, spec);
+      link.connect(id, spec, spec.join === undefined ? NOTHING_THEN : thenJoin(spec.join, client));
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       queueMicrotask(() => {
@@ -294,6 +303,7 @@ export class SpliceRoom {
       at: listener.id,
       state: 'held',
       descriptor: ring.number(ring.body + 8),
+      client: undefined,
     };
     this.#streams.set(stream.id, stream);
     this.#accepted.get(link)?.set(handle, stream);
@@ -306,6 +316,10 @@ export class SpliceRoom {
     if (errno === 0) {
       stream.state = 'held';
       stream.descriptor = descriptor;
+      if (stream.client !== undefined) {
+        stream.state = 'joined';
+        stream.client.state = 'joined';
+      }
       this.#parts.sink.streamConnected(stream.id, { ok: true });
     } else {
       this.#forget(stream);
@@ -360,6 +374,8 @@ interface HeldStream {
   readonly at: SocketId | undefined;
   state: 'connecting' | 'held' | 'joined';
   descriptor: number;
+  /** Whom it is joined with as soon as it is connected. */
+  readonly client: HeldStream | undefined;
 }
 
 interface Join {
@@ -374,9 +390,14 @@ function joinNow({ a, b, service, idle }: Join): void {
   a.link.join(a.handle, b.handle, service, idle);
 }
 
+/** A client that is gone already is nobody: then the new connection is cut. */
+function thenJoin({ service, idle, first }: ConnectJoin, client: HeldStream | undefined): JoinThen {
+  return { handle: client?.handle ?? NOBODY, service: SERVICES.indexOf(service), idle, first };
+}
+
 /** Which cuts it. */
 function joinNobody({ link, handle }: HeldStream): void {
-  link.join(handle, 0, 0, 0);
+  link.join(handle, NOBODY, 0, 0);
 }
 
 function listenBy(link: WorkerLink, { id, fd, maxStreams, seat, kind }: BoundListener): void {
@@ -390,3 +411,6 @@ function endpointIn(ring: RingReader, offset: number): Endpoint | undefined {
 }
 
 const DIRECTIONS: readonly Direction[] = ['to_peer', 'to_client'];
+/** No stream's handle, nor the 0 that stands for no join at all. */
+const NOBODY = Number.MAX_SAFE_INTEGER;
+const NOTHING_THEN: JoinThen = { handle: 0, service: 0, idle: 0, first: new Uint8Array(0) };
