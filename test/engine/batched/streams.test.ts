@@ -42,8 +42,10 @@ describe('streams in workers', { skip: missing('ffi') }, () => {
 
   test('readers that take nothing hold little each, and silent streams hold no pipe', async (t) => {
     const forward = await Forward.start(t, { hold: true });
+    const clients = [await open(forward.local)];
+    await until(() => forward.upstreams.length === 1, 'the worker');
     const before = descriptors();
-    const clients = await Promise.all(Array.from({ length: 100 }, () => open(forward.local)));
+    for (let n = 1; n < 100; n++) clients.push(await open(forward.local));
     t.after(() => {
       for (const client of clients) client.destroy();
     });

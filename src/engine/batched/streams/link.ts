@@ -52,7 +52,9 @@ export class WorkerLink {
   #waiting: (() => boolean)[] = [];
   #draining = false;
   #flushing = false;
+  /** It was told to end, or has ended. */
   #ended = false;
+  #gone = false;
 
   constructor(shared: SharedByLinks, events: LinkEvents) {
     this.#events = events;
@@ -194,8 +196,9 @@ export class WorkerLink {
       const unsent = this.#waiting.findIndex((write) => !write());
       this.#waiting = unsent < 0 ? [] : this.#waiting.slice(unsent);
     }
-    if (this.#commands.takeSleeper()) this.#bell.ring();
-    if (this.#waiting.length === 0) return;
+    // After its end the bell's number may be somebody else's.
+    if (!this.#gone && this.#commands.takeSleeper()) this.#bell.ring();
+    if (this.#waiting.length === 0 || this.#gone) return;
     this.#flushing = true;
     setTimeout(this.#flush, 1);
   };
@@ -204,13 +207,7 @@ export class WorkerLink {
   readonly #drain = (): void => {
     this.#draining = true;
     let left = PORTION;
-    for (; left > 0 && !this.#ended && this.#reports.next(); left--) {
-      try {
-        this.#events.report(this, this.#reports);
-      } finally {
-        this.#reports.release();
-      }
-    }
+    while (left > 0 && this.#hear()) left--;
     this.#draining = false;
     this.#flush();
     if (this.#ended) return;
@@ -218,12 +215,26 @@ export class WorkerLink {
     else setImmediate(this.#drain);
   };
 
+  /** One report; false when there is none. */
+  #hear(): boolean {
+    if (this.#ended || !this.#reports.next()) return false;
+    try {
+      this.#events.report(this, this.#reports);
+    } finally {
+      this.#reports.release();
+    }
+    return true;
+  }
+
   #exit(failure: Error): void {
     running.delete(this);
     if (running.size === 0) process.removeListener('exit', stopAll);
-    this.#bell.fd.close();
     const unasked = !this.#ended;
+    // Its last words.
+    while (this.#hear());
     this.#ended = true;
+    this.#gone = true;
+    this.#bell.fd.close();
     // A worker that ended by itself has closed everything; one that was ended by others could not.
     const owned = new Uint8Array(this.#memory.owned);
     for (let number = owned.indexOf(1); number >= 0; number = owned.indexOf(1, number + 1)) libc().close(number);

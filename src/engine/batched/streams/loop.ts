@@ -39,6 +39,7 @@ export class StreamLoop {
   readonly #reports: Reports;
   readonly #streams: WorkerStreams;
   readonly #seats: Int32Array;
+  readonly #owned: Uint8Array;
   readonly #listeners = new Map<number, Accepting>();
   #lastHandle = 0;
   #now: Millis = performance.now();
@@ -50,6 +51,8 @@ export class StreamLoop {
     this.#commandsAddress = addressOf(memory.commands.messages);
     this.#reports = new Reports(memory.reports);
     this.#seats = new Int32Array(memory.seats);
+    this.#owned = new Uint8Array(memory.owned);
+    this.#owned[this.#poll.descriptor] = 1;
     this.#streams = new WorkerStreams(memory, this.#poll, this.#wheel, this.#reports);
     // Each ring is an edge: nobody needs to read the bell.
     this.#poll.add(bell, EPOLLIN);
@@ -61,6 +64,7 @@ export class StreamLoop {
       while (!this.#stopped) this.#turn();
     } finally {
       this.#streams.closeAll();
+      this.#owned[this.#poll.descriptor] = 0;
       this.#poll.close();
     }
   }
