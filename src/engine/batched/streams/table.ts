@@ -94,6 +94,12 @@ export class StreamTable {
     }
   }
 
+  /** Both ends of a pair, because we want it so: nothing broke. */
+  leave(stream: Stream): void {
+    this.end(stream, false);
+    if (stream.partner !== undefined) this.end(stream.partner, false);
+  }
+
   /** Cuts what was accepted at a listener. */
   cutAllOf(listener: Accepting): void {
     for (const stream of this.#byNumber) if (stream?.listener === listener) this.cut(stream);

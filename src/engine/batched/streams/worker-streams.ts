@@ -131,7 +131,7 @@ export class WorkerStreams {
     const stream = this.table.get(handle);
     if (stream === undefined) return;
     this.table.forget(stream);
-    if (stream.state === 'joined') this.table.cut(stream);
+    if (stream.state === 'joined') this.table.leave(stream);
     else if (stream.state === 'connecting') this.table.end(stream, false);
     else {
       stream.state = 'lingering';
@@ -172,7 +172,7 @@ export class WorkerStreams {
         if (stream.idle === 0) return;
         const quietSince = Math.max(stream.active, stream.partner?.active ?? 0);
         if (quietSince + stream.idle > this.now) this.#wheel.set(stream, quietSince + stream.idle);
-        else this.table.cut(stream);
+        else this.table.leave(stream);
         return;
       }
       case 'held':
