@@ -26,8 +26,7 @@ static __always_inline enum reason parse(struct xdp_md *ctx, struct packet *pack
   struct ethhdr *ethernet = data;
   if ((void *)(ethernet + 1) > end)
     return FOREIGN;
-  /* Not end - data: subtracting pointers wants CAP_PERFMON beside CAP_BPF. */
-  packet->frame_bytes = bpf_xdp_get_buff_len(ctx);
+  packet->frame_bytes = end - data;
   switch (ethernet->h_proto) {
   case bpf_htons(ETH_P_IP):
     /* A unicast datagram in a frame for a group (RFC 1122 §3.3.6) is the stack's to judge. */
