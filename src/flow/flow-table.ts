@@ -9,6 +9,18 @@ import { type MissReason, SocketFlows } from './socket-flows.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 /**
+ * A second place where a table's flows are executed: memory shared with workers, the kernel. The table says what comes and goes, and asks
+ * for what was counted there.
+ */
+export interface FlowMirror {
+  install(entry: InstalledFlow): void;
+  /** No packet is forwarded by it after the return; what was counted is in the entry. */
+  remove(entry: InstalledFlow): void;
+  /** Brings what is counted up to date. */
+  refresh(entry: InstalledFlow): void;
+}
+
+/**
  * Flows by what they match, by id, by socket and by when they could be idle.
  *
  *    socket ─▶ remote endpoint ─▶ discriminator ─▶ InstalledFlow ─▶ bucket (shared by id)
@@ -21,10 +33,12 @@ export class FlowTable {
   readonly #tallies: Tally[] = [];
   readonly #sizes = new Map<ServiceName, number>();
   readonly #idle: IdleWheel<InstalledFlow>;
+  readonly #mirror: FlowMirror | undefined;
 
   /** `granularity`: how late an idle flow may be reaped. */
-  constructor(granularity: Millis = SECOND) {
+  constructor(granularity: Millis = SECOND, mirror?: FlowMirror) {
     this.#idle = new IdleWheel(granularity);
+    this.#mirror = mirror;
   }
 
   get size(): number {
@@ -49,6 +63,7 @@ export class FlowTable {
     this.socket(flow.rewrite.socket).users.add(entry);
     this.#sizes.set(flow.service, (this.#sizes.get(flow.service) ?? 0) + 1);
     if (flow.idle > 0) this.#idle.set(entry, now + flow.idle);
+    this.#mirror?.install(entry);
   }
 
   /** Final counters; undefined when there is no such flow. */
@@ -60,7 +75,9 @@ export class FlowTable {
   }
 
   counters(id: FlowId): FlowCounters | undefined {
-    return this.#flows.get(id)?.counters();
+    const entry = this.#flows.get(id);
+    if (entry !== undefined) this.#mirror?.refresh(entry);
+    return entry?.counters();
   }
 
   /** Which flow takes a payload that came from `remote` to a socket, or why none does. */
@@ -88,6 +105,7 @@ export class FlowTable {
   reapIdle(now: Millis): Flow[] {
     const reaped: Flow[] = [];
     for (const entry of this.#idle.takeDue(now)) {
+      this.#mirror?.refresh(entry);
       const idleFrom = entry.lastSeen + entry.flow.idle;
       // Before its first packet a flow has `lastSeen` 0, and the wheel's time was its installation plus `idle`.
       if (entry.lastSeen !== 0 && idleFrom > now) {
@@ -110,6 +128,7 @@ export class FlowTable {
 
   #uninstall(entry: InstalledFlow): void {
     const { id, match, rewrite, service, limit } = entry.flow;
+    this.#mirror?.remove(entry);
     this.#flows.delete(id);
     const arriving = this.socket(match.socket);
     arriving.delete(entry);

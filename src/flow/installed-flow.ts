@@ -28,6 +28,8 @@ export class InstalledFlow implements Idler, FlowCounters {
   /** The last packet that it took, forwarded or not: a flow at its limit is not idle. */
   lastSeen: Millis = 0;
   slot = -1;
+  /** Where a mirror has it, -1 while it has not. Kept by the mirror. */
+  place = -1;
 
   constructor(flow: Flow, bucket: TokenBucket | undefined, tally: Tally) {
     this.flow = flow;

@@ -15,11 +15,13 @@ export interface Summary {
   readonly generated: { readonly iceServer: IceServer; readonly keptIn: string | undefined } | undefined;
   /** Where it names no secret of the pair relay. */
   readonly generatedPair: { readonly secret: string; readonly keptIn: string | undefined } | undefined;
+  /** The relay as a WireGuard peer of its clients. */
+  readonly relayPeer: { readonly publicKey: string; readonly endpoint: string } | undefined;
 }
 
 /** For people, on standard output. */
 export function formatBanner(summary: Summary): string {
-  return `${[`Culvert ${summary.version}`, table(facts(summary)), ...credentials(summary), ...pairSecret(summary)].join('\n\n')}\n`;
+  return `${[`Culvert ${summary.version}`, table(facts(summary)), ...credentials(summary), ...pairSecret(summary), ...relayPeer(summary)].join('\n\n')}\n`;
 }
 
 function facts({ listeners, forwards, relay, engine, admin }: Summary): string[][] {
@@ -59,6 +61,14 @@ function pairSecret({ generatedPair }: Summary): string[] {
   return [
     `The configuration names no secret for pairs: generated, ${placeOf(keptIn)}. For the clients:`,
     `  UDP_RELAY_SECRET_KEY=${secret}`,
+  ];
+}
+
+function relayPeer({ relayPeer: peer }: Summary): string[] {
+  if (peer === undefined) return [];
+  const lines = ['[Peer]', `PublicKey = ${peer.publicKey}`, `Endpoint = ${peer.endpoint}`, 'PersistentKeepalive = 25'];
+  return [
+    `The relay is a WireGuard peer of its clients. One more in the configuration of each:\n${lines.map((line) => `  ${line}`).join('\n')}`,
   ];
 }
 

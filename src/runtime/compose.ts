@@ -11,6 +11,7 @@ import { collectWireguard } from '../control/metrics/wireguard.ts';
 import { loadOrMakeSecrets, SECRETS_FILE, type StateSecrets } from '../control/state/secrets.ts';
 import { readVersion } from '../control/version.ts';
 import type { ServiceName } from '../flow/flow.ts';
+import { endpointKey } from '../net/endpoint.ts';
 import { IdSource } from '../net/ids.ts';
 import type { BlockList } from '../service/block-list.ts';
 import type { ServiceEvent } from '../service/service.ts';
@@ -26,7 +27,7 @@ import { turnUrls } from './ice-servers.ts';
 import type { Stoppable } from './lifecycle.ts';
 import { needsGeneratedPairSecret } from './pair-config.ts';
 import { PairHost } from './pair-host.ts';
-import { planListeners, planTurn, type TurnPlan } from './plan.ts';
+import { planListeners, planTurn, reachableHost, type TurnPlan } from './plan.ts';
 import { resolveName } from './resolver.ts';
 import { needsGenerated } from './turn-config.ts';
 import { TurnHost } from './turn-host.ts';
@@ -56,7 +57,11 @@ export async function startRelay(options: RelayOptions): Promise<StartResult> {
   if (!secrets.ok) return { ok: false, reasons: [secrets.reason] };
   if (secrets.note !== undefined) log.warn(secrets.note);
 
-  const relay = new Relay(options, secrets.secrets, secrets.kept);
+  const choice = chooseEngine(config, log);
+  if (!choice.ok) return { ok: false, reasons: [choice.reason] };
+  log.info('engine chosen', { why: choice.engine.why });
+
+  const relay = new Relay(options, choice.engine, secrets.secrets, secrets.kept);
   const reasons = await relay.open();
   if (reasons.length === 0) return { ok: true, relay };
   await relay.stop();
@@ -94,6 +99,7 @@ class Relay implements Stoppable {
       log,
       reread,
     }: RelayOptions,
+    chosen: ChosenEngine,
     secrets: StateSecrets,
     secretsKept: boolean,
   ) {
@@ -106,7 +112,7 @@ class Relay implements Stoppable {
     this.#usesDefaultWireguardListeners = usesDefaultWireguardListeners;
     this.#blocks = makeBlockList(config, () => this.#wireguard?.applyBlocks());
     this.#plan = planTurn(config, usesDefaultListeners, ownAddresses());
-    this.#chosen = chooseEngine(config.engine);
+    this.#chosen = chosen;
     this.#driver = new Driver({
       ids: this.#ids,
       createEngine: (sink) => this.#chosen.create(sink, this.#ids),
@@ -140,6 +146,7 @@ class Relay implements Stoppable {
   /** Not ready, and nobody new; resolves when the last is gone. */
   async drain(): Promise<void> {
     this.#notReady = 'draining';
+    this.#wireguard?.drain();
     const services = [this.#pair?.service, this.#forward?.service].filter((service) => service !== undefined);
     await drainAll(this.#driver, services, this.#log);
   }
@@ -150,8 +157,16 @@ class Relay implements Stoppable {
     const config = await this.#reread?.();
     if (config === undefined) return;
     if (config.turn !== undefined) this.#turn?.update(config, config.turn);
+    this.#updateWireguard(config);
     for (const failure of await this.#applyForwards(config)) this.#log.error(failure);
     this.#log.info('configuration read again', { forwards: config.forward?.length ?? 0 });
+  }
+
+  #updateWireguard(config: Config): void {
+    const { wireguard } = config;
+    const isSame = (wireguard === undefined) === (this.#wireguard === undefined);
+    const changed = wireguard === undefined ? [] : (this.#wireguard?.update(config, wireguard) ?? []);
+    for (const key of isSame ? changed : ['wireguard']) this.#log.warn(`${key} has changed: that needs a restart`);
   }
 
   summary(): Summary {
@@ -172,7 +187,16 @@ class Relay implements Stoppable {
       admin: this.#admin?.local,
       generated: this.#generated(),
       generatedPair: this.#generatedPair(),
+      relayPeer: this.#relayPeer(),
     };
+  }
+
+  #relayPeer(): Summary['relayPeer'] {
+    const publicKey = this.#wireguard?.publicKey;
+    const [listener] = this.#wireguard?.bound ?? [];
+    if (publicKey === undefined || listener === undefined) return undefined;
+    const address = reachableHost(listener, this.#plan, this.#config) ?? listener.local.address;
+    return { publicKey, endpoint: endpointKey({ ...listener.local, address }) };
   }
 
   #generatedPair(): Summary['generatedPair'] {
@@ -259,6 +283,7 @@ class Relay implements Stoppable {
       wireguard,
       listeners: planListeners(wireguard.listen, this.#usesDefaultWireguardListeners, own),
       ownAddresses: own.map(({ address }) => address),
+      secrets: this.#secrets,
       driver: this.#driver,
       ids: this.#ids,
       blocks: this.#blocks,

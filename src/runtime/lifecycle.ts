@@ -34,7 +34,7 @@ export function runUntilStopped(relay: Stoppable, log: Log): void {
   process.on('SIGINT', () => stop('SIGINT'));
   process.on('SIGHUP', () => {
     log.info(
-      'SIGHUP: reading configuration and TLS files again; listeners of turn, engine, admin and log need a restart',
+      'SIGHUP: reading configuration and TLS files again; listeners of turn and wireguard, engine, admin and log need a restart',
     );
     void relay.reload();
   });

@@ -5,17 +5,17 @@ import type { WireguardSettings } from '../control/config/wireguard.ts';
 import type { Log } from '../control/log/log.ts';
 import type { WireguardMetrics } from '../control/metrics/wireguard.ts';
 import { KeptFile } from '../control/state/kept-file.ts';
-import { type Endpoint, endpointKey } from '../net/endpoint.ts';
+import type { StateSecrets } from '../control/state/secrets.ts';
+import { endpointKey } from '../net/endpoint.ts';
 import type { IdSource } from '../net/ids.ts';
 import { MINUTE } from '../net/time.ts';
 import type { BlockList } from '../service/block-list.ts';
-import type { WireguardConfig } from '../service/wireguard/config.ts';
 import type { Snapshot } from '../service/wireguard/snapshot.ts';
 import { type WireguardClient, WireguardService } from '../service/wireguard/wireguard.ts';
-import { isWildcard } from './addresses.ts';
 import type { BindFailure } from './bind-failures.ts';
 import type { Driver } from './driver.ts';
 import type { PlannedListener } from './plan.ts';
+import { makeWireguardConfig, proofKeyOf } from './wireguard-config.ts';
 
 export interface WireguardHostOptions {
   readonly config: Config;
@@ -24,6 +24,7 @@ export interface WireguardHostOptions {
   /** Of this machine. */
   readonly ownAddresses: readonly string[];
   readonly driver: Driver;
+  readonly secrets: StateSecrets;
   readonly ids: IdSource;
   readonly blocks: BlockList;
   readonly log: Log;
@@ -79,6 +80,29 @@ export class WireguardHost {
     this.#save();
   }
 
+  /** Peers, budgets and limits take effect at once; the answer names what has changed and needs a restart. */
+  update(config: Config, wireguard: WireguardSettings): string[] {
+    const { wireguard: before, secrets } = this.#options;
+    const options = { ...this.#options, config, wireguard };
+    const settings = makeWireguardConfig(options);
+    this.#options.driver.run(this.#service, (now) => this.#service.updateConfig(settings, now));
+    const places = ({ listen }: WireguardSettings) => listen.map(({ local }) => endpointKey(local)).join();
+    return [
+      ...(places(before) === places(wireguard) ? [] : ['wireguard.listen']),
+      ...(proofKeyOf(before, secrets)?.public === proofKeyOf(wireguard, secrets)?.public ? [] : ['wireguard.proof']),
+    ];
+  }
+
+  /** No new clients. Nobody waits for those that are there: what they have is kept, and goes on after a restart. */
+  drain(): void {
+    this.#options.driver.run(this.#service, (now) => this.#service.drain(now));
+  }
+
+  /** What clients write into their configuration, where the relay is a peer of theirs. */
+  get publicKey(): string | undefined {
+    return proofKeyOf(this.#options.wireguard, this.#options.secrets)?.public;
+  }
+
   /** The block list has changed. */
   applyBlocks(): void {
     this.#options.driver.run(this.#service, (now) => this.#service.applyBlocks(now));
@@ -128,32 +152,3 @@ export class WireguardHost {
     if (failure !== undefined) this.#options.log.warn('WireGuard sessions are not kept', { reason: failure });
   }
 }
-
-function makeWireguardConfig({ config, wireguard, listeners, ownAddresses }: WireguardHostOptions): WireguardConfig {
-  const { peers, challenge, maxClients, fanOut, timeout, initiations, unasked, hashesPerSecond } = wireguard;
-  const { maxSources } = config.limits.unauthenticated;
-  return {
-    peers,
-    challenge,
-    ownEndpoints: listeners.flatMap(({ local }) => reachedAt(local, ownAddresses)),
-    maxClients,
-    maxStrangers: Math.max(MIN_STRANGERS, Math.ceil(maxClients / 4)),
-    fanOut,
-    timeout,
-    initiations: { ...initiations, maxSources },
-    unasked: { ...unasked, maxSources },
-    searches: { ...SEARCHES, maxSources },
-    hashesPerSecond,
-  };
-}
-
-/** A wildcard listener is reached at every address of its family. */
-function reachedAt(local: Endpoint, ownAddresses: readonly string[]): Endpoint[] {
-  if (!isWildcard(local.address)) return [local];
-  const ofFamily = ownAddresses.filter((address) => address.includes(':') === (local.family === 6));
-  return ofFamily.map((address) => ({ ...local, address }));
-}
-
-const MIN_STRANGERS = 256;
-/** A link of an interface is searched once; its cached keys need none. */
-const SEARCHES = { perAddress: 5, perPrefix: 50, burstSeconds: 10 };

@@ -34,3 +34,5 @@ const names: ReadonlyMap<number, string> = new Map(
     .reverse()
     .map(([name, number]) => [number, name]),
 );
+
+export const { EAGAIN, EINTR, EINVAL, EIO, EMSGSIZE }: typeof constants.errno = constants.errno;

@@ -15,7 +15,7 @@ export interface Absence {
 }
 
 /** Functions by name, as a caller types them. Addresses are plain numbers (`uintptr_t`), buffers go as `void *`. */
-export type Functions<T> = { readonly [Name in keyof T]: (...args: never[]) => unknown };
+type Functions<T> = { readonly [Name in keyof T]: (...args: never[]) => unknown };
 
 /**
  * Loads the first of `names` that is there; null stands for what the process itself links, which is how libc is had whether it is glibc

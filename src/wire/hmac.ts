@@ -1,6 +1,6 @@
 import { createHmac, hash } from 'node:crypto';
 
-export type HmacAlgorithm = 'sha1' | 'sha256';
+type HmacAlgorithm = 'sha1' | 'sha256' | 'blake2s256';
 
 /**
  * HMAC (RFC 2104) of pieces as if laid end to end.
@@ -41,7 +41,7 @@ function digest(algorithm: HmacAlgorithm, data: Uint8Array): Buffer {
   return Buffer.from(hash(algorithm, data, 'binary'), 'latin1');
 }
 
-/** Of SHA-1 and SHA-256 alike. */
+/** Of all three. */
 const BLOCK_BYTES = 64;
 const DIGEST_BYTES_MAX = 32;
 const STUN_MESSAGE_BYTES_MAX = 20 + 0xfffc;
@@ -51,4 +51,5 @@ const outer: Buffer = Buffer.alloc(BLOCK_BYTES + DIGEST_BYTES_MAX);
 const outers: Readonly<Record<HmacAlgorithm, Uint8Array>> = {
   sha1: outer.subarray(0, BLOCK_BYTES + 20),
   sha256: outer.subarray(0, BLOCK_BYTES + DIGEST_BYTES_MAX),
+  blake2s256: outer.subarray(0, BLOCK_BYTES + DIGEST_BYTES_MAX),
 };

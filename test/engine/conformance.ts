@@ -8,7 +8,7 @@ import { tlsTests } from './conformance/tls.ts';
 
 /** What every engine does alike, with real sockets on loopback. */
 export function engineConformance(options: ConformanceOptions): void {
-  describe(`${options.name} engine`, () => {
+  describe(`${options.name} engine`, { skip: options.skips.all ?? false }, () => {
     describe('ports', () => portTests(options));
     describe('flows', () => flowTests(options));
     describe('streams', { skip: options.skips.streams ?? false }, () => streamTests(options));

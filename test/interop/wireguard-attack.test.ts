@@ -63,9 +63,8 @@ for (const registered of [false, true]) {
         assert.ok(atVictim <= BUDGET, `${atVictim} datagrams at the victim`);
         assert.ok(atAttacker <= BUDGET, `${atAttacker} at the attacker`);
         assert.equal(others, 0, 'nothing but initiations');
-        // A busy machine may lose one or another. With registered keys this attacker can silence alice, whose very endpoint he forges:
-        // docs/wireguard.md says so, and the diagnostic above shows by how much.
-        if (!registered) assert.ok(received >= ECHOES * 0.95, echoes.output);
+        // A busy machine may lose one or another.
+        assert.ok(received >= ECHOES * 0.95, echoes.output);
         assert.equal(world.metric('culvert_clients{service="wireguard"}'), 2);
         assert.ok(world.metric('culvert_drops_total{service="wireguard",reason="unknown-receiver"}') > 1000);
       } finally {

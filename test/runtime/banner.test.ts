@@ -26,6 +26,7 @@ function bannerOf(addresses: readonly string[]): string {
     admin: undefined,
     generated: { iceServer: { urls: ['turn:relay.example'], username: 'user', credential: 'pass' }, keptIn: undefined },
     generatedPair: undefined,
+    relayPeer: undefined,
   };
   return formatBanner(summary);
 }

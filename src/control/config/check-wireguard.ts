@@ -12,6 +12,9 @@ export const checkWireguard: Check = ({ config: { wireguard }, isSound }, findin
       'needs wireguard.peers: a cookie can only be sealed for who knows a registered public key',
     );
   }
+  if (wireguard.proof !== undefined && wireguard.peers.length === 0 && isSound(['wireguard', 'peers'])) {
+    findings.fault(['wireguard', 'proof'], 'needs wireguard.peers: only a registered public key can be proven');
+  }
   if (wireguard.timeout === 0) findings.fault(['wireguard', 'timeout'], 'must be longer than nothing');
   const seen = new Set<string>();
   for (const [index, { publicKey }] of wireguard.peers.entries()) {

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { choice, itemOf, listOf, notation, section, text, whole } from './fields.ts';
+import { choice, flag, itemOf, listOf, notation, section, text, whole } from './fields.ts';
 import { forwardList } from './forward.ts';
 import { pairSection } from './pair.ts';
 import { turnSection } from './turn.ts';
@@ -22,6 +22,24 @@ export const configSchema = section('Configuration of Culvert.', {
       form: 'interface name',
     }),
     'auto',
+  ),
+  batched: v.optional(
+    section('The batched engine: worker threads that move many datagrams by one system call. Linux.', {
+      workers: v.optional(
+        whole(
+          'Worker threads at most; 0 = as many as there are processors for this process. A second one starts with the first relayed port.',
+          0,
+          256,
+        ),
+        0,
+      ),
+      gso: v.optional(
+        flag('Whether datagrams of one flow leave as a train, which the kernel cuts (UDP_SEGMENT).'),
+        true,
+      ),
+      gro: v.optional(flag('Whether the kernel may hand over as one what came in a row (UDP_GRO).'), true),
+    }),
+    {},
   ),
   public: v.optional(
     section("Addresses under which others reach this machine. Default: the machine's own.", {

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { flag, itemOf, listOf, notation, section, whole } from './fields.ts';
+import { flag, itemOf, listOf, notation, section, text, whole } from './fields.ts';
 import { type Parsed, parseDuration, parseUdpListener } from './units.ts';
 
 /** All addresses of the machine. The IPv6 one is left out where a machine has no IPv6 and it was not asked for. */
@@ -33,6 +33,30 @@ const budget = (description: string, perAddress: number, perPrefix: number, burs
     {},
   );
 
+const proof = section(
+  'The relay as a WireGuard peer of its own clients (docs/wireguard.md): a handshake with it proves which of `wireguard.peers` is where. On when this section exists.',
+  {
+    privateKey: v.optional(
+      v.pipe(
+        text('Private key of the relay (`wg genkey`). Default: generated and kept in the state folder.', {
+          form: 'base64',
+          secret: true,
+        }),
+        v.rawTransform(readKey),
+      ),
+    ),
+    required: v.optional(flag('Relay nobody who has not proved to be one of `wireguard.peers`.'), false),
+    agreementsPerSecond: v.optional(
+      whole(
+        'Work on handshakes with the relay: five operations on the curve each, 0.1 ms an operation.',
+        10,
+        1_000_000,
+      ),
+      1000,
+    ),
+  },
+);
+
 export const wireguardSection = section('WireGuard relay. The service is on when this section exists.', {
   listen: v.optional(
     listOf('Where peers are served: what they have as Endpoint.', itemOf(parseUdpListener), { form: 'listener URL' }),
@@ -45,6 +69,7 @@ export const wireguardSection = section('WireGuard relay. The service is on when
     ),
     false,
   ),
+  proof: v.optional(proof),
   maxClients: v.optional(whole('Endpoints that are served at a time.', 2, 1_000_000), 10_000),
   fanOut: v.optional(whole('Endpoints that an initiation goes to while nobody knows whom it is for.', 1, 256), 16),
   timeout: v.optional(notation('How long a client is remembered without a packet.', 'duration', parseDuration), '5m'),

@@ -12,6 +12,8 @@ export interface StateSecrets {
   readonly turn: GeneratedCredentials;
   /** Base64, used where the configuration names no secret of the pair relay. */
   readonly pair: string;
+  /** Private key of the relay as a WireGuard peer (32 bytes), used where the configuration names none. */
+  readonly wireguard: Uint8Array;
 }
 
 export interface GeneratedCredentials {
@@ -79,23 +81,31 @@ export function readSecrets(folder: string): SecretsResult | undefined {
   if (!parsed.success) {
     return { ok: false, reason: `${file}: is damaged (restore it, or remove it to have new secrets generated)` };
   }
-  const { nonceKey, turn, pair } = parsed.output;
-  const secrets = { nonceKey, turn, pair: pair ?? makePairSecret() };
+  const { nonceKey, turn, pair, wireguard } = parsed.output;
+  const secrets = { nonceKey, turn, pair: pair ?? makePairSecret(), wireguard: wireguard ?? makeKey() };
   const note = tighten(file);
-  return { ok: true, secrets, kept: true, complete: pair !== undefined, ...(note === undefined ? {} : { note }) };
+  return {
+    ok: true,
+    secrets,
+    kept: true,
+    complete: pair !== undefined && wireguard !== undefined,
+    ...(note === undefined ? {} : { note }),
+  };
 }
+
+const key = v.pipe(
+  v.string(),
+  v.base64(),
+  v.transform((text): Uint8Array => new Uint8Array(Buffer.from(text, 'base64'))),
+  v.length(32),
+);
 
 const secretsFile = v.pipe(
   v.string(),
   v.parseJson(),
   v.object({
     version: v.literal(1),
-    nonceKey: v.pipe(
-      v.string(),
-      v.base64(),
-      v.transform((text): Uint8Array => new Uint8Array(Buffer.from(text, 'base64'))),
-      v.length(32),
-    ),
+    nonceKey: key,
     turn: v.object({
       username: v.pipe(v.string(), v.nonEmpty()),
       password: v.pipe(v.string(), v.nonEmpty()),
@@ -103,23 +113,33 @@ const secretsFile = v.pipe(
     }),
     // Not in files of version 0.1.
     pair: v.optional(v.pipe(v.string(), v.base64(), v.nonEmpty())),
+    wireguard: v.optional(key),
   }),
 );
 
-function toFile({ nonceKey, turn, pair }: StateSecrets): v.InferInput<typeof secretsFile> | object {
-  return { version: 1, nonceKey: Buffer.from(nonceKey).toString('base64'), turn, pair };
+function toFile({ nonceKey, turn, pair, wireguard }: StateSecrets): v.InferInput<typeof secretsFile> | object {
+  return { version: 1, nonceKey: inBase64(nonceKey), turn, pair, wireguard: inBase64(wireguard) };
 }
 
 function makeSecrets(): StateSecrets {
   return {
-    nonceKey: new Uint8Array(randomBytes(32)),
+    nonceKey: makeKey(),
     turn: {
       username: 'culvert',
       password: randomBytes(18).toString('base64url'),
       secret: randomBytes(32).toString('base64url'),
     },
     pair: makePairSecret(),
+    wireguard: makeKey(),
   };
+}
+
+function makeKey(): Uint8Array {
+  return new Uint8Array(randomBytes(32));
+}
+
+function inBase64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64');
 }
 
 function makePairSecret(): string {

@@ -13,7 +13,12 @@ export function connectFailed(error: unknown): ConnectResult {
 
 /** Name of the drop for an error of sending: few and fixed, because they become label values. */
 export function sendFailure(error: unknown): string {
-  return sendFailures[errorCode(error)] ?? 'send-failed';
+  return sendFailureOf(errorCode(error));
+}
+
+/** The same for the name of an errno. */
+export function sendFailureOf(code: string): string {
+  return sendFailures[code] ?? 'send-failed';
 }
 
 export function errorCode(error: unknown): string {
@@ -66,3 +71,6 @@ const sendFailures: Readonly<Record<string, string>> = {
   ENOBUFS: 'no-buffers',
   ENOMEM: 'no-buffers',
 };
+
+/** All that sendFailure can say. */
+export const sendFailureNames: readonly string[] = [...new Set([...Object.values(sendFailures), 'send-failed'])];

@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import type { Flow, FlowCounters } from '../../flow/flow.ts';
 import { FlowMisuse, FlowTable } from '../../flow/flow-table.ts';
 import type { Endpoint } from '../../net/endpoint.ts';
@@ -17,16 +16,15 @@ import {
   type SocketBuffers,
   type TlsMaterial,
 } from '../engine.ts';
+import { listenerBuffers, PORT_BUFFERS } from './buffers.ts';
 import { DropCounts } from './drop-counts.ts';
-import { openFailed } from './error-names.ts';
 import { Road } from './road.ts';
 import { Slab } from './slab.ts';
-import { StreamListener, type StreamListenSpec } from './stream-listener.ts';
-import { Streams } from './streams.ts';
+import { type StreamLimits, StreamRoom } from './stream-room.ts';
 import { mergeTraffic } from './traffic.ts';
 import { type PacketHandler, UdpSocket } from './udp-socket.ts';
 
-export interface PortableOptions {
+export interface PortableOptions extends StreamLimits {
   readonly sink: EngineSink;
   /** For the ids of streams. */
   readonly ids: IdSource;
@@ -34,12 +32,6 @@ export interface PortableOptions {
   readonly clock?: () => Millis;
   /** How often idle flows are looked for, hence how late they may go. Default 1 s. */
   readonly sweepEvery?: Millis;
-  /** Bytes waiting on a stream from which droppable packets are dropped. Default 1 MiB. */
-  readonly streamBufferLimit?: number;
-  /** Bytes waiting on a stream that end it. Default 4 MiB. */
-  readonly streamHardLimit?: number;
-  /** How long a TLS handshake may take. Default 10 s. */
-  readonly handshakeTimeout?: Millis;
 }
 
 /** The engine that runs wherever Node does, on node:dgram and node:net. The reference for behaviour. */
@@ -59,13 +51,9 @@ class PortableEngine implements Engine {
   readonly #drops = new DropCounts();
   readonly #slab = new Slab();
   readonly #udp = new Map<SocketId, UdpSocket>();
-  readonly #listeners = new Map<SocketId, StreamListener>();
-  /** Ids of listeners that are still being opened. */
-  readonly #opening = new Set<SocketId>();
   /** Answers to openPort that the sink has not had yet. */
   readonly #answers = new Map<SocketId, OpenResult>();
-  readonly #streams: Streams;
-  readonly #handshakeTimeout: Millis | undefined;
+  readonly #room: StreamRoom;
   /** One for all sockets. */
   readonly #onPacket: PacketHandler;
   readonly #sweeper: NodeJS.Timeout;
@@ -76,14 +64,7 @@ class PortableEngine implements Engine {
     this.#sink = sink;
     this.#clock = options.clock ?? Date.now;
     this.#flows = new FlowTable(sweepEvery);
-    this.#streams = new Streams({
-      sink,
-      ids: options.ids,
-      drops: this.#drops,
-      softLimit: options.streamBufferLimit ?? MIB,
-      hardLimit: options.streamHardLimit ?? 4 * MIB,
-    });
-    this.#handshakeTimeout = options.handshakeTimeout;
+    this.#room = new StreamRoom(sink, options.ids, this.#drops, options);
     const road = new Road({
       sockets: this.#udp,
       drops: this.#drops,
@@ -98,20 +79,11 @@ class PortableEngine implements Engine {
   async listen(socket: SocketId, spec: ListenSpec): Promise<OpenResult> {
     this.#refuseKnown(socket);
     if (spec.transport === 'udp') return this.#bindUdp(socket, spec.local, listenerBuffers(spec.buffers));
-    this.#opening.add(socket);
-    try {
-      return await this.#listenForStreams(socket, spec);
-    } catch (error) {
-      return openFailed(error);
-    } finally {
-      this.#opening.delete(socket);
-    }
+    return this.#room.listen(socket, spec);
   }
 
   updateTls(socket: SocketId, tls: TlsMaterial): void {
-    const listener = this.#listeners.get(socket);
-    if (listener === undefined) throw new EngineMisuse(`socket ${socket} is no stream listener`);
-    listener.updateTls(tls);
+    this.#room.updateTls(socket, tls);
   }
 
   openPort(socket: SocketId, local: Endpoint): void {
@@ -124,25 +96,16 @@ class PortableEngine implements Engine {
     const unanswered = this.#answers.delete(socket);
     this.#flows.removeSocket(socket);
     const udp = this.#udp.get(socket);
-    const listener = this.#listeners.get(socket);
-    const opening = this.#opening.delete(socket);
     if (udp !== undefined) {
       this.#udp.delete(socket);
       udp.close();
-    } else if (listener !== undefined) {
-      this.#listeners.delete(socket);
-      void listener.close();
-      this.#streams.endAllOf(socket);
-    } else if (!unanswered && !opening) {
+    } else if (!this.#room.close(socket) && !unanswered) {
       throw new EngineMisuse(`socket ${socket} is not open`);
     }
   }
 
   stopListening(socket: SocketId): void {
-    const listener = this.#listeners.get(socket);
-    if (listener === undefined) throw new EngineMisuse(`socket ${socket} is no stream listener`);
-    this.#listeners.delete(socket);
-    void listener.close();
+    this.#room.stopListening(socket);
   }
 
   send(from: SocketId, to: Endpoint, packet: Uint8Array): void {
@@ -152,23 +115,23 @@ class PortableEngine implements Engine {
   }
 
   write(stream: StreamId, packet: Uint8Array, droppable: boolean): void {
-    this.#streams.write(stream, packet, droppable);
+    this.#room.streams.write(stream, packet, droppable);
   }
 
   closeStream(stream: StreamId): void {
-    this.#streams.close(stream);
+    this.#room.streams.close(stream);
   }
 
   connect(stream: StreamId, spec: ConnectSpec): void {
-    this.#streams.connect(stream, spec);
+    this.#room.streams.connect(stream, spec);
   }
 
   read(stream: StreamId): void {
-    this.#streams.read(stream);
+    this.#room.streams.read(stream);
   }
 
   join(a: StreamId, b: StreamId, spec: JoinSpec): void {
-    this.#streams.join(a, b, spec);
+    this.#room.streams.join(a, b, spec);
   }
 
   addFlow(flow: Flow): void {
@@ -195,7 +158,7 @@ class PortableEngine implements Engine {
   }
 
   stats(): EngineStats {
-    const traffic = mergeTraffic(this.#flows.traffic(), this.#streams.traffic());
+    const traffic = mergeTraffic(this.#flows.traffic(), this.#room.streams.traffic());
     return { flows: this.#flows.sizes(), traffic, drops: this.#drops.read() };
   }
 
@@ -203,11 +166,8 @@ class PortableEngine implements Engine {
     this.#closed = true;
     clearInterval(this.#sweeper);
     this.#answers.clear();
-    this.#opening.clear();
-    this.#streams.abandon();
-    const ended = [...this.#listeners.values()].map((listener) => listener.close());
-    for (const socket of [...this.#udp.keys(), ...this.#listeners.keys()]) this.closePort(socket);
-    await Promise.all(ended);
+    for (const socket of [...this.#udp.keys()]) this.closePort(socket);
+    await this.#room.closeAll();
   }
 
   #bindUdp(id: SocketId, local: Endpoint, buffers: SocketBuffers): OpenResult {
@@ -215,24 +175,6 @@ class PortableEngine implements Engine {
     const result = socket.bind(local, buffers);
     if (result.ok) this.#udp.set(id, socket);
     else this.#flows.removeSocket(id);
-    return result;
-  }
-
-  async #listenForStreams(id: SocketId, spec: StreamListenSpec): Promise<OpenResult> {
-    const onStream = (socket: Socket): void => {
-      // Accepted in the turn in which the listener was closed.
-      if (this.#listeners.get(id) !== listener) socket.destroy();
-      else this.#streams.accept(socket, id, spec);
-    };
-    const listener = await StreamListener.create(spec, this.#drops, onStream, this.#handshakeTimeout);
-    this.#listeners.set(id, listener);
-    const result = await listener.bind(spec);
-    if (result.ok && this.#opening.has(id)) return result;
-    this.#listeners.delete(id);
-    if (result.ok) {
-      await listener.close();
-      return { ok: false, failure: 'failed', detail: 'closed while it was being opened' };
-    }
     return result;
   }
 
@@ -250,23 +192,8 @@ class PortableEngine implements Engine {
 
   #refuseKnown(socket: SocketId): void {
     if (this.#closed) throw new EngineMisuse('the engine is closed');
-    if (
-      this.#udp.has(socket) ||
-      this.#listeners.has(socket) ||
-      this.#opening.has(socket) ||
-      this.#answers.has(socket)
-    ) {
+    if (this.#udp.has(socket) || this.#room.has(socket) || this.#answers.has(socket)) {
       throw new EngineMisuse(`socket ${socket} is open already`);
     }
   }
-}
-
-const MIB = 1024 * 1024;
-/** All clients of a service share a listener: a burst of theirs has to fit. */
-const LISTENER_BUFFER = 4 * MIB;
-/** One allocation's port. */
-const PORT_BUFFERS: SocketBuffers = { receive: 512 * 1024, send: 512 * 1024 };
-
-function listenerBuffers({ receive, send }: SocketBuffers = { receive: 0, send: 0 }): SocketBuffers {
-  return { receive: receive || LISTENER_BUFFER, send: send || LISTENER_BUFFER };
 }

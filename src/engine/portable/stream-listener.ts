@@ -115,7 +115,8 @@ function isSocket(path: string): boolean {
 
 function optionsOf(spec: Exclude<StreamListenSpec, { transport: 'tls' }>): ServerOpts {
   if (spec.transport === 'unix') return HELD_OPTIONS;
-  return { ...SOCKET_OPTIONS, ...HELD_OPTIONS };
+  // Keepalive is set later, with its times, where it is wanted.
+  return { noDelay: true, ...HELD_OPTIONS };
 }
 
 /** Lets through who still has a place; others are closed and counted. */

@@ -5,11 +5,10 @@ import { type KeepAlive, type StreamEnd, UNIX_ENDPOINT } from '../../net/stream-
 import { type Millis, SECOND } from '../../net/time.ts';
 import { type ConnectSpec, EngineMisuse, type EngineSink, type JoinSpec, type TrafficCount } from '../engine.ts';
 import type { DropCounts } from './drop-counts.ts';
-
 import { connectFailed } from './error-names.ts';
+import { adopt, Intake } from './intake.ts';
 import { MessageWriter } from './message-writer.ts';
-import { endedCleanly, pump } from './pump.ts';
-
+import { ReadBuffers } from './read-buffers.ts';
 import { remoteEndpoint } from './remote-endpoint.ts';
 import type { StreamListenSpec } from './stream-listener.ts';
 import { StreamTraffic } from './traffic.ts';
@@ -39,13 +38,17 @@ export class Streams {
   readonly #connecting = new Map<StreamId, Socket>();
   readonly #lingering = new Set<OpenStream>();
   readonly #traffic = new StreamTraffic();
+  readonly #buffers = new ReadBuffers();
 
   constructor(parts: StreamsParts) {
     this.#parts = parts;
   }
 
-  accept(socket: Socket, at: SocketId, spec: StreamListenSpec): void {
+  accept(accepted: Socket, at: SocketId, spec: StreamListenSpec): void {
     const { sink, ids, drops } = this.#parts;
+    const held = spec.transport === 'unix' || (spec.transport === 'tcp' && spec.held === true);
+    const intake = held ? new Intake(this.#buffers) : undefined;
+    const socket = intake === undefined ? accepted : adopt(accepted, intake);
     // Reset and timed-out connections end in 'close' as well, which is where they are dealt with.
     socket.on('error', () => drops.add('engine', 'stream-error'));
     const ends = endsOf(socket, spec);
@@ -54,9 +57,8 @@ export class Streams {
       return;
     }
     const id = ids.stream();
-    const held = spec.transport === 'unix' || (spec.transport === 'tcp' && spec.held === true);
     if (spec.transport === 'tcp' && spec.keepAlive !== undefined) keepAlive(socket, spec.keepAlive);
-    this.#adopt(id, socket, at, held);
+    this.#adopt(id, socket, at, intake);
     if (!held) {
       socket.on('data', (chunk) => {
         if (this.#open.has(id)) sink.streamData(id, chunk);
@@ -68,7 +70,8 @@ export class Streams {
   connect(id: StreamId, spec: ConnectSpec): void {
     const { sink, drops } = this.#parts;
     if (this.#open.has(id) || this.#connecting.has(id)) throw new EngineMisuse(`stream ${id} is in use`);
-    const socket = connectSocket({ ...placeOf(spec), allowHalfOpen: true, noDelay: true });
+    const intake = new Intake(this.#buffers);
+    const socket = connectSocket({ ...placeOf(spec), ...intake.options, noDelay: true });
     // Data that comes at once waits in the kernel, like that of accepted streams.
     socket.pause();
     this.#connecting.set(id, socket);
@@ -86,7 +89,7 @@ export class Streams {
       if (!this.#connecting.delete(id)) return;
       socket.on('error', () => drops.add('engine', 'stream-error'));
       if (spec.keepAlive !== undefined && !('path' in spec.to)) keepAlive(socket, spec.keepAlive);
-      this.#adopt(id, socket, undefined, true);
+      this.#adopt(id, socket, undefined, intake);
       sink.streamConnected(id, { ok: true });
     });
   }
@@ -95,18 +98,15 @@ export class Streams {
     const stream = this.#open.get(id);
     // Gone meanwhile: the service hears of it, or has.
     if (stream === undefined) return;
-    const { socket } = stream;
-    if (!stream.held || stream.partner !== undefined) throw new EngineMisuse(`stream ${id} is not held`);
-    const take = (chunk: Buffer): void => {
+    const { socket, intake } = stream;
+    if (intake === undefined || stream.partner !== undefined) throw new EngineMisuse(`stream ${id} is not held`);
+    const finish = (): unknown => socket.destroy();
+    intake.handTo((chunk) => {
       socket.removeListener('end', finish);
       socket.pause();
       if (this.#open.has(id)) this.#parts.sink.streamData(id, chunk);
-    };
-    const finish = (): void => {
-      socket.removeListener('data', take);
-      socket.destroy();
-    };
-    socket.once('data', take);
+      return false;
+    });
     socket.once('end', finish);
     socket.resume();
   }
@@ -117,13 +117,14 @@ export class Streams {
       (first ?? second)?.socket.destroy();
       return;
     }
-    if (!isFree(first) || !isFree(second) || first === second) {
+    const [intake, otherIntake] = [freeIntake(first), freeIntake(second)];
+    if (intake === undefined || otherIntake === undefined || first === second) {
       throw new EngineMisuse(`streams ${a} and ${b} cannot be joined`);
     }
     first.partner = second;
     second.partner = first;
-    this.#move(first, second, this.#traffic.of(service, 'to_peer'));
-    this.#move(second, first, this.#traffic.of(service, 'to_client'));
+    move(intake, first, second, this.#traffic.of(service, 'to_peer'));
+    move(otherIntake, second, first, this.#traffic.of(service, 'to_client'));
     // A byte that moves is activity on both: one clock is enough.
     if (idle > 0) first.socket.setTimeout(idle, () => first.socket.destroy());
   }
@@ -201,20 +202,13 @@ export class Streams {
     for (const socket of sockets) socket.destroy();
   }
 
-  #adopt(id: StreamId, socket: Socket, at: SocketId | undefined, held: boolean): void {
-    const stream: OpenStream = { socket, writer: new MessageWriter(socket), at, held, partner: undefined, bytes: 0 };
+  #adopt(id: StreamId, socket: Socket, at: SocketId | undefined, intake: Intake | undefined): void {
+    const stream: OpenStream = { socket, writer: new MessageWriter(socket), at, intake, partner: undefined, bytes: 0 };
     this.#open.set(id, stream);
     socket.on('close', () => {
       const end: StreamEnd = { bytes: stream.bytes, clean: endedCleanly(socket) };
       if (!end.clean) cutOff(stream.partner?.socket);
       if (this.#open.delete(id)) this.#parts.sink.streamClosed(id, end);
-    });
-  }
-
-  #move(from: OpenStream, to: OpenStream, count: { bytes: number }): void {
-    pump(from.socket, to.socket, (bytes) => {
-      from.bytes += bytes;
-      count.bytes += bytes;
     });
   }
 }
@@ -223,7 +217,8 @@ interface OpenStream {
   readonly socket: Socket;
   /** Undefined when we made the connection. */
   readonly at: SocketId | undefined;
-  readonly held: boolean;
+  /** Of held streams. */
+  readonly intake: Intake | undefined;
   readonly writer: MessageWriter;
   partner: OpenStream | undefined;
   /** That came while it was joined. */
@@ -235,8 +230,20 @@ function cutOff(partner: Socket | undefined): void {
   if (partner !== undefined && !partner.destroyed) partner.resetAndDestroy();
 }
 
-function isFree({ held, partner }: OpenStream): boolean {
-  return held && partner === undefined;
+function freeIntake({ intake, partner }: OpenStream): Intake | undefined {
+  return partner === undefined ? intake : undefined;
+}
+
+function move(intake: Intake, from: OpenStream, to: OpenStream, count: { bytes: number }): void {
+  intake.pumpTo(from.socket, to.socket, (bytes) => {
+    from.bytes += bytes;
+    count.bytes += bytes;
+  });
+}
+
+/** Whether both ways came to their end: all was read, and all was written out. */
+function endedCleanly(socket: Socket): boolean {
+  return socket.readableEnded && socket.writableFinished;
 }
 
 function endsOf(socket: Socket, spec: StreamListenSpec): { remote: Endpoint; local: Endpoint } | undefined {

@@ -21,12 +21,15 @@ export class StreamTraffic {
 }
 
 /** One entry for each service and direction, as a metric wants it. */
-export function mergeTraffic(flows: readonly TrafficCount[], streams: readonly TrafficCount[]): TrafficCount[] {
-  const merged = flows.map((count) => ({ ...count }));
-  for (const count of streams) {
+export function mergeTraffic(some: readonly TrafficCount[], others: readonly TrafficCount[]): TrafficCount[] {
+  const merged = some.map((count) => ({ ...count }));
+  for (const count of others) {
     const same = merged.find(({ service, direction }) => service === count.service && direction === count.direction);
     if (same === undefined) merged.push({ ...count });
-    else same.bytes += count.bytes;
+    else {
+      same.packets += count.packets;
+      same.bytes += count.bytes;
+    }
   }
   return merged;
 }

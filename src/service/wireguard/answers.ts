@@ -1,10 +1,10 @@
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { SocketId } from '../../net/ids.ts';
 import type { Millis } from '../../net/time.ts';
-import { hasMac1 } from '../../wire/wireguard/mac.ts';
 import type { CookieReply, Data, Response } from '../../wire/wireguard/message.ts';
 import type { Core } from './core.ts';
 import { admit } from './members.ts';
+import { handleProofCookie, handleProofData } from './proofs.ts';
 import type { RegisteredKey } from './registry.ts';
 import type { Route } from './remote.ts';
 import { answer, confirm } from './routes.ts';
@@ -35,10 +35,11 @@ export function handleResponse(
   }
   if (core.registry.keys.length === 0) return acceptResponse(core, route, message.sender, packet, undefined, now);
   // mac1 of a response is for the initiator: now it is known whose the other end is.
+  const { registry } = core;
   const { sender } = message;
-  const known = [...route.to.keys].find((key) => hasMac1(packet, key.mac1Key)) ?? core.registry.recall(packet, from);
+  const known = [...route.to.keys, ...registry.recent(from)].find((key) => registry.isFor(packet, key));
   if (known !== undefined) return acceptResponse(core, route, sender, packet, known, now);
-  core.searches.begin(
+  core.searches.beginAnswer(
     core,
     from,
     packet,
@@ -59,6 +60,7 @@ function acceptResponse(
   initiatorKey: RegisteredKey | undefined,
   now: Millis,
 ): undefined {
+  if (core.proof?.required && route.to.proof?.key !== initiatorKey) return core.drop('unproven');
   if (initiatorKey !== undefined) core.registry.remember(route.from.endpoint, initiatorKey);
   if (answer(core, route, sender, initiatorKey, now)) passUnconfirmed(core, route, packet, now);
 }
@@ -68,11 +70,13 @@ export function handleCookieReply(
   core: Core,
   at: SocketId,
   from: Endpoint,
-  { receiver }: CookieReply,
+  message: CookieReply,
   packet: Uint8Array,
   now: Millis,
 ): undefined {
-  const route = core.table.find(at, from)?.routes.get(receiver);
+  const route = core.table.find(at, from)?.routes.get(message.receiver);
+  const session = core.proof?.sessions.get(message.receiver);
+  if (route === undefined && session !== undefined) return handleProofCookie(core, session, message, now);
   if (route === undefined || !route.to.isKnown) return core.drop('unknown-receiver');
   if (route.stage === 'live') return pass(core, route, packet, now);
   passUnconfirmed(core, route, packet, now);
@@ -82,13 +86,16 @@ export function handleData(
   core: Core,
   at: SocketId,
   from: Endpoint,
-  { receiver }: Data,
+  message: Data,
   packet: Uint8Array,
   now: Millis,
 ): undefined {
+  const { receiver } = message;
   const remote = core.table.find(at, from);
   const route = remote?.routes.get(receiver);
   if (route === undefined) {
+    const session = core.proof?.sessions.get(receiver);
+    if (session !== undefined && handleProofData(core, session, at, from, message, packet, now)) return;
     if (remote?.client === undefined) recogniseMove(core, at, from, receiver, now);
     return core.drop('unknown-receiver');
   }

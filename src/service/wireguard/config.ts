@@ -8,6 +8,8 @@ export interface WireguardConfig {
   readonly peers: readonly PeerConfig[];
   /** Unknown sources must show a cookie of ours before their initiations go anywhere. Needs `peers`. */
   readonly challenge: boolean;
+  /** The relay as a peer of its clients. Needs `peers`. */
+  readonly proof?: ProofConfig;
   /** Where this relay itself is reached: nobody else sends from there. */
   readonly ownEndpoints: readonly Endpoint[];
   /** Endpoints that proved themselves. */
@@ -26,6 +28,15 @@ export interface WireguardConfig {
   readonly searches: BudgetOptions;
   /** mac1 computations a second for sources that are not in the cache. */
   readonly hashesPerSecond: number;
+}
+
+export interface ProofConfig {
+  /** X25519, 32 bytes. */
+  readonly privateKey: Uint8Array;
+  /** Only endpoints that proved a key of `peers` are relayed. */
+  readonly required: boolean;
+  /** Operations on the curve; a handshake takes five. */
+  readonly agreementsPerSecond: number;
 }
 
 export interface PeerConfig {

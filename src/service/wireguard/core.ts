@@ -12,12 +12,15 @@ import { RelayedCounts } from '../relayed-counts.ts';
 import type { ServiceEvent } from '../service.ts';
 import type { WireguardConfig } from './config.ts';
 import { CookieJar } from './cookie-jar.ts';
+import { Proof, type ProofSession } from './proof.ts';
+import type { ProvenEndpoint } from './proven.ts';
 import type { DropReason } from './reasons.ts';
 import { Registry } from './registry.ts';
 import type { Remote, Route } from './remote.ts';
 import { Searches } from './search.ts';
 import { Statistics } from './statistics.ts';
 import { Table } from './table.ts';
+import { WorkBudget } from './work-budget.ts';
 
 /** What flows have carried, which only the engine knows. An argument like the time: the service asks and keeps nothing. */
 export interface FlowReader {
@@ -34,27 +37,27 @@ export interface CoreParts {
   readonly blocks: BlockList;
 }
 
-/** Garbage in the name of a known source costs hashes too: so many a second, then it takes its chance among them. */
-const RECALLS: BudgetOptions = { perAddress: 100, perPrefix: 1000, burstSeconds: 2, maxSources: 16_384 };
-
 /** What every handler works on: the state of one relay and what its configuration made of it. */
 export class Core {
-  readonly config: WireguardConfig;
+  config: WireguardConfig;
+  /** Nobody new is taken. */
+  draining = false;
   readonly ids: IdSource;
   readonly random: RandomBytes;
   readonly flows: FlowReader;
   readonly blocks: BlockList;
   readonly registry: Registry;
-  readonly searches: Searches;
+  searches: Searches;
+  readonly proof: Proof | undefined;
   readonly cookies: CookieJar;
-  readonly initiationBudget: SourceBudget;
-  readonly unaskedBudget: SourceBudget;
-  readonly searchBudget: SourceBudget;
-  /** Tries with the cached keys of a source that led to nothing. */
-  readonly recallBudget: SourceBudget;
+  initiationBudget: SourceBudget;
+  unaskedBudget: SourceBudget;
+  searchBudget: SourceBudget;
+  /** Hashes with the keys that a source last spoke to; those that told whom a message is for are given back. */
+  recalls: WorkBudget;
   readonly orders = new OrderQueue();
   readonly table = new Table();
-  readonly deadlines = new Deadlines<Remote | Route>();
+  readonly deadlines = new Deadlines<Remote | Route | ProofSession | ProvenEndpoint>();
   /** Where the listeners are bound, which flows must name. */
   readonly listeners = new Map<SocketId, Endpoint>();
   readonly drops = new Counter<DropReason>();
@@ -71,11 +74,12 @@ export class Core {
     this.#own = new Set(config.ownEndpoints.map(endpointKey));
     this.registry = new Registry(config.peers);
     this.searches = new Searches(config.hashesPerSecond);
+    this.proof = config.proof && new Proof(config.proof, config.hashesPerSecond, random);
     this.cookies = new CookieJar(random);
     this.initiationBudget = new SourceBudget(config.initiations, random);
     this.unaskedBudget = new SourceBudget(config.unasked, random);
     this.searchBudget = new SourceBudget(config.searches, random);
-    this.recallBudget = new SourceBudget(RECALLS, random);
+    this.recalls = makeRecalls(config, random);
   }
 
   /** A packet that says it comes from ourselves is forged, and an answer would go round in circles. */
@@ -105,3 +109,10 @@ export class Core {
     client.bytes += packet.length;
   }
 }
+
+export function makeRecalls({ hashesPerSecond }: WireguardConfig, random: RandomBytes): WorkBudget {
+  return new WorkBudget(RECALLS, hashesPerSecond, random);
+}
+
+/** Garbage in the name of a known source uses these up: then what the source itself sends takes its chance among it. */
+const RECALLS: BudgetOptions = { perAddress: 2000, perPrefix: 4000, burstSeconds: 2, maxSources: 16_384 };

@@ -1,11 +1,12 @@
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { SocketId } from '../../net/ids.ts';
 import type { Millis } from '../../net/time.ts';
-import { encodeCookieReply } from '../../wire/wireguard/cookie.ts';
-import { hasMac2, withoutMac2 } from '../../wire/wireguard/mac.ts';
+import { withoutMac2 } from '../../wire/wireguard/mac.ts';
 import { decodeWireguard, type Initiation } from '../../wire/wireguard/message.ts';
+import { hasOurCookie, sendCookie } from './challenge.ts';
 import type { Core } from './core.ts';
 import { admit } from './members.ts';
+import { handleProofInitiation } from './proofs.ts';
 import type { RegisteredKey } from './registry.ts';
 import type { Remote } from './remote.ts';
 import { offer } from './routes.ts';
@@ -28,10 +29,22 @@ export function handleInitiation(
     if (mayInitiate(core, from, now)) passOn(core, at, from, message, packet, undefined, now);
     return;
   }
-  if (!core.recallBudget.take(from, 1, now)) return core.drop('over-budget');
-  const key = core.registry.recall(packet, from);
-  if (key !== undefined) core.recallBudget.give(from, 1, now);
-  if (key !== undefined) return initiateTo(core, at, from, message, packet, key, now);
+  const { proof, registry, recalls } = core;
+  const isRelayed = !proof?.required || core.table.find(at, from)?.proof !== undefined;
+  const recent = isRelayed ? registry.recent(from) : [];
+  if (recent.length > 0) {
+    if (!recalls.take(from, recent.length, now)) return core.drop('over-budget');
+    const key = recent.find((one) => registry.isFor(packet, one));
+    if (key !== undefined) {
+      recalls.give(from, recent.length, now);
+      return initiateTo(core, at, from, message, packet, key, now);
+    }
+  }
+  if (proof !== undefined) {
+    if (!proof.hashes.take(from, 1, now)) return core.drop('over-budget');
+    if (proof.isFor(packet)) return handleProofInitiation(core, proof, at, from, message, packet, now);
+  }
+  if (!isRelayed) return core.drop('unproven');
   if (!mayInitiate(core, from, now)) return;
   core.searches.begin(
     core,
@@ -64,33 +77,14 @@ function initiateTo(
 ): undefined {
   core.registry.remember(from, key);
   const known = core.table.find(at, from);
-  const showsCookie = hasOurCookie(core, from, packet, now);
+  const showsCookie = core.config.challenge && hasOurCookie(core, from, packet, now);
   if (core.config.challenge && !showsCookie && known?.client === undefined && !known?.hasProvenAddress) {
-    return challenge(core, at, from, message, key, now);
+    if (!core.initiationBudget.take(from, 1, now)) return core.drop('over-budget');
+    core.drop('challenged');
+    return sendCookie(core, at, from, message, key.cookieKey, now);
   }
   const remote = passOn(core, at, from, message, showsCookie ? withoutMac2(packet) : packet, key, now);
   if (showsCookie && remote !== undefined) remote.hasProvenAddress = true;
-}
-
-/** Nothing is kept of who is challenged. The reply is smaller than what it answers. */
-function challenge(
-  core: Core,
-  at: SocketId,
-  from: Endpoint,
-  { sender, mac1 }: Initiation,
-  key: RegisteredKey,
-  now: Millis,
-): undefined {
-  if (!core.initiationBudget.take(from, 1, now)) return core.drop('over-budget');
-  core.drop('challenged');
-  const reply = encodeCookieReply({ sender, mac1 }, key.cookieKey, core.cookies.make(from, now), core.random);
-  core.orders.add({ type: 'send', from: at, to: from, packet: reply });
-}
-
-/** A mac2 of zeros is no mac2. */
-function hasOurCookie(core: Core, from: Endpoint, packet: Uint8Array, now: Millis): boolean {
-  if (!core.config.challenge || packet.subarray(132).every((byte) => byte === 0)) return false;
-  return core.cookies.valid(from, now).some((cookie) => hasMac2(packet, cookie));
 }
 
 /** The initiator becomes a stranger, if it is not more already, and each of the targets may answer it. */

@@ -2,6 +2,7 @@ import type { Endpoint } from '../../net/endpoint.ts';
 import type { SocketId } from '../../net/ids.ts';
 import { MINUTE, type Millis } from '../../net/time.ts';
 import type { Core } from './core.ts';
+import { unprove } from './proven.ts';
 import type { RegisteredKey } from './registry.ts';
 import { Remote, type Route } from './remote.ts';
 import { removeRoute } from './routes.ts';
@@ -29,11 +30,20 @@ export function becomeClients(core: Core, routes: readonly [Route, Route], now: 
     core.drop('too-many-clients');
     return false;
   }
+  if (core.draining && !fresh.every(({ key }) => isKnown(key))) {
+    core.drop('draining');
+    return false;
+  }
   for (const { from, key } of routes) {
     if (from.client === undefined) becomeClient(core, from, now);
     if (key !== undefined) giveKey(from, key);
   }
   return true;
+}
+
+/** Whose endpoints are there already is no newcomer, but has moved. */
+export function isKnown(key: RegisteredKey | undefined): boolean {
+  return key !== undefined && [...key.remotes].some(({ client }) => client !== undefined);
 }
 
 export function becomeClient(core: Core, remote: Remote, now: Millis): void {
@@ -47,6 +57,7 @@ export function becomeClient(core: Core, remote: Remote, now: Millis): void {
 
 /** More endpoints than these claim one key only when somebody lies. */
 export function giveKey(remote: Remote, key: RegisteredKey): void {
+  if (remote.proof !== undefined) return;
   if (key.remotes.size >= REMOTES_OF_A_KEY || remote.keys.size >= KEYS_OF_A_REMOTE) return;
   remote.keys.add(key);
   key.remotes.add(remote);
@@ -55,6 +66,7 @@ export function giveKey(remote: Remote, key: RegisteredKey): void {
 /** The remote goes, with everything that rests on it. */
 export function forget(core: Core, remote: Remote): void {
   for (const route of [...remote.routes.values()]) removeRoute(core, route);
+  unprove(core, remote);
   for (const key of remote.keys) key.remotes.delete(remote);
   core.deadlines.clear(remote);
   core.table.remove(remote);

@@ -24,6 +24,16 @@ export type DropReason =
   | 'unconfirmed'
   /** More answers to one initiation than an honest peer sends. */
   | 'repeated-answer'
+  /** An initiation for this relay that was not made for its key, or not by the owner of the key that it names. */
+  | 'failed-proof'
+  /** A handshake or a packet for this relay that came before. */
+  | 'replayed-proof'
+  /** A client sent more than a keepalive to this relay itself; its place counts as proven all the same. */
+  | 'proof-payload'
+  /** Proofs are required, and this source has none. */
+  | 'unproven'
+  /** Nobody new is taken any more. */
+  | 'draining'
   | 'too-many-clients'
   | 'too-many-routes'
   | 'restore-failed';

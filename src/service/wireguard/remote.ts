@@ -2,6 +2,7 @@ import type { Endpoint } from '../../net/endpoint.ts';
 import type { FlowId, SocketId } from '../../net/ids.ts';
 import type { Millis } from '../../net/time.ts';
 import type { Deadline } from '../deadlines.ts';
+import type { ProvenEndpoint } from './proven.ts';
 import type { RegisteredKey } from './registry.ts';
 
 /**
@@ -18,6 +19,8 @@ export class Remote implements Deadline {
   client: ClientRecord | undefined = undefined;
   /** It showed a cookie of ours: the address is not forged. */
   hasProvenAddress = false;
+  /** Its owner has shown by a handshake with us which key is here. */
+  proof: ProvenEndpoint | undefined = undefined;
   /** False once the table has let go of it. */
   isKnown = true;
   /** What it may send to whom, by receiver index. */

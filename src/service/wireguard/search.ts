@@ -1,8 +1,7 @@
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { Millis } from '../../net/time.ts';
-import { SECOND } from '../../net/time.ts';
-import { hasMac1 } from '../../wire/wireguard/mac.ts';
 import type { Core } from './core.ts';
+import { Rate } from './rate.ts';
 import type { RegisteredKey } from './registry.ts';
 
 /** Goes on with a message once its recipient is known. `packet` is the one to go on with. */
@@ -21,43 +20,50 @@ interface Search {
  * take more than a share of the processor.
  */
 export class Searches {
-  readonly #hashesPerMilli: number;
+  readonly #rate: Rate;
   readonly #queue: Search[] = [];
-  #tokens = 0;
-  #filledAt: Millis | undefined = undefined;
+  /** What names a receiver that waits for it: no garbage, so it neither waits behind any nor is charged to its source. */
+  readonly #answers: Search[] = [];
 
   constructor(hashesPerSecond: number) {
-    this.#hashesPerMilli = hashesPerSecond / SECOND;
+    this.#rate = new Rate(hashesPerSecond, BURST);
   }
 
   get waiting(): number {
-    return this.#queue.length;
+    return this.#queue.length + this.#answers.length;
   }
 
-  /** `packet` must stay valid. */
   begin(core: Core, from: Endpoint, packet: Uint8Array, found: Found, now: Millis): undefined {
     if (this.#queue.length >= QUEUE || !core.searchBudget.take(from, 1, now)) return core.drop('search-over-budget');
     this.#queue.push({ from, packet: packet.slice(), found, next: 0 });
     this.run(core, now);
   }
 
+  /** For a response to an initiation that its source was sent. */
+  beginAnswer(core: Core, from: Endpoint, packet: Uint8Array, found: Found, now: Millis): undefined {
+    if (this.#answers.length >= QUEUE) return core.drop('search-over-budget');
+    this.#answers.push({ from, packet: packet.slice(), found, next: 0 });
+    this.run(core, now);
+  }
+
   /** One slice, as far as the share of the processor goes. */
   run(core: Core, now: Millis): void {
     const { keys } = core.registry;
-    let hashes = Math.min(SLICE, this.#refill(now));
+    let hashes = Math.min(SLICE, this.#rate.available(now));
     while (hashes >= 1) {
-      const search = this.#queue[0];
+      const queue = this.#answers.length > 0 ? this.#answers : this.#queue;
+      const search = queue[0];
       if (search === undefined) return;
       const key = keys[search.next++];
       if (key === undefined) {
-        this.#queue.shift();
+        queue.shift();
         core.drop('unregistered-peer');
         continue;
       }
       hashes--;
-      this.#tokens--;
-      if (!hasMac1(search.packet, key.mac1Key)) continue;
-      this.#queue.shift();
+      this.#rate.spend(1);
+      if (!core.registry.isFor(search.packet, key)) continue;
+      queue.shift();
       core.registry.remember(search.from, key);
       search.found(core, key, search.packet, now);
     }
@@ -65,27 +71,14 @@ export class Searches {
 
   /** When there is something to go on with: at once while there are tokens. */
   next(now: Millis): Millis | undefined {
-    if (this.#queue.length === 0) return undefined;
-    return this.#tokens >= 1
-      ? now
-      : now + Math.ceil((Math.min(SLICE, this.#burst) - this.#tokens) / this.#hashesPerMilli);
-  }
-
-  get #burst(): number {
-    return Math.max(1, this.#hashesPerMilli * BURST);
-  }
-
-  #refill(now: Millis): number {
-    const elapsed = this.#filledAt === undefined ? Number.POSITIVE_INFINITY : Math.max(0, now - this.#filledAt);
-    this.#tokens = Math.min(this.#burst, this.#tokens + elapsed * this.#hashesPerMilli);
-    this.#filledAt = now;
-    return this.#tokens;
+    if (this.waiting === 0) return undefined;
+    return this.#rate.isReady ? now : this.#rate.readyAt(SLICE, now);
   }
 }
 
 /** Messages that wait. */
 const QUEUE = 256;
-/** Hashes at a time: about a millisecond. */
+/** Hashes at a time: less than a millisecond. */
 const SLICE = 100;
 /** What may be saved up. */
 const BURST: Millis = 200;

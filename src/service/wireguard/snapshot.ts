@@ -2,6 +2,8 @@ import { type Endpoint, endpointKey } from '../../net/endpoint.ts';
 import type { Millis } from '../../net/time.ts';
 import type { Core } from './core.ts';
 import { becomeClient, forget, giveKey, lastSeen } from './members.ts';
+import { setProof } from './proven.ts';
+import { nameOf } from './registry.ts';
 import { Remote, Route } from './remote.ts';
 import { add, installFlow } from './routes.ts';
 import type { Totals } from './statistics.ts';
@@ -15,6 +17,8 @@ export interface Snapshot {
   readonly totals: Totals;
   readonly clients: readonly ClientSnapshot[];
   readonly routes: readonly RouteSnapshot[];
+  /** Public key → timestamp of the latest initiation for this relay, both base64. */
+  readonly timestamps?: Readonly<Record<string, string>>;
 }
 
 export interface ClientSnapshot {
@@ -23,6 +27,8 @@ export interface ClientSnapshot {
   readonly endpoint: Endpoint;
   /** Public keys, base64. */
   readonly keys: readonly string[];
+  /** Which of them is proven, and until when. Sessions with this relay are not kept: their keys are nobody's business. */
+  readonly proof?: { readonly key: string; readonly until: Millis };
   readonly firstSeen: Millis;
   readonly lastSeen: Millis;
   readonly packets: number;
@@ -46,7 +52,11 @@ export function takeSnapshot(core: Core): Snapshot {
     [...remote.routes.values()].flatMap((route) => recordRoute(route, places) ?? []),
   );
   const records = clients.flatMap((remote) => recordClient(core, remote) ?? []);
-  return { version: 1, totals: core.statistics.totals(core), clients: records, routes };
+  const handshakes = core.registry.keys.filter(({ timestamp }) => timestamp.some((byte) => byte !== 0));
+  const timestamps = Object.fromEntries(
+    handshakes.map(({ publicKey, timestamp }) => [nameOf(publicKey), Buffer.from(timestamp).toString('base64')]),
+  );
+  return { version: 1, totals: core.statistics.totals(core), clients: records, routes, timestamps };
 }
 
 /** Into a service without clients whose listeners are known. What has expired, is blocked, or came by a listener that is gone is left out. */
@@ -54,11 +64,16 @@ export function restoreSnapshot(core: Core, snapshot: Snapshot, now: Millis): vo
   if (snapshot.version !== 1) throw new SnapshotError(`unknown snapshot version ${String(snapshot.version)}`);
   if (core.table.clients.size > 0) throw new SnapshotError('restore() into a service that has clients already');
   core.statistics.base = snapshot.totals;
+  for (const key of core.registry.keys) {
+    const timestamp = snapshot.timestamps?.[nameOf(key.publicKey)];
+    if (timestamp !== undefined) key.timestamp = new Uint8Array(Buffer.from(timestamp, 'base64'));
+  }
   const remotes = snapshot.clients.map((record) => restoreClient(core, record, now));
   for (const route of snapshot.routes) {
     const initiator = remotes[route.initiator];
     const responder = remotes[route.responder];
     if (initiator === undefined || responder === undefined || route.expiresAt <= now) core.drop('restore-failed');
+    else if (core.proof?.required && !(initiator.proof && responder.proof)) core.drop('restore-failed');
     else restoreRoute(core, route, initiator, responder);
   }
 }
@@ -70,14 +85,15 @@ export class SnapshotError extends Error {
 }
 
 function recordClient(core: Core, remote: Remote): ClientSnapshot | undefined {
-  const { socket, endpoint, client, keys, routes } = remote;
+  const { socket, endpoint, client, keys, routes, proof } = remote;
   const listener = core.listeners.get(socket);
   if (client === undefined || listener === undefined) return undefined;
   const counters = [...routes.values()].map(({ flow }) => flow && core.flows.read(flow));
   return {
     listener: endpointKey(listener),
     endpoint: { family: endpoint.family, address: endpoint.address, port: endpoint.port },
-    keys: [...keys].map(({ publicKey }) => Buffer.from(publicKey).toString('base64')),
+    keys: [...keys].map(({ publicKey }) => nameOf(publicKey)),
+    ...(proof && { proof: { key: nameOf(proof.key.publicKey), until: proof.at } }),
     firstSeen: client.firstSeen,
     lastSeen: lastSeen(core, remote),
     packets: counters.reduce((sum, counter) => sum + (counter?.packets ?? 0), client.packets),
@@ -113,7 +129,12 @@ function restoreClient(core: Core, record: ClientSnapshot, now: Millis): Remote 
   core.statistics.clients--;
   core.deadlines.set(remote, seen + config.timeout);
   for (const key of registry.keys) {
-    if (record.keys.includes(Buffer.from(key.publicKey).toString('base64'))) giveKey(remote, key);
+    if (record.keys.includes(nameOf(key.publicKey))) giveKey(remote, key);
+  }
+  const { proof } = record;
+  const proven = registry.keys.find(({ publicKey }) => nameOf(publicKey) === proof?.key);
+  if (core.proof !== undefined && proof !== undefined && proven !== undefined && proof.until > now) {
+    setProof(core, remote, proven, proof.until);
   }
   // With a list of peers, whoever is not on it any more is not a client any more.
   if (registry.keys.length === 0 || remote.keys.size > 0) return remote;
@@ -128,6 +149,7 @@ function restoreRoute(core: Core, record: RouteSnapshot, initiator: Remote, resp
   back.back = there;
   for (const route of [there, back]) {
     route.stage = 'live';
+    for (const key of route.to.keys) core.registry.remember(route.from.endpoint, key);
     add(core, route, record.expiresAt);
     core.table.indices.set(route.index, route);
     installFlow(core, route);

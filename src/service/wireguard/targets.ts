@@ -7,7 +7,8 @@ import { takeTurns } from './table.ts';
 /**
  * Whom an initiation goes to.
  *
- * 1. The key that mac1 names has been seen: where it was, and whoever may be the same client come by another way.
+ * 1. The key that mac1 names has been seen: where it was, and whoever may be the same client come by another way. Where it was proven
+ *    wins over where it seemed to be.
  * 2. It has not been seen yet: endpoints without a key.
  * 3. Nobody knows whom it is for: partners of the sender first, since most initiations renew a session; then the others.
  *
@@ -20,7 +21,8 @@ export function targetsOf(core: Core, from: Remote, key: RegisteredKey | undefin
     for (const remote of remotes) if (remote !== from && targets.size < core.config.fanOut) targets.add(remote);
   };
   if (key !== undefined) {
-    add(withSuccessors(key.remotes));
+    if (core.proof?.required) return [...key.proven].filter((remote) => remote !== from);
+    add(withSuccessors(key.proven.size > 0 ? key.proven : key.remotes));
     if (targets.size > 0) return [...targets];
   } else {
     add(withSuccessors(partnersOf(from)));

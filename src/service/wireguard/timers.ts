@@ -1,6 +1,9 @@
 import type { Millis } from '../../net/time.ts';
 import type { Core } from './core.ts';
 import { forget, lastSeen } from './members.ts';
+import { ProofSession } from './proof.ts';
+import { endSession } from './proofs.ts';
+import { ProvenEndpoint, unprove } from './proven.ts';
 import { Remote } from './remote.ts';
 import { removeRoute } from './routes.ts';
 
@@ -11,6 +14,8 @@ import { removeRoute } from './routes.ts';
 export function expire(core: Core, now: Millis): void {
   for (let due = core.deadlines.takeDue(now); due !== undefined; due = core.deadlines.takeDue(now)) {
     if (due instanceof Remote) expireRemote(core, due, now);
+    else if (due instanceof ProvenEndpoint) unprove(core, due.remote);
+    else if (due instanceof ProofSession) core.proof && endSession(core, core.proof, due);
     else removeRoute(core, due);
   }
   core.statistics.tell(core, now);

@@ -5,12 +5,14 @@ import type { Millis } from '../../net/time.ts';
 import { decodeWireguard } from '../../wire/wireguard/message.ts';
 import type { Counter } from '../counters.ts';
 import { isReflector } from '../reflector.ts';
-import type { Order, Service } from '../service.ts';
+import type { Drainable, Order, Service } from '../service.ts';
 import { handleCookieReply, handleData, handleResponse } from './answers.ts';
+import type { WireguardConfig } from './config.ts';
 import { Core, type CoreParts } from './core.ts';
 import { handleInitiation } from './initiations.ts';
 import { forget, lastSeen } from './members.ts';
 import type { DropReason } from './reasons.ts';
+import { reconfigure } from './reconfigure.ts';
 import { restoreSnapshot, type Snapshot, takeSnapshot } from './snapshot.ts';
 import type { Totals } from './statistics.ts';
 import { expire, nextTimeout } from './timers.ts';
@@ -19,7 +21,7 @@ import { expire, nextTimeout } from './timers.ts';
  * A relay for WireGuard peers that name it as their Endpoint, as a state machine. It holds no key of theirs, decrypts nothing and changes
  * nothing: handshakes are watched, and the indices in them say who may speak to whom. Data then takes flows, which the engine executes.
  */
-export class WireguardService implements Service {
+export class WireguardService implements Service, Drainable {
   readonly name = 'wireguard';
   readonly #core: Core;
   #now: Millis = 0;
@@ -92,6 +94,23 @@ export class WireguardService implements Service {
     return nextTimeout(this.#core, this.#now);
   }
 
+  /** Takes effect at once; drain pollOutput() afterwards. Listeners, and whether there is a proof and by which key, are those of the start. */
+  updateConfig(config: WireguardConfig, now: Millis): void {
+    this.#begin(now);
+    reconfigure(this.#core, config);
+  }
+
+  /** From now on no endpoint becomes a client, but the next one of a client that moves, where its key tells. */
+  drain(now: Millis): void {
+    this.#begin(now);
+    this.#core.draining = true;
+  }
+
+  /** Clients with a persistent keepalive never go by themselves. A restart takes nothing from them: whoever stops need not wait for 0. */
+  get clientsLeft(): number {
+    return this.#core.table.clients.size;
+  }
+
   /** The block list has changed: who is on it now is forgotten, flows and all. Drain pollOutput() afterwards. */
   applyBlocks(now: Millis): void {
     this.#begin(now);
@@ -122,6 +141,7 @@ export class WireguardService implements Service {
       return {
         endpoint: remote.endpoint,
         peers: [...remote.keys].map(({ name }) => name),
+        proven: remote.proof !== undefined,
         firstSeen: remote.client?.firstSeen ?? 0,
         lastSeen: lastSeen(core, remote),
         packets: sum('packets'),
@@ -131,18 +151,21 @@ export class WireguardService implements Service {
   }
 
   stats(): WireguardStats {
-    const { table, drops, relayed, statistics, deadlines, searches } = this.#core;
+    const { table, drops, relayed, statistics, deadlines, searches, registry, proof } = this.#core;
     return {
       clients: table.clients.size,
       drops,
       relayed: relayed.read().to_peer,
       totals: statistics.totals(this.#core),
+      hashes: registry.hashes,
+      agreements: proof?.agreements ?? 0,
       held: {
         strangers: table.strangers.size,
         routes: table.routes,
         indices: table.indices.size,
         deadlines: deadlines.size,
         searches: searches.waiting,
+        sessions: proof?.sessions.size ?? 0,
       },
     };
   }
@@ -157,6 +180,8 @@ export interface WireguardClient {
   readonly endpoint: Endpoint;
   /** Names of the registered keys that it seems to have. */
   readonly peers: readonly string[];
+  /** Its owner proved the one that it has. */
+  readonly proven: boolean;
   readonly firstSeen: Millis;
   readonly lastSeen: Millis;
   /** Those that it sent. */
@@ -171,6 +196,10 @@ export interface WireguardStats {
   readonly relayed: { readonly packets: number; readonly bytes: number };
   /** Of all runs that a snapshot joins. */
   readonly totals: Totals;
+  /** Computed to tell whom messages are for. */
+  readonly hashes: number;
+  /** Operations on the curve, for proofs. */
+  readonly agreements: number;
   /** What is in memory, for leak checks. */
   readonly held: {
     readonly strangers: number;
@@ -178,5 +207,6 @@ export interface WireguardStats {
     readonly indices: number;
     readonly deadlines: number;
     readonly searches: number;
+    readonly sessions: number;
   };
 }

@@ -10,7 +10,7 @@ export interface BpfAbsence {
   readonly fix: string;
 }
 
-/** What bpf/relay.bpf.c asks of a kernel: bpf_xdp_get_buff_len and bpf_xdp_load_bytes are the youngest. */
+/** What bpf/relay.bpf.c asks of a kernel: bpf_xdp_load_bytes is the youngest. */
 const MINIMUM_KERNEL: readonly [number, number] = [5, 18];
 
 let answer: BpfAbsence | 'fine' | undefined;
@@ -21,11 +21,18 @@ export function probeBpf(): BpfAbsence | undefined {
   return answer === 'fine' ? undefined : answer;
 }
 
-/** Which of the capabilities that the kernel engine needs this process lacks. CAP_SYS_ADMIN stands for CAP_BPF. */
+/**
+ * Which of the capabilities that the kernel engine needs this process lacks. Without CAP_PERFMON the verifier refuses to subtract pointers and
+ * guards every access against speculation. CAP_SYS_ADMIN stands for it and for CAP_BPF.
+ */
 export function lackingCapabilities(status: string = readFileSync('/proc/self/status', 'utf8')): readonly string[] {
   const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? '0'}`);
   const has = (bit: bigint): boolean => ((effective >> bit) & 1n) === 1n;
-  return [...(has(CAP_BPF) || has(CAP_SYS_ADMIN) ? [] : ['CAP_BPF']), ...(has(CAP_NET_ADMIN) ? [] : ['CAP_NET_ADMIN'])];
+  return [
+    ...(has(CAP_BPF) || has(CAP_SYS_ADMIN) ? [] : ['CAP_BPF']),
+    ...(has(CAP_PERFMON) || has(CAP_SYS_ADMIN) ? [] : ['CAP_PERFMON']),
+    ...(has(CAP_NET_ADMIN) ? [] : ['CAP_NET_ADMIN']),
+  ];
 }
 
 /** "6.1.0-18-amd64" → whether it is at least `minimum`. What is no version counts as new. */
@@ -52,7 +59,7 @@ function probe(): BpfAbsence | undefined {
     };
   }
   const lacking = lackingCapabilities();
-  if (lacking.length > 0) return { reason: 'no-rights', detail: `without ${lacking.join(' and ')}`, fix: FIX_RIGHTS };
+  if (lacking.length > 0) return { reason: 'no-rights', detail: `without ${lacking.join(', ')}`, fix: FIX_RIGHTS };
   const fd = library.functions.bpf_map_create(MAP_TYPE_ARRAY, 'culvert_probe', 4, 4, 1, null);
   if (fd < 0) {
     // Capabilities of a user namespace of one's own do not count, and a container's seccomp filter may refuse bpf(2) altogether.
@@ -64,9 +71,10 @@ function probe(): BpfAbsence | undefined {
 
 const CAP_NET_ADMIN = 12n;
 const CAP_SYS_ADMIN = 21n;
+const CAP_PERFMON = 38n;
 const CAP_BPF = 39n;
 const MAP_TYPE_ARRAY = 2;
 const FIX_FFI = 'install the optional package koffi, on a machine that it has binaries for';
 const FIX_RIGHTS =
-  'run as root, or give the process CAP_BPF and CAP_NET_ADMIN (systemd: AmbientCapabilities; docker: --cap-add BPF --cap-add NET_ADMIN)';
+  'run as root, or give the process CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (systemd: AmbientCapabilities; docker: --cap-add)';
 const FIX_REFUSED = 'allow bpf(2): outside user namespaces, and in the seccomp profile of the container';

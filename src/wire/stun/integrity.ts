@@ -1,8 +1,8 @@
 import { timingSafeEqual } from 'node:crypto';
-import { type HmacAlgorithm, hmac } from '../hmac.ts';
+import { hmac } from '../hmac.ts';
 import { HEADER_BYTES } from './header.ts';
 
-export type IntegrityAlgorithm = HmacAlgorithm;
+export type IntegrityAlgorithm = 'sha1' | 'sha256';
 
 /** Where an integrity attribute stands in the packet, for verifyIntegrity. Offset of its type field, from the start of the message. */
 export interface IntegrityAttribute {

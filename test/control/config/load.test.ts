@@ -156,7 +156,7 @@ describe('faults', () => {
       yaml: 'turn: {}\nengine: xdp',
       faults: [/^config\.yaml:2: engine: the xdp engine is not available in this version/],
     },
-    { name: 'later engine by flag', engine: 'batched', faults: [/^--engine: the batched engine is not available/] },
+    { name: 'later engine by flag', engine: 'xdp', faults: [/^--engine: the xdp engine is not available/] },
     { name: 'no such engine', engine: 'warp', faults: [/^--engine: must be one of auto, portable, batched, xdp$/] },
     {
       name: 'later transport',

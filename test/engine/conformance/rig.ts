@@ -20,11 +20,13 @@ export interface EngineParts {
 
 /** Why this engine, or this machine, cannot run a part of the suite. Each reason is shown with what it skips. */
 export type Skips = Readonly<Partial<Record<Feature, string | false>>>;
-export type Feature = 'ipv6' | 'streams' | 'tls' | 'clock';
+export type Feature = 'all' | 'ipv6' | 'streams' | 'tls' | 'clock';
 
 export interface ConformanceOptions {
   readonly name: string;
   readonly create: (parts: EngineParts) => Engine | Promise<Engine>;
+  /** Tells an engine whose threads cannot ask `clock` that the time has changed. */
+  readonly tick?: (engine: Engine) => void;
   readonly skips: Skips;
 }
 
@@ -45,19 +47,30 @@ export class Rig {
   readonly closedStreams: StreamId[] = [];
   readonly ends = new Map<StreamId, StreamEnd>();
   readonly connected = new Map<StreamId, ConnectResult>();
-  now: Millis = 1_700_000_000_000;
+  #now: Millis = 1_700_000_000_000;
+  readonly #tick: ((engine: Engine) => void) | undefined;
   #engine: Engine | undefined;
 
   static async start(t: TestContext, options: ConformanceOptions): Promise<Rig> {
-    const rig = new Rig();
+    const rig = new Rig(options);
     const engine = await options.create({ sink: rig.#sink(), ids: rig.ids, clock: () => rig.now });
     rig.#engine = engine;
     t.after(() => engine.close());
     return rig;
   }
 
-  private constructor() {
+  private constructor({ tick }: ConformanceOptions) {
     this.ids = new IdSource();
+    this.#tick = tick;
+  }
+
+  get now(): Millis {
+    return this.#now;
+  }
+
+  set now(time: Millis) {
+    this.#now = time;
+    this.#tick?.(this.engine);
   }
 
   get engine(): Engine {

@@ -20,6 +20,7 @@ export interface Site {
 
 export const HUB_IPV4 = '10.99.0.1';
 export const HUB_IPV6 = 'fd99::1';
+const HUB_MAC = '02:00:00:00:00:01';
 
 export function makeLan(name: string): Lan {
   const made: string[] = [];
@@ -30,7 +31,8 @@ export function makeLan(name: string): Lan {
     ip('-n', namespace, 'link', 'set', 'lo', 'up');
   };
   add(hub);
-  ip('-n', hub, 'link', 'add', 'br0', 'type', 'bridge');
+  // An address of its own: a bridge without one takes the lowest of its ports, and changes it when one joins.
+  ip('-n', hub, 'link', 'add', 'br0', 'address', HUB_MAC, 'type', 'bridge');
   ip('-n', hub, 'link', 'set', 'br0', 'up');
   ip('-n', hub, 'address', 'add', `${HUB_IPV4}/16`, 'dev', 'br0');
   ip('-n', hub, 'address', 'add', `${HUB_IPV6}/64`, 'dev', 'br0', 'nodad');

@@ -9,6 +9,7 @@ import type { Order } from '../../../src/service/service.ts';
 import type { WireguardConfig } from '../../../src/service/wireguard/config.ts';
 import type { DropReason } from '../../../src/service/wireguard/reasons.ts';
 import { WireguardService } from '../../../src/service/wireguard/wireguard.ts';
+import { keyPairOf } from '../../../src/wire/wireguard/x25519.ts';
 import { seededRandom } from '../seeded.ts';
 import { endpoint } from '../turn/harness.ts';
 
@@ -36,9 +37,17 @@ export function testConfig(changes: Partial<WireguardConfig> = {}): WireguardCon
   };
 }
 
-export function keyOf(name: string): Uint8Array {
+export function privateKeyOf(name: string): Uint8Array {
   return new Uint8Array(createHash('sha256').update(`key of ${name}`).digest());
 }
+
+export function keyOf(name: string): Uint8Array {
+  const known = keys.get(name) ?? keyPairOf(privateKeyOf(name)).publicKey;
+  keys.set(name, known);
+  return known;
+}
+
+const keys = new Map<string, Uint8Array>();
 
 /** Names → the entries of `peers`. */
 export function registered(...names: string[]): WireguardConfig['peers'] {

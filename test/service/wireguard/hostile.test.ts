@@ -79,6 +79,7 @@ describe('a forged source', () => {
       indices: 0,
       deadlines: 0,
       searches: 0,
+      sessions: 0,
     });
   });
 });
@@ -196,6 +197,46 @@ describe('registered keys', () => {
     alice.say('bob', 'still here');
     world.settle();
     assert.equal(bob.received.at(-1)?.text, 'still here');
+  });
+
+  test('a client whose very endpoint is forged goes on, and renews its handshakes', () => {
+    const searches = { perAddress: 5, perPrefix: 50, burstSeconds: 10, maxSources: 1000 };
+    const { world, alice, bob } = pair({ peers: registered('alice', 'bob'), hashesPerSecond: 20_000, searches });
+    let renewed = 0;
+    for (let step = 0; step < 3000; step++) {
+      // 2,000 packets a second, in turn.
+      for (let packet = 0; packet < 5; packet++) {
+        world.send(alice.endpoint, initiation(randomIndex()));
+        world.send(alice.endpoint, response(randomIndex(), randomIndex()));
+        world.send(alice.endpoint, data(randomIndex()));
+      }
+      if (step % 100 === 50) alice.say('bob', 'still here');
+      const before = alice.indexFor('bob');
+      if (step % 500 === 250) alice.initiate('bob');
+      world.pass(10);
+      if (alice.indexFor('bob') !== before) renewed++;
+    }
+    assert.equal(bob.received.length, 30);
+    assert.equal(renewed, 6, 'in 30 s, one try each 5 s');
+    assert.ok(world.relay.drops('search-over-budget') > 10_000, 'the garbage is dropped all the same');
+  });
+
+  test('a response is searched for ahead of garbage, and not charged for it', () => {
+    const names = Array.from({ length: 500 }, (_, index) => `peer ${index}`);
+    const searches = { perAddress: 5, perPrefix: 0, burstSeconds: 10, maxSources: 1000 };
+    const peers = registered(...names, 'alice', 'bob');
+    const world = new World({ peers, hashesPerSecond: 1000, searches });
+    const bob = world.peer('bob', '203.0.113.1:2000');
+    const alice = world.peer('alice', '192.0.2.1:1000');
+    bob.initiate('peer 0');
+    world.pass(1000);
+    alice.initiate('bob');
+    world.settle();
+    // From everywhere, bob's own endpoint included.
+    for (let host = 0; host < 256; host++) world.send(endpoint(`10.0.${host}.1:999`), initiation(randomIndex()));
+    for (let packet = 0; packet < 300; packet++) world.send(bob.endpoint, initiation(randomIndex()));
+    for (let turn = 0; turn < 20; turn++) world.pass(100);
+    assert.ok(alice.hasSession('bob'));
   });
 
   test('a challenged source gets one small cookie reply for each initiation, and leaves nothing behind', () => {

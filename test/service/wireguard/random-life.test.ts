@@ -91,6 +91,7 @@ for (let seed = 1; seed <= 10; seed++) {
       indices: 0,
       deadlines: 0,
       searches: 0,
+      sessions: 0,
     });
     assert.equal(world.relay.flows.size, 0);
     assert.equal(world.relay.service.stats().clients, 0);

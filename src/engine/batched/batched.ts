@@ -1,0 +1,237 @@
+import type { Flow, FlowCounters } from '../../flow/flow.ts';
+import { FlowMisuse, FlowTable } from '../../flow/flow-table.ts';
+import type { Endpoint } from '../../net/endpoint.ts';
+import type { FlowId, IdSource, SocketId, StreamId } from '../../net/ids.ts';
+import type { OpenResult } from '../../net/open-result.ts';
+import { type Millis, SECOND } from '../../net/time.ts';
+import { feature } from '../../sys/features.ts';
+import { decodeSockaddr } from '../../sys/sockaddr.ts';
+import {
+  type ConnectSpec,
+  type Engine,
+  type EngineCapabilities,
+  EngineMisuse,
+  type EngineSink,
+  type EngineStats,
+  type JoinSpec,
+  type ListenSpec,
+  type TlsMaterial,
+} from '../engine.ts';
+import { listenerBuffers, PORT_BUFFERS } from '../portable/buffers.ts';
+import { DropCounts } from '../portable/drop-counts.ts';
+import { type StreamLimits, StreamRoom } from '../portable/stream-room.ts';
+import { mergeTraffic } from '../portable/traffic.ts';
+import { Lanes } from './lanes.ts';
+import { CONTROL_GSO, CONTROL_TIME, createSharedMemory } from './layout.ts';
+import type { MissHandler } from './miss-ring.ts';
+import { SharedFlows } from './shared-flows.ts';
+import { UdpPorts } from './udp-ports.ts';
+
+export interface BatchedOptions extends StreamLimits {
+  readonly sink: EngineSink;
+  /** For the ids of streams. */
+  readonly ids: IdSource;
+  /** 32 random bits, so that nobody outside can choose which flows collide. */
+  readonly seed: number;
+  /** Worker threads at most; they start when they get their first socket. Default 1. */
+  readonly workers?: number;
+  /** Datagrams of one flow leave as trains, which the kernel cuts (UDP_SEGMENT). Default: where the kernel can. */
+  readonly gso?: boolean;
+  /** The kernel hands over as one what came in a row (UDP_GRO). Default: where it can. */
+  readonly gro?: boolean;
+  /** Flows at most, a power of two; those beyond have no effect. Default 1,048,576. */
+  readonly mostFlows?: number;
+  /** How often idle flows are looked for, hence how late they may go. Default 1 s. */
+  readonly sweepEvery?: Millis;
+  /** A worker ended by a fault and is started again. Default: a warning of the process. */
+  readonly onFault?: (error: Error) => void;
+  /** Unix time instead of the system's, for tests: it is asked before each change and by `tick`. */
+  readonly clock?: () => Millis;
+}
+
+/** Its workers cannot ask a clock of this thread: a test that moves its clock says so. */
+export interface BatchedEngine extends Engine {
+  tick(): void;
+}
+
+/** The engine of Linux without privileges: batched system calls in worker threads, flows in memory that they share. See layout.ts. */
+export function createBatchedEngine(options: BatchedOptions): BatchedEngine {
+  return new Batched(options);
+}
+
+class Batched implements BatchedEngine {
+  readonly name = 'batched';
+  readonly mode: string;
+  /** Every datagram would have to be told apart from the others of its socket. */
+  readonly capabilities: EngineCapabilities = { dontFragment: false };
+
+  readonly #sink: EngineSink;
+  readonly #clock: () => Millis;
+  readonly #time: Float64Array;
+  readonly #virtual: boolean;
+  readonly #flows: FlowTable;
+  readonly #drops = new DropCounts();
+  readonly #ports: UdpPorts;
+  readonly #lanes: Lanes;
+  readonly #room: StreamRoom;
+  /** Answers to openPort that the sink has not had yet. */
+  readonly #answers = new Map<SocketId, OpenResult>();
+  readonly #sweeper: NodeJS.Timeout;
+  #closed = false;
+
+  constructor(options: BatchedOptions) {
+    const { sink, sweepEvery = SECOND } = options;
+    const gso = (options.gso ?? true) && feature('udp-segment').supported;
+    const gro = (options.gro ?? true) && feature('udp-gro').supported;
+    this.mode = ['recvmmsg', gro ? 'gro' : '', gso ? 'gso' : ''].filter((part) => part !== '').join('+');
+    this.#sink = sink;
+    this.#clock = options.clock ?? Date.now;
+    this.#virtual = options.clock !== undefined;
+    const memory = createSharedMemory(options.mostFlows ?? 2 ** 20, MOST_SOCKETS, options.seed);
+    this.#time = new Float64Array(memory.control);
+    new Int32Array(memory.control)[CONTROL_GSO] = gso ? 1 : 0;
+    this.tick();
+    this.#ports = new UdpPorts(memory, this.#drops, gro);
+    const mirror = new SharedFlows({
+      memory,
+      clock: this.#clock,
+      placeOf: (socket) => this.#port(socket).place,
+      settle: (socket, touched) => this.#port(socket).lane.settle(touched),
+      onFull: () => this.#drops.add('engine', 'flow-table-full'),
+    });
+    this.#flows = new FlowTable(sweepEvery, mirror);
+    const onFault = options.onFault ?? ((error) => process.emitWarning(error));
+    this.#lanes = new Lanes(options.workers ?? 1, { shared: memory, onMiss: this.#onMiss, onFault });
+    this.#room = new StreamRoom(sink, options.ids, this.#drops, options);
+    this.#sweeper = setInterval(() => this.#reap(), sweepEvery).unref();
+  }
+
+  async listen(socket: SocketId, spec: ListenSpec): Promise<OpenResult> {
+    this.#refuseKnown(socket);
+    if (spec.transport !== 'udp') return this.#room.listen(socket, spec);
+    return this.#ports.open(socket, spec.local, listenerBuffers(spec.buffers), this.#lanes.forListener());
+  }
+
+  updateTls(socket: SocketId, tls: TlsMaterial): void {
+    this.#room.updateTls(socket, tls);
+  }
+
+  openPort(socket: SocketId, local: Endpoint): void {
+    this.#refuseKnown(socket);
+    if (this.#answers.size === 0) queueMicrotask(() => this.#answer());
+    this.#answers.set(socket, this.#ports.open(socket, local, PORT_BUFFERS, this.#lanes.forPort()));
+  }
+
+  closePort(socket: SocketId): void {
+    const unanswered = this.#answers.delete(socket);
+    const port = this.#ports.get(socket);
+    if (port !== undefined) {
+      this.#flows.removeSocket(socket);
+      this.#ports.close(port);
+    } else if (!this.#room.close(socket) && !unanswered) {
+      throw new EngineMisuse(`socket ${socket} is not open`);
+    }
+  }
+
+  stopListening(socket: SocketId): void {
+    this.#room.stopListening(socket);
+  }
+
+  send(from: SocketId, to: Endpoint, packet: Uint8Array): void {
+    this.#ports.send(this.#port(from), to, packet);
+  }
+
+  write(stream: StreamId, packet: Uint8Array, droppable: boolean): void {
+    this.#room.streams.write(stream, packet, droppable);
+  }
+
+  closeStream(stream: StreamId): void {
+    this.#room.streams.close(stream);
+  }
+
+  connect(stream: StreamId, spec: ConnectSpec): void {
+    this.#room.streams.connect(stream, spec);
+  }
+
+  read(stream: StreamId): void {
+    this.#room.streams.read(stream);
+  }
+
+  join(a: StreamId, b: StreamId, spec: JoinSpec): void {
+    this.#room.streams.join(a, b, spec);
+  }
+
+  addFlow(flow: Flow): void {
+    const egress = this.#ports.get(flow.rewrite.socket);
+    if (this.#ports.get(flow.match.socket) === undefined || egress === undefined) {
+      throw new EngineMisuse(`flow ${flow.id}: its sockets are not both open`);
+    }
+    if (egress.family !== flow.rewrite.remote.family) {
+      throw new EngineMisuse(`flow ${flow.id}: an IPv${egress.family} socket cannot send to its remote`);
+    }
+    try {
+      this.#flows.add(flow, this.#clock());
+    } catch (error) {
+      throw error instanceof FlowMisuse ? new EngineMisuse(error.message, { cause: error }) : error;
+    }
+  }
+
+  removeFlow(flow: FlowId): FlowCounters | undefined {
+    return this.#flows.remove(flow);
+  }
+
+  flowCounters(flow: FlowId): FlowCounters | undefined {
+    return this.#flows.counters(flow);
+  }
+
+  stats(): EngineStats {
+    const traffic = mergeTraffic(this.#lanes.traffic(), this.#room.streams.traffic());
+    return { flows: this.#flows.sizes(), traffic, drops: this.#lanes.addDrops(this.#drops.read()) };
+  }
+
+  tick(): void {
+    if (this.#virtual) this.#time[CONTROL_TIME] = this.#clock();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#sweeper);
+    this.#answers.clear();
+    // The workers first: they must not read from descriptors that are somebody else's.
+    await Promise.all([this.#lanes.close(), this.#room.closeAll()]);
+    for (const socket of this.#ports.ids) this.closePort(socket);
+  }
+
+  readonly #onMiss: MissHandler = (place, generation, sender, payload) => {
+    const port = this.#ports.at(place, generation);
+    if (port !== undefined && !this.#closed) this.#sink.datagram(port.id, decodeSockaddr(sender, 0), payload);
+  };
+
+  /** Openings that ended since the last turn of the microtask queue, so never inside the call that asked. */
+  #answer(): void {
+    for (const [socket, result] of this.#answers) {
+      this.#answers.delete(socket);
+      this.#sink.portOpened(socket, result);
+    }
+  }
+
+  #reap(): void {
+    for (const flow of this.#flows.reapIdle(this.#clock())) this.#sink.flowIdle(flow.id, flow.service);
+  }
+
+  #port(socket: SocketId) {
+    const port = this.#ports.get(socket);
+    if (port === undefined) throw new EngineMisuse(`socket ${socket} is not open`);
+    return port;
+  }
+
+  #refuseKnown(socket: SocketId): void {
+    if (this.#closed) throw new EngineMisuse('the engine is closed');
+    if (this.#ports.get(socket) !== undefined || this.#room.has(socket) || this.#answers.has(socket)) {
+      throw new EngineMisuse(`socket ${socket} is open already`);
+    }
+  }
+}
+
+/** As many as there are ports, of both families. */
+const MOST_SOCKETS = 131_072;

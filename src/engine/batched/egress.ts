@@ -1,0 +1,259 @@
+import type { Arena } from '../../sys/arena.ts';
+import { EAGAIN, EINTR, EINVAL, EIO, EMSGSIZE, errnoName } from '../../sys/errno.ts';
+import { SendBatch } from '../../sys/send-batch.ts';
+import { sendFailureOf } from '../portable/error-names.ts';
+import {
+  ADD,
+  CONTROL_GSO,
+  KEEP,
+  NO_BUCKET,
+  REPLACE,
+  SLOT_BUCKET,
+  SLOT_BYTES,
+  SLOT_CHANNEL,
+  SLOT_DOUBLES,
+  SLOT_ENCAPSULATION,
+  SLOT_LAST_SEEN,
+  SLOT_MAX_PAYLOAD,
+  SLOT_NO_TRAINS,
+  SLOT_PACKETS,
+  SLOT_TALLY,
+  SLOT_TO,
+  SLOT_TO_SIZE,
+  SLOT_WORDS,
+  STRIP,
+} from './layout.ts';
+import { MOST_SEGMENTS, type Segments } from './segments.ts';
+import type { BucketMemory } from './shared-buckets.ts';
+import type { WorkerCounts } from './worker-counts.ts';
+
+const HEADER_BYTES = 4;
+const MOST_MESSAGES = 512;
+const MOST_PIECES = 4096;
+/** UDP_MAX_SEGMENTS of older kernels. */
+const MOST_IN_TRAIN = 64;
+const SURELY_FITS = 512;
+
+export interface EgressParts {
+  readonly arena: Arena;
+  readonly control: Int32Array;
+  readonly slots: Int32Array;
+  readonly slotDoubles: Float64Array;
+  readonly segments: Segments;
+  readonly buckets: BucketMemory;
+  readonly counts: WorkerCounts;
+}
+
+/**
+ * Sends what flows took, socket by socket: to the verdicts of flow/apply.ts, and without copying a payload. Neighbours of one flow and
+ * one size go out as a train that the kernel cuts (UDP_SEGMENT), the last of which may be shorter.
+ */
+export class Egress {
+  readonly #parts: EgressParts;
+  readonly #batch: SendBatch;
+  /** Room for one channel header a datagram, and how much of it is taken. */
+  readonly #headers: number;
+  #header = 0;
+  #fd = -1;
+  /** Of each message: its flow, its first datagram and how many it has. */
+  readonly #slot: Int32Array = new Int32Array(MOST_MESSAGES);
+  readonly #first: Int32Array = new Int32Array(MOST_MESSAGES);
+  readonly #size: Int32Array = new Int32Array(MOST_MESSAGES);
+  /** Trains that the kernel refused, to be sent one by one: three numbers each, as above. */
+  #refused: number[] = [];
+
+  /** What it takes of the arena. */
+  static readonly bytes: number = SendBatch.bytes(MOST_MESSAGES, MOST_PIECES) + MOST_SEGMENTS * HEADER_BYTES + 64;
+
+  constructor(parts: EgressParts) {
+    this.#parts = parts;
+    this.#batch = new SendBatch(parts.arena, MOST_MESSAGES, MOST_PIECES);
+    this.#headers = parts.arena.take(MOST_SEGMENTS * HEADER_BYTES, 64);
+  }
+
+  /** From now on from this socket. */
+  begin(fd: number): void {
+    this.#fd = fd;
+    this.#batch.begin();
+  }
+
+  /** All datagrams of one flow, from the first of its chain on. */
+  flow(slot: number, first: number, now: number): void {
+    const { segments } = this.#parts;
+    const { packets, bytes } = this.#admit(slot, first, now);
+    const at = slot * SLOT_DOUBLES;
+    const doubles = this.#parts.slotDoubles;
+    doubles[at + SLOT_LAST_SEEN] = now;
+    if (packets === 0) return;
+    doubles[at + SLOT_PACKETS] = (doubles[at + SLOT_PACKETS] ?? 0) + packets;
+    doubles[at + SLOT_BYTES] = (doubles[at + SLOT_BYTES] ?? 0) + bytes;
+    const { slots, counts } = this.#parts;
+    const tally = slots[slot * SLOT_WORDS + SLOT_TALLY] ?? 0;
+    counts.forwarded(tally, packets, bytes);
+    // The upper half of the first word of a sockaddr is the port.
+    if ((slots[slot * SLOT_WORDS + SLOT_TO] ?? 0) >>> 16 === 0) counts.dropped(tally >> 1, 'port-zero', packets);
+    else this.#gather(slot, first, segments.count, this.#parts.control[CONTROL_GSO] === 1);
+  }
+
+  /** Sends what is gathered. */
+  end(): void {
+    this.#transmit();
+    while (this.#refused.length > 0) {
+      const [refused, retry] = [this.#refused, this.#batch];
+      this.#refused = [];
+      retry.begin();
+      for (let n = 0; n < refused.length; n += 3) {
+        this.#gather(refused[n] ?? 0, refused[n + 1] ?? 0, refused[n + 2] ?? 0, false);
+      }
+      this.#transmit();
+    }
+  }
+
+  clear(): void {
+    this.#header = 0;
+  }
+
+  /** Steps 2 to 4 of flow/apply.ts for every datagram; those that may not go get the length −1. */
+  #admit(slot: number, first: number, now: number): { packets: number; bytes: number } {
+    const { slots, segments, buckets, counts } = this.#parts;
+    const at = slot * SLOT_WORDS;
+    const most = slots[at + SLOT_MAX_PAYLOAD] ?? 0;
+    const bucket = slots[at + SLOT_BUCKET] ?? NO_BUCKET;
+    const owner = (slots[at + SLOT_TALLY] ?? 0) >> 1;
+    let packets = 0;
+    let bytes = 0;
+    for (let n = first; n >= 0; n = segments.next[n] ?? -1) {
+      const length = segments.length[n] ?? 0;
+      if (this.#outLength(at, n) > most) {
+        counts.dropped(owner, 'too-big');
+        segments.length[n] = -1;
+      } else if (bucket !== NO_BUCKET && !buckets.take(bucket, length, now)) {
+        counts.dropped(owner, 'rate-limited');
+        segments.length[n] = -1;
+      } else {
+        packets += 1;
+        bytes += length;
+      }
+    }
+    return { packets, bytes };
+  }
+
+  /** Makes messages of at most `count` datagrams of the chain, trains if it may. */
+  #gather(slot: number, first: number, count: number, trains: boolean): void {
+    const { slots, segments } = this.#parts;
+    const batch = this.#batch;
+    const at = slot * SLOT_WORDS;
+    const most = slots[at + SLOT_MAX_PAYLOAD] ?? 0;
+    const tooLong = slots[at + SLOT_NO_TRAINS] || most;
+    let train = 0;
+    let size = 0;
+    let total = 0;
+    let header = -1;
+    let headerOf = -1;
+    let left = count;
+    for (let n = first; n >= 0 && left > 0; n = segments.next[n] ?? -1) {
+      if ((segments.length[n] ?? 0) < 0) continue;
+      left -= 1;
+      const length = this.#outLength(at, n);
+      const joins =
+        trains && train > 0 && train < MOST_IN_TRAIN && length > 0 && length <= size && total + length <= most;
+      if (!joins || !batch.fits(2)) {
+        if (train > 1) batch.cut(size);
+        if (!batch.fits(2)) this.#transmit();
+        const message = batch.messages;
+        batch.message(slots, at + SLOT_TO, slots[at + SLOT_TO_SIZE] ?? 0);
+        this.#slot[message] = slot;
+        this.#first[message] = n;
+        train = 0;
+        size = length;
+        total = 0;
+      }
+      const encapsulation = slots[at + SLOT_ENCAPSULATION] ?? KEEP;
+      const offset = segments.offset[n] ?? 0;
+      if (encapsulation === ADD && length !== headerOf) {
+        header = this.#headerFor(slots[at + SLOT_CHANNEL] ?? 0, length - HEADER_BYTES);
+        headerOf = length;
+      }
+      if (encapsulation === KEEP) batch.piece(offset, length);
+      else if (encapsulation === STRIP) batch.piece(offset + HEADER_BYTES, length);
+      else if (encapsulation === REPLACE) {
+        this.#writeHeader(offset, slots[at + SLOT_CHANNEL] ?? 0, length - HEADER_BYTES);
+        batch.piece(offset, length);
+      } else {
+        batch.piece(header, HEADER_BYTES);
+        batch.piece(offset, length - HEADER_BYTES);
+      }
+      train += 1;
+      total += length;
+      this.#size[batch.messages - 1] = train;
+      // A shorter one ends the train, and what is too long for one is alone.
+      if (length < size || length >= tooLong) {
+        if (train > 1) batch.cut(size);
+        train = 0;
+      }
+    }
+    if (train > 1) batch.cut(size);
+  }
+
+  /** Size of what goes out. Flows that strip or replace took whole ChannelData only. */
+  #outLength(slot: number, segment: number): number {
+    const { slots, segments, arena } = this.#parts;
+    const encapsulation = slots[slot + SLOT_ENCAPSULATION];
+    const length = segments.length[segment] ?? 0;
+    if (encapsulation === KEEP) return length;
+    if (encapsulation === ADD) return HEADER_BYTES + length;
+    const at = (segments.offset[segment] ?? 0) + 2;
+    const data = ((arena.bytes[at] ?? 0) << 8) | (arena.bytes[at + 1] ?? 0);
+    return encapsulation === STRIP ? data : HEADER_BYTES + data;
+  }
+
+  #headerFor(channel: number, length: number): number {
+    const at = this.#headers + this.#header;
+    this.#header += HEADER_BYTES;
+    this.#writeHeader(at, channel, length);
+    return at;
+  }
+
+  #writeHeader(at: number, channel: number, length: number): void {
+    const { bytes } = this.#parts.arena;
+    bytes[at] = channel >>> 8;
+    bytes[at + 1] = channel;
+    bytes[at + 2] = length >>> 8;
+    bytes[at + 3] = length;
+  }
+
+  #transmit(): void {
+    const batch = this.#batch;
+    for (let done = 0; done < batch.messages; ) {
+      const sent = batch.send(this.#fd, done);
+      if (sent > 0) done += sent;
+      else if (sent === -EAGAIN) {
+        // The kernel takes no more: who sends faster than the network loses what is too much here, not in a queue of ours.
+        for (; done < batch.messages; done++) this.#lost(done, 'send-queue-full');
+      } else if (sent !== -EINTR) this.#failed(done++, -sent);
+    }
+    batch.begin();
+  }
+
+  /** A train may be refused where its datagrams are not: by a device that cannot cut, or because of the route's MTU. */
+  #failed(message: number, errno: number): void {
+    const { slots, control } = this.#parts;
+    const slot = this.#slot[message] ?? 0;
+    const first = this.#first[message] ?? 0;
+    const size = this.#size[message] ?? 0;
+    if (size === 1 || (errno !== EINVAL && errno !== EIO && errno !== EMSGSIZE)) {
+      this.#lost(message, sendFailureOf(errnoName(errno)));
+      return;
+    }
+    const length = this.#outLength(slot * SLOT_WORDS, first);
+    // Every route takes datagrams of this size: it is the trains that this kernel does not.
+    if (errno === EIO || length <= SURELY_FITS) Atomics.store(control, CONTROL_GSO, 0);
+    else slots[slot * SLOT_WORDS + SLOT_NO_TRAINS] = length;
+    this.#refused.push(slot, first, size);
+  }
+
+  #lost(message: number, reason: string): void {
+    const owner = (this.#parts.slots[(this.#slot[message] ?? 0) * SLOT_WORDS + SLOT_TALLY] ?? 0) >> 1;
+    this.#parts.counts.dropped(owner, reason, this.#size[message] ?? 0);
+  }
+}

@@ -1,0 +1,112 @@
+import type { Endpoint } from '../../net/endpoint.ts';
+import type { SocketId } from '../../net/ids.ts';
+import type { OpenResult } from '../../net/open-result.ts';
+import { EAGAIN, errnoName } from '../../sys/errno.ts';
+import type { Fd } from '../../sys/fd.ts';
+import { bindTo, enlargeBuffers, mergeArrivals, openUdp, sendTo } from '../../sys/udp-socket.ts';
+import type { SocketBuffers } from '../engine.ts';
+import type { DropCounts } from '../portable/drop-counts.ts';
+import { openFailed, sendFailureOf } from '../portable/error-names.ts';
+import type { Lane } from './lane.ts';
+import { type SharedMemory, SOCKET_FD, SOCKET_OPEN, SOCKET_TOUCHED, SOCKET_WORDS } from './layout.ts';
+import { Vacancies } from './vacancies.ts';
+
+export interface UdpPort {
+  readonly id: SocketId;
+  readonly fd: Fd;
+  readonly family: 4 | 6;
+  readonly lane: Lane;
+  /** Where it is in shared memory; a later socket may come to the same place, with another generation. */
+  readonly place: number;
+  readonly generation: number;
+}
+
+/** The UDP sockets of the engine. Main thread only: workers see them in shared memory. */
+export class UdpPorts {
+  readonly #ports = new Map<SocketId, UdpPort>();
+  readonly #byPlace: (UdpPort | undefined)[] = [];
+  readonly #sockets: Int32Array;
+  readonly #vacancies: Vacancies;
+  readonly #drops: DropCounts;
+  readonly #merges: boolean;
+  #generation = 0;
+
+  /** `merges`: whether the kernel is asked for UDP_GRO. */
+  constructor(memory: SharedMemory, drops: DropCounts, merges: boolean) {
+    this.#sockets = new Int32Array(memory.sockets);
+    this.#vacancies = new Vacancies(this.#sockets.length / SOCKET_WORDS);
+    this.#drops = drops;
+    this.#merges = merges;
+  }
+
+  get ids(): SocketId[] {
+    return [...this.#ports.keys()];
+  }
+
+  get(id: SocketId): UdpPort | undefined {
+    return this.#ports.get(id);
+  }
+
+  /** The socket that has this place, unless what is meant is an earlier one. */
+  at(place: number, generation: number): UdpPort | undefined {
+    const port = this.#byPlace[place];
+    return port?.generation === generation ? port : undefined;
+  }
+
+  open(id: SocketId, local: Endpoint, buffers: SocketBuffers, lane: Lane): OpenResult {
+    const place = this.#vacancies.take();
+    if (place === undefined) return { ok: false, failure: 'no-descriptors', detail: 'the table of sockets is full' };
+    let fd: Fd | undefined;
+    try {
+      fd = openUdp(local.family);
+      enlargeBuffers(fd, buffers.receive, buffers.send);
+      if (this.#merges) mergeArrivals(fd);
+      const bound = bindTo(fd, local);
+      this.#adopt({ id, fd, family: local.family, lane, place, generation: this.#nextGeneration() });
+      return { ok: true, local: bound };
+    } catch (error) {
+      this.#byPlace[place] = undefined;
+      this.#ports.delete(id);
+      this.#vacancies.give(place);
+      fd?.close();
+      return openFailed(error);
+    }
+  }
+
+  /** When no flow uses it any more. Its descriptor's number is free for others after the return, so no worker may still read from it. */
+  close({ id, fd, lane, place }: UdpPort): void {
+    const at = place * SOCKET_WORDS;
+    Atomics.store(this.#sockets, at + SOCKET_OPEN, 0);
+    lane.remove(fd);
+    lane.settle(Atomics.load(this.#sockets, at + SOCKET_TOUCHED));
+    this.#ports.delete(id);
+    this.#byPlace[place] = undefined;
+    this.#vacancies.give(place);
+    fd.close();
+  }
+
+  send({ fd }: UdpPort, to: Endpoint, packet: Uint8Array): void {
+    if (to.port === 0) {
+      this.#drops.add('engine', 'port-zero');
+      return;
+    }
+    const failure = -sendTo(fd, packet, to);
+    if (failure === EAGAIN) this.#drops.add('engine', 'send-queue-full');
+    else if (failure !== 0) this.#drops.add('engine', sendFailureOf(errnoName(failure)));
+  }
+
+  #adopt(port: UdpPort): void {
+    const at = port.place * SOCKET_WORDS;
+    this.#sockets.fill(0, at, at + SOCKET_WORDS);
+    this.#sockets[at + SOCKET_FD] = port.fd.number;
+    Atomics.store(this.#sockets, at + SOCKET_OPEN, port.generation);
+    this.#ports.set(port.id, port);
+    this.#byPlace[port.place] = port;
+    port.lane.add(port.fd, port.place);
+  }
+
+  #nextGeneration(): number {
+    this.#generation = (this.#generation % 0x7fffffff) + 1;
+    return this.#generation;
+  }
+}

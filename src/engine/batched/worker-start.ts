@@ -1,0 +1,20 @@
+import type { SharedMemory } from './layout.ts';
+import type { MissMemory } from './miss-ring.ts';
+
+/** What the main thread starts a worker with. */
+export interface WorkerStart {
+  readonly shared: SharedMemory;
+  readonly own: WorkerMemory;
+  /** A descriptor that watches sockets by their place. */
+  readonly epoll: number;
+}
+
+/** What a worker has of its own and the main thread looks at. */
+export interface WorkerMemory {
+  readonly state: SharedArrayBuffer;
+  readonly counts: SharedArrayBuffer;
+  readonly misses: MissMemory;
+}
+
+/** The tag of what tells a worker to end; no socket has this place. */
+export const QUIT = 0x7fffffff;

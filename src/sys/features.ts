@@ -1,0 +1,72 @@
+import { errnoName } from './errno.ts';
+import { errno } from './ffi.ts';
+import { libc, loadLibc, sendmmsg } from './libc.ts';
+import { openUdp, SOL_UDP, trySetOption, UDP_GRO, UDP_SEGMENT } from './udp-socket.ts';
+
+/** What the kernel may or may not do for us. Each is tried once, and the answer kept. */
+export type FeatureName = 'recvmmsg' | 'sendmmsg' | 'udp-gro' | 'udp-segment';
+
+export type Feature =
+  | { readonly supported: true }
+  /** `needs`: the kernel that has it; newer ones lack it only where a sandbox forbids the call. */
+  | { readonly supported: false; readonly needs: string; readonly detail: string };
+
+/** Without libc no feature is supported. */
+export function feature(name: FeatureName): Feature {
+  let answer = answers.get(name);
+  if (answer === undefined) {
+    answer = probe(name);
+    answers.set(name, answer);
+  }
+  return answer;
+}
+
+function probe(name: FeatureName): Feature {
+  const { needs, attempt } = probes[name];
+  const library = loadLibc();
+  if (!library.ok) return { supported: false, needs, detail: library.detail };
+  try {
+    const failure = attempt();
+    return failure === undefined ? { supported: true } : { supported: false, needs, detail: failure };
+  } catch (error) {
+    return { supported: false, needs, detail: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** Each attempt says what went wrong, or nothing. */
+const probes: Readonly<Record<FeatureName, { readonly needs: string; readonly attempt: () => string | undefined }>> = {
+  recvmmsg: {
+    needs: 'Linux 2.6.33',
+    attempt: () => withSocket((fd) => (libc().recvmmsg(fd, 0, 0, 0, 0) < 0 ? errnoName(errno()) : undefined)),
+  },
+  sendmmsg: {
+    needs: 'Linux 3.0',
+    attempt: () =>
+      withSocket((fd) => {
+        const sent = sendmmsg(libc(), fd, 0, 0, 0);
+        return sent < 0 ? errnoName(-sent) : undefined;
+      }),
+  },
+  'udp-gro': { needs: 'Linux 5.0', attempt: () => tryUdpOption(UDP_GRO, 1) },
+  'udp-segment': { needs: 'Linux 4.18', attempt: () => tryUdpOption(UDP_SEGMENT, 1200) },
+};
+
+function tryUdpOption(name: number, value: number): string | undefined {
+  const fd = openUdp(4);
+  try {
+    return trySetOption(fd, SOL_UDP, name, value) ? undefined : errnoName(errno());
+  } finally {
+    fd.close();
+  }
+}
+
+function withSocket(attempt: (fd: number) => string | undefined): string | undefined {
+  const fd = openUdp(4);
+  try {
+    return attempt(fd.number);
+  } finally {
+    fd.close();
+  }
+}
+
+const answers = new Map<FeatureName, Feature>();

@@ -1,0 +1,87 @@
+import type { Endpoint } from '../net/endpoint.ts';
+import { Arena } from './arena.ts';
+import { checked } from './errno.ts';
+import { Fd } from './fd.ts';
+import { errno } from './ffi.ts';
+import { libc } from './libc.ts';
+import { AF_INET, AF_INET6, decodeSockaddr, encodeSockaddr, SOCKADDR_BYTES } from './sockaddr.ts';
+
+/** A UDP socket that neither blocks nor outlives an exec. IPv6 leaves IPv4 to others. Throws SystemError. */
+export function openUdp(family: 4 | 6): Fd {
+  const calls = libc();
+  const type = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  const fd = new Fd(checked('socket', calls.socket(family === 4 ? AF_INET : AF_INET6, type, 0)), 'UDP socket');
+  try {
+    if (family === 6) setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  } catch (error) {
+    fd.close();
+    throw error;
+  }
+  return fd;
+}
+
+/** Where it is bound then: the real port for 0. Throws SystemError. */
+export function bindTo(fd: Fd, local: Endpoint): Endpoint {
+  const calls = libc();
+  const size = encodeSockaddr(local, scratch().view, 0);
+  checked('bind', calls.bind(fd.number, scratch().address, size));
+  if (local.port !== 0) return local;
+  scratch().view.setUint32(LENGTH_AT, SOCKADDR_BYTES, true);
+  checked('getsockname', calls.getsockname(fd.number, scratch().address, scratch().address + LENGTH_AT));
+  return { ...local, port: decodeSockaddr(scratch().view, 0).port };
+}
+
+/** Bytes of buffer that the kernel may give; above its limit only to the privileged. */
+export function enlargeBuffers(fd: Fd, receive: number, send: number): void {
+  if (!trySetOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, receive)) trySetOption(fd, SOL_SOCKET, SO_RCVBUF, receive);
+  if (!trySetOption(fd, SOL_SOCKET, SO_SNDBUFFORCE, send)) trySetOption(fd, SOL_SOCKET, SO_SNDBUF, send);
+}
+
+/** Lets the kernel hand over what came in a row from one sender as one, with the size of its parts. False where it does not know how. */
+export function mergeArrivals(fd: Fd): boolean {
+  return trySetOption(fd, SOL_UDP, UDP_GRO, 1);
+}
+
+/** 0, or −errno. Never blocks. */
+export function sendTo(fd: Fd, packet: Uint8Array, to: Endpoint): number {
+  const size = encodeSockaddr(to, scratch().view, 0);
+  const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+  const sent = libc().sendto(fd.number, packet, packet.length, flags, scratch().address, size);
+  return sent < 0 ? -errno() : 0;
+}
+
+/** Throws SystemError. */
+function setOption(fd: Fd, level: number, name: number, value: number): void {
+  scratch().view.setInt32(0, value, true);
+  checked('setsockopt', libc().setsockopt(fd.number, level, name, scratch().address, 4));
+}
+
+export function trySetOption(fd: Fd, level: number, name: number, value: number): boolean {
+  scratch().view.setInt32(0, value, true);
+  return libc().setsockopt(fd.number, level, name, scratch().address, 4) === 0;
+}
+
+/** Room for one sockaddr, a length or an option. */
+function scratch(): Arena {
+  room ??= new Arena(64);
+  return room;
+}
+
+let room: Arena | undefined;
+const LENGTH_AT = 32;
+
+const SOCK_DGRAM = 2;
+const SOCK_NONBLOCK = 0o4000;
+const SOCK_CLOEXEC = 0o2000000;
+const SOL_SOCKET = 1;
+const SO_SNDBUF = 7;
+const SO_RCVBUF = 8;
+const SO_SNDBUFFORCE = 32;
+const SO_RCVBUFFORCE = 33;
+const IPPROTO_IPV6 = 41;
+const IPV6_V6ONLY = 26;
+const MSG_NOSIGNAL = 0x4000;
+export const MSG_DONTWAIT = 0x40;
+export const SOL_UDP = 17;
+export const UDP_SEGMENT = 103;
+export const UDP_GRO = 104;
