@@ -70,8 +70,10 @@ static __always_inline enum reason look_up_hop(struct xdp_md *ctx, const struct 
     return REASON_NO_ROUTE;
   }
   __u32 ifindex = fib.ifindex;
-  if (!bpf_map_lookup_elem(&egress, &ifindex))
+  const __u32 *exit = bpf_map_lookup_elem(&egress, &ifindex);
+  if (!exit)
     return REASON_EGRESS;
+  hop->exit = *exit;
   hop->until = packet->now + settings->hop_lifetime;
   hop->generation = settings->generation;
   hop->ifindex = fib.ifindex;
@@ -87,6 +89,7 @@ static __always_inline void remember(struct flow *flow, const struct hop *hop) {
   flow->hop.generation = hop->generation;
   flow->hop.ifindex = hop->ifindex;
   flow->hop.mtu = hop->mtu;
+  flow->hop.exit = hop->exit;
   __builtin_memcpy(flow->hop.destination, hop->destination, ETH_ALEN);
   __builtin_memcpy(flow->hop.source, hop->source, ETH_ALEN);
   *until = hop->until;

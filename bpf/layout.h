@@ -66,6 +66,13 @@ struct flow_key6 {
   __be32 discriminator;
 };
 
+/* How an interface sends. A veth takes what is redirected to it when its peer has GRO; what XDP_TX gives it lies there
+ * until its peer has a program of its own. */
+enum exit {
+  EXIT_REDIRECT = 1,
+  EXIT_TRANSMIT = 2, /* XDP_TX where a packet came in */
+};
+
 /* The next hop of a flow as the last look-up had it. Good until `until`, and only in its generation. */
 struct hop {
   __u64 until;
@@ -74,7 +81,8 @@ struct hop {
   __u16 mtu;
   __u8 destination[6];
   __u8 source[6];
-  __u8 unused[2];
+  __u8 exit; /* enum exit */
+  __u8 unused;
 };
 
 struct flow {

@@ -52,7 +52,8 @@ struct {
   __type(value, __u32);
 } own6 SEC(".maps");
 
-/* Interfaces, by index, that frames may leave by: those that can send what a program hands them. */
+/* Interfaces, by index, that frames may leave by: those that can send what a program hands them. The value is an enum
+ * exit. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(map_flags, BPF_F_NO_PREALLOC);

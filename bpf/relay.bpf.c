@@ -1,12 +1,13 @@
 /* The data path in the kernel: executes flows as src/flow/apply.ts does, and passes up whatever it does not know.
  *
- *   frame ─▶ parse ─▶ ports ─▶ match ─▶ plan ─▶ next hop ─▶ bucket ─▶ rewrite ─▶ XDP_TX or redirect
- *              │        │        │        │         │          │
- *              ▼        ▼        ▼        ▼         ▼          ▼
- *             pass     pass    pass*    drop       pass       drop         * within its source's budget
+ *   frame ─▶ parse ─▶ ports ─▶ match ─▶ plan ─▶ bucket ─▶ next hop ─▶ rewrite ─▶ out
+ *              │        │        │        │        │          │
+ *              ▼        ▼        ▼        ▼        ▼          ▼
+ *             pass     pass    pass*    drop     drop       pass      * within its source's budget
  *
- * Whether it can go out is known before the bucket is charged: what passes is charged, counted and sent by the flow in
- * userspace. */
+ * What passes behind the bucket is counted and sent by the flow in userspace. It is charged in both places: so the
+ * bucket here holds for all that a flow takes, and the one there for what reaches it by another way, as a fragment
+ * does. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include "maps.h"
@@ -62,10 +63,11 @@ static __always_inline enum reason execute(struct xdp_md *ctx, struct packet *pa
   __u64 padding;
 
   plan(packet, flow, &change);
-  if (change.payload_bytes > (flow->family == FAMILY_4 ? MAX_PAYLOAD4 : MAX_PAYLOAD6)) {
-    flow->last_seen = packet->now;
+  flow->last_seen = packet->now;
+  if (change.payload_bytes > (flow->family == FAMILY_4 ? MAX_PAYLOAD4 : MAX_PAYLOAD6))
     return REASON_TOO_BIG;
-  }
+  if (flow->bucket && !take(flow->bucket, packet->payload_bytes, packet->now))
+    return REASON_RATE_LIMITED;
   if (packet->hop_limit <= 1)
     return REASON_HOP_LIMIT;
   enum reason reason = carry_checksum(ctx, packet, flow, &change, &padding);
@@ -75,16 +77,12 @@ static __always_inline enum reason execute(struct xdp_md *ctx, struct packet *pa
   reason = find_hop(ctx, packet, flow, settings, ip_bytes, &hop);
   if (reason != GO_ON)
     return reason;
-
-  flow->last_seen = packet->now;
-  if (flow->bucket && !take(flow->bucket, packet->payload_bytes, packet->now))
-    return REASON_RATE_LIMITED;
   reason = rewrite(ctx, packet, flow, &change, &hop, padding);
   if (reason != GO_ON)
     return reason;
   __sync_fetch_and_add(&flow->packets, 1);
   __sync_fetch_and_add(&flow->bytes, packet->payload_bytes);
-  *forward = hop.ifindex == ctx->ingress_ifindex ? XDP_TX : bpf_redirect(hop.ifindex, 0);
+  *forward = hop.exit == EXIT_TRANSMIT && hop.ifindex == ctx->ingress_ifindex ? XDP_TX : bpf_redirect(hop.ifindex, 0);
   return flow->direction == TO_PEER ? REASON_FORWARDED_TO_PEER : REASON_FORWARDED_TO_CLIENT;
 }
 

@@ -116,6 +116,15 @@ export interface EngineStats {
   readonly traffic: readonly TrafficCount[];
   /** Reason → packets, for what the engine itself had to drop (rate limit, socket buffer full, slow stream ...). */
   readonly drops: ReadonlyMap<ServiceName | 'engine', ReadonlyMap<string, number>>;
+  /** Of an engine of two paths: what the fast one left to the slow one, by reason. Nothing of it is lost. */
+  readonly slowPath?: SlowPathStats;
+}
+
+export interface SlowPathStats {
+  /** Packets. */
+  readonly passes: ReadonlyMap<ServiceName | 'engine', ReadonlyMap<string, number>>;
+  /** Flows that the fast path did not take. */
+  readonly refusedFlows: ReadonlyMap<string, number>;
 }
 
 /** Packets and payload bytes that flows and joined streams forwarded, since the start. Bytes of a stream come in no packets. */

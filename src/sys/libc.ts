@@ -4,6 +4,7 @@ import { errno, type Loaded, loadLibrary } from './ffi.ts';
 export interface Libc {
   socket(family: number, type: number, protocol: number): number;
   bind(fd: number, address: number, size: number): number;
+  connect(fd: number, address: number, size: number): number;
   getsockname(fd: number, address: number, size: number): number;
   setsockopt(fd: number, level: number, name: number, value: number, size: number): number;
   getsockopt(fd: number, level: number, name: number, value: number, size: number): number;
@@ -16,6 +17,7 @@ export interface Libc {
   read(fd: number, bytes: number, size: number): number;
   write(fd: number, bytes: number, size: number): number;
   close(fd: number): number;
+  if_nametoindex(name: string): number;
   syscall(number: number, a: number, b: number, c: number, d: number): number;
 }
 
@@ -24,6 +26,7 @@ export function loadLibc(): Loaded<Libc> {
   loaded ??= loadLibrary<Libc>([null], {
     socket: 'int socket(int family, int type, int protocol)',
     bind: 'int bind(int fd, uintptr_t address, uint32_t size)',
+    connect: 'int connect(int fd, uintptr_t address, uint32_t size)',
     getsockname: 'int getsockname(int fd, uintptr_t address, uintptr_t size)',
     setsockopt: 'int setsockopt(int fd, int level, int name, uintptr_t value, uint32_t size)',
     getsockopt: 'int getsockopt(int fd, int level, int name, uintptr_t value, uintptr_t size)',
@@ -36,6 +39,7 @@ export function loadLibc(): Loaded<Libc> {
     read: 'long read(int fd, uintptr_t bytes, size_t size)',
     write: 'long write(int fd, uintptr_t bytes, size_t size)',
     close: 'int close(int fd)',
+    if_nametoindex: 'unsigned int if_nametoindex(const char *name)',
     syscall: 'long syscall(long number, long a, long b, long c, long d)',
   });
   return loaded;

@@ -10,6 +10,7 @@ import {
   BUCKET_BYTES,
   BUCKET_OFFSETS,
   COUNTER_BYTES,
+  EXITS,
   FLOW_BYTES,
   FLOW_OFFSETS,
   KEY_BYTES,
@@ -115,6 +116,8 @@ describe('the layout that both sides share', () => {
       [...enumOf('layout.h', 'encapsulation').keys()],
       ['ENCAP_KEEP', 'ENCAP_STRIP', 'ENCAP_ADD', 'ENCAP_REPLACE'],
     );
+    const exits = enumOf('layout.h', 'exit');
+    for (const [name, value] of Object.entries(EXITS)) assert.equal(exits.get(`EXIT_${name}`), value);
     assert.deepEqual([...enumOf('layout.h', 'direction').keys()], ['TO_PEER', 'TO_CLIENT']);
   });
 });

@@ -1,150 +1,147 @@
 import type { Flow, FlowCounters } from '../../flow/flow.ts';
-import type { BucketId, FlowId } from '../../net/ids.ts';
-import type { SystemError } from '../../sys/errno.ts';
-import { LOCKED } from '../../sys/libbpf/map.ts';
+import type { Idler } from '../../flow/idle-wheel.ts';
+import type { FlowId, SocketId } from '../../net/ids.ts';
+import { KernelBuckets } from './kernel-buckets.ts';
 import type { KernelMaps } from './kernel-maps.ts';
-import {
-  BUCKET_BYTES,
-  BUCKET_OFFSETS,
-  bucketValue,
-  FLOW_BYTES,
-  type FlowMapName,
-  flowKey,
-  flowValue,
-  readFlow,
-  readNumber,
-  uint64Key,
-} from './layout.ts';
+import { FLOW_BYTES, FLOW_MAPS, type FlowMapName, flowKey, flowValue, readFlow } from './layout.ts';
 
 /** Why a flow is not in the kernel; its packets go through userspace. */
-export type InstallFailure = 'fractional-limit' | 'bucket-refused' | 'map-full' | 'refused';
+export type InstallFailure = 'fractional-limit' | 'bucket-refused' | 'map-full' | 'refused' | 'no-source';
+
+/** A flow of this engine, in the kernel or, where that was refused, not. `slot` belongs to whoever keeps it in an IdleWheel. */
+export interface KernelFlow extends Idler {
+  readonly flow: Flow;
+  readonly map: FlowMapName;
+  readonly key: Buffer;
+  inKernel: boolean;
+}
 
 /**
- * Flows in the kernel, and the buckets that they name.
+ * Every flow of the engine, by id and by match, and the kernel's maps with those that it took.
  *
  * A bucket is there before the flow that needs it, and longer: a packet never meets a flow whose bucket is missing.
  */
 export class KernelFlows {
   readonly #maps: KernelMaps;
-  /** Milliseconds of CLOCK_MONOTONIC, for new buckets. */
-  readonly #now: () => number;
-  readonly #installed = new Map<FlowId, InstalledInKernel>();
-  /** By match; the key of a look-up is text, which costs less than the system call beside it. */
-  readonly #byKey = new Map<string, InstalledInKernel>();
-  readonly #bucketUsers = new Map<BucketId, number>();
+  readonly #buckets: KernelBuckets;
+  readonly #forgotten: (entry: KernelFlow) => void;
+  readonly #flows = new Map<FlowId, KernelFlow>();
+  /** The key of a look-up is text, which costs less than the system call beside it. */
+  readonly #byKey = new Map<string, KernelFlow>();
+  readonly #bySocket = new Map<SocketId, Set<KernelFlow>>();
   readonly #value: Buffer = Buffer.alloc(FLOW_BYTES);
 
-  constructor(maps: KernelMaps, now: () => number) {
+  /** `now`: milliseconds of CLOCK_MONOTONIC. `forgotten` hears of each flow that was removed or replaced. */
+  constructor(maps: KernelMaps, now: () => number, forgotten: (entry: KernelFlow) => void = () => undefined) {
     this.#maps = maps;
-    this.#now = now;
+    this.#buckets = new KernelBuckets(maps.buckets, now);
+    this.#forgotten = forgotten;
   }
 
   get size(): number {
-    return this.#installed.size;
+    return this.#flows.size;
   }
 
-  /** Replaces the flow with the same match. After a failure neither of the two is in the kernel. `source`: see flowValue. */
-  add(flow: Flow, source: string): InstallFailure | undefined {
+  /**
+   * Replaces the flow with the same match. A flow that the kernel did not take is known all the same, and the one that it replaced is out of
+   * the kernel. `source`: see flowValue; undefined when no address was found.
+   */
+  add(flow: Flow, source: string | undefined): InstallFailure | undefined {
     const { map, key } = flowKey(flow);
-    const name = keyName(map, key);
-    const older = this.#byKey.get(name);
-    const failure = this.#holdBucket(flow) ?? this.#write(flow, map, key, source);
+    const older = this.#byKey.get(keyName(map, key));
+    const failure = this.#install(flow, map, key, source);
     if (older !== undefined) {
-      if (failure !== undefined) this.#maps.flows[map].delete(key);
+      if (failure !== undefined && older.inKernel) this.#maps.flows[map].delete(key);
       this.#forget(older);
     }
-    if (failure !== undefined) return failure;
-    const entry: InstalledInKernel = { flow, map, key };
-    this.#installed.set(flow.id, entry);
-    this.#byKey.set(name, entry);
-    return undefined;
+    const entry: KernelFlow = { flow, map, key, inKernel: failure === undefined, slot: -1 };
+    this.#flows.set(flow.id, entry);
+    this.#byKey.set(keyName(map, key), entry);
+    for (const socket of socketsOf(flow)) this.#users(socket).add(entry);
+    return failure;
   }
 
-  /** Final counters (`lastSeen` in nanoseconds of CLOCK_MONOTONIC); undefined when it is not there. */
+  get(id: FlowId): KernelFlow | undefined {
+    return this.#flows.get(id);
+  }
+
+  /** Those that match on a socket or send from it. */
+  ofSocket(socket: SocketId): KernelFlow[] {
+    return [...(this.#bySocket.get(socket) ?? [])];
+  }
+
+  /** What the kernel counted (`lastSeen` in milliseconds of CLOCK_MONOTONIC); undefined when it is not there. */
   remove(id: FlowId): FlowCounters | undefined {
-    const entry = this.#installed.get(id);
+    const entry = this.#flows.get(id);
     if (entry === undefined) return undefined;
-    // Read after it is gone would be better; a packet in between is missing from the counters of its flow, not from those of its service.
+    // What comes between the two calls is counted for its service, not for its flow.
     const counters = this.counters(id);
-    this.#maps.flows[entry.map].delete(entry.key);
+    if (entry.inKernel) this.#maps.flows[entry.map].delete(entry.key);
     this.#forget(entry);
     return counters;
   }
 
   counters(id: FlowId): FlowCounters | undefined {
-    const entry = this.#installed.get(id);
-    if (entry === undefined || !this.#maps.flows[entry.map].lookup(entry.key, this.#value)) return undefined;
-    return readFlow(this.#value).counters;
+    const entry = this.#flows.get(id);
+    if (entry === undefined || !entry.inKernel) return undefined;
+    return this.#maps.flows[entry.map].lookup(entry.key, this.#value) ? readFlow(this.#value).counters : undefined;
   }
 
-  #write(flow: Flow, map: FlowMapName, key: Buffer, source: string): InstallFailure | undefined {
+  /** Removes from the kernel what is none of ours: flows that an earlier process left and that nobody asked for again. Returns how many. */
+  removeUnknown(): number {
+    let removed = 0;
+    for (const name of FLOW_MAPS) {
+      const map = this.#maps.flows[name];
+      const unknown: Buffer[] = [];
+      for (const { keys, count } of map.batches()) {
+        for (let at = 0; at < count * map.keyBytes; at += map.keyBytes) {
+          const key = keys.subarray(at, at + map.keyBytes);
+          if (this.#byKey.get(keyName(name, key))?.inKernel !== true) unknown.push(Buffer.from(key));
+        }
+      }
+      for (const key of unknown) if (map.delete(key)) removed += 1;
+    }
+    this.#buckets.removeUnknown();
+    return removed;
+  }
+
+  #install(flow: Flow, map: FlowMapName, key: Buffer, source: string | undefined): InstallFailure | undefined {
+    if (source === undefined) return 'no-source';
+    const failure = flow.limit === undefined ? undefined : this.#buckets.hold(flow.limit);
+    if (failure !== undefined) return failure;
     const error = this.#maps.flows[map].update(key, flowValue(flow, source));
     if (error === undefined) return undefined;
-    this.#releaseBucket(flow);
-    return failureOf(error);
+    if (flow.limit !== undefined) this.#buckets.release(flow.limit.bucket);
+    return error.code === 'E2BIG' ? 'map-full' : 'refused';
   }
 
-  #forget(entry: InstalledInKernel): void {
-    this.#installed.delete(entry.flow.id);
-    const name = keyName(entry.map, entry.key);
-    if (this.#byKey.get(name) === entry) this.#byKey.delete(name);
-    this.#releaseBucket(entry.flow);
+  #forget(entry: KernelFlow): void {
+    const { flow, map, key } = entry;
+    this.#flows.delete(flow.id);
+    if (this.#byKey.get(keyName(map, key)) === entry) this.#byKey.delete(keyName(map, key));
+    for (const socket of socketsOf(flow)) {
+      const users = this.#users(socket);
+      users.delete(entry);
+      if (users.size === 0) this.#bySocket.delete(socket);
+    }
+    if (entry.inKernel && flow.limit !== undefined) this.#buckets.release(flow.limit.bucket);
+    this.#forgotten(entry);
   }
 
-  /** Whoever comes later may change the limits; what was spent stays spent, but for what is spent while this is written. */
-  #holdBucket({ limit }: Flow): InstallFailure | undefined {
-    if (limit === undefined) return undefined;
-    if (!Number.isSafeInteger(limit.bytesPerSecond) || !Number.isSafeInteger(limit.burst * 1000)) {
-      return 'fractional-limit';
+  #users(socket: SocketId): Set<KernelFlow> {
+    let users = this.#bySocket.get(socket);
+    if (users === undefined) {
+      users = new Set();
+      this.#bySocket.set(socket, users);
     }
-    const users = this.#bucketUsers.get(limit.bucket) ?? 0;
-    const key = uint64Key(limit.bucket);
-    const value = bucketValue(limit, this.#now());
-    const current = Buffer.alloc(BUCKET_BYTES);
-    if (users > 0 && this.#maps.buckets.lookup(key, current)) {
-      const depth = readNumber(value, BUCKET_OFFSETS.depth);
-      const level = Math.min(depth, readNumber(current, BUCKET_OFFSETS.level));
-      value.writeBigUInt64LE(BigInt(level), BUCKET_OFFSETS.level);
-      current.copy(value, BUCKET_OFFSETS.updated, BUCKET_OFFSETS.updated, BUCKET_OFFSETS.updated + 8);
-      if (sameLimits(current, value)) {
-        this.#bucketUsers.set(limit.bucket, users + 1);
-        return undefined;
-      }
-    }
-    const error = this.#maps.buckets.update(key, value, users > 0 ? LOCKED : 0);
-    if (error !== undefined) return 'bucket-refused';
-    this.#bucketUsers.set(limit.bucket, users + 1);
-    return undefined;
-  }
-
-  #releaseBucket({ limit }: Flow): void {
-    if (limit === undefined) return;
-    const users = (this.#bucketUsers.get(limit.bucket) ?? 0) - 1;
-    if (users > 0) {
-      this.#bucketUsers.set(limit.bucket, users);
-    } else {
-      this.#bucketUsers.delete(limit.bucket);
-      this.#maps.buckets.delete(uint64Key(limit.bucket));
-    }
+    return users;
   }
 }
 
-interface InstalledInKernel {
-  readonly flow: Flow;
-  readonly map: FlowMapName;
-  readonly key: Buffer;
+function socketsOf({ match, rewrite }: Flow): ReadonlySet<SocketId> {
+  return new Set([match.socket, rewrite.socket]);
 }
 
 function keyName(map: FlowMapName, key: Buffer): string {
   return `${map}${key.toString('latin1')}`;
-}
-
-function failureOf(error: SystemError): InstallFailure {
-  return error.code === 'E2BIG' ? 'map-full' : 'refused';
-}
-
-function sameLimits(a: Buffer, b: Buffer): boolean {
-  return a
-    .subarray(BUCKET_OFFSETS.rate, BUCKET_OFFSETS.level)
-    .equals(b.subarray(BUCKET_OFFSETS.rate, BUCKET_OFFSETS.level));
 }

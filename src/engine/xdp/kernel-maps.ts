@@ -1,6 +1,6 @@
 import type { BpfMap } from '../../sys/libbpf/map.ts';
 import type { BpfObject } from '../../sys/libbpf/object.ts';
-import type { FlowMapName } from './layout.ts';
+import { FLOW_MAPS, type FlowMapName } from './layout.ts';
 
 /** The maps of bpf/maps.h. */
 export interface KernelMaps {
@@ -14,6 +14,19 @@ export interface KernelMaps {
   readonly counters: BpfMap;
   readonly settings: BpfMap;
 }
+
+/** Their names in the object, for pins too. */
+export const MAP_NAMES = [
+  ...FLOW_MAPS,
+  'ports',
+  'own4',
+  'own6',
+  'egress',
+  'buckets',
+  'budgets',
+  'counters',
+  'settings_map',
+] as const;
 
 /** Of an object that is loaded. */
 export function kernelMaps(object: BpfObject): KernelMaps {

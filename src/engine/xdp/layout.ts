@@ -6,6 +6,7 @@ import type { Endpoint } from '../../net/endpoint.ts';
 // in that of the machine, which is little-endian. A test compares sizes and offsets with the BTF of the object.
 
 export type FlowMapName = 'flows4' | 'flows6' | 'receivers4' | 'receivers6';
+export const FLOW_MAPS: readonly FlowMapName[] = ['flows4', 'flows6', 'receivers4', 'receivers6'];
 
 export const KEY_BYTES: Readonly<Record<FlowMapName, number>> = {
   flows4: 16,
@@ -73,14 +74,14 @@ export function flowValue(flow: Flow, source: string): Buffer {
   return value;
 }
 
-/** `lastSeen` in nanoseconds of CLOCK_MONOTONIC; `at`: where the value begins in a batch. */
+/** `lastSeen` in milliseconds of CLOCK_MONOTONIC; `at`: where the value begins in a batch. */
 export function readFlow(value: Buffer, at: number = 0): { readonly id: number; readonly counters: FlowCounters } {
   return {
     id: readNumber(value, at + FLOW_OFFSETS.id),
     counters: {
       packets: readNumber(value, at + FLOW_OFFSETS.packets),
       bytes: readNumber(value, at + FLOW_OFFSETS.bytes),
-      lastSeen: readNumber(value, at + FLOW_OFFSETS.last_seen),
+      lastSeen: Number(value.readBigUInt64LE(at + FLOW_OFFSETS.last_seen) / NS_PER_MS),
     },
   };
 }
@@ -119,9 +120,9 @@ export const SETTINGS_OFFSETS = {
   lookup_ifindex: 36,
 } as const;
 
-/** struct settings. Times in nanoseconds. */
+/** struct settings. Times in nanoseconds, but for the clock. */
 export interface KernelSettings {
-  /** 0: the kernel's own clock; else what time it is, for tests. */
+  /** 0: the kernel's own clock; else what time it is, in milliseconds, for tests. */
   readonly clock: number;
   readonly hopLifetime: number;
   /** What a packet that goes up costs its source's prefix; 0 = no budgets. */
@@ -133,7 +134,7 @@ export interface KernelSettings {
 
 export function settingsValue(settings: KernelSettings): Buffer {
   const value = Buffer.alloc(SETTINGS_BYTES);
-  value.writeBigUInt64LE(BigInt(settings.clock), SETTINGS_OFFSETS.clock);
+  value.writeBigUInt64LE(BigInt(settings.clock) * NS_PER_MS, SETTINGS_OFFSETS.clock);
   value.writeBigUInt64LE(BigInt(settings.hopLifetime), SETTINGS_OFFSETS.hop_lifetime);
   value.writeBigUInt64LE(BigInt(settings.budgetInterval), SETTINGS_OFFSETS.budget_interval);
   value.writeBigUInt64LE(BigInt(settings.budgetBurst), SETTINGS_OFFSETS.budget_burst);
@@ -141,6 +142,9 @@ export function settingsValue(settings: KernelSettings): Buffer {
   value.writeUInt32LE(settings.lookupIfindex, SETTINGS_OFFSETS.lookup_ifindex);
   return value;
 }
+
+/** enum exit: how an interface sends. */
+export const EXITS = { REDIRECT: 1, TRANSMIT: 2 } as const;
 
 export const COUNTER_BYTES = 16;
 
@@ -191,3 +195,4 @@ const ENCAPSULATIONS: Readonly<Record<Encapsulation['kind'], number>> = { keep: 
 /** enum direction */
 const DIRECTIONS: Readonly<Record<Direction, number>> = { to_peer: 0, to_client: 1 };
 const PER_BYTE = 1000;
+const NS_PER_MS = 1_000_000n;

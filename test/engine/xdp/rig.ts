@@ -5,6 +5,7 @@ import { type KernelMaps, kernelMaps, PROGRAM } from '../../../src/engine/xdp/ke
 import {
   addressKey,
   COUNTER_BYTES,
+  EXITS,
   type KernelSettings,
   PORT_BITS,
   portValue,
@@ -94,12 +95,12 @@ export class KernelRig {
     }
   }
 
-  leaveBy(index: number): void {
-    this.maps.egress.update(uint32Key(index), uint32Key(1));
+  leaveBy(index: number, exit: number = EXITS.TRANSMIT): void {
+    this.maps.egress.update(uint32Key(index), uint32Key(exit));
   }
 
   set(settings: Partial<KernelSettings>): void {
-    this.settings = { ...this.settings, clock: this.now * 1e6, ...settings };
+    this.settings = { ...this.settings, clock: this.now, ...settings };
     this.maps.settings.update(uint32Key(0), settingsValue(this.settings));
   }
 
