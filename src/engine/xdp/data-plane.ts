@@ -187,7 +187,9 @@ function openPins({ instance, log }: DataPlaneOptions, object: Uint8Array): Pins
   const version = createHash('sha256').update(object).digest('hex').slice(0, 16);
   const found = Pins.open(instance, version);
   if (found === undefined)
-    log('no bpf file system at /sys/fs/bpf: the kernel forwards no longer than this process runs');
+    log(
+      'no bpf file system at /sys/fs/bpf, and none can be mounted: the kernel forwards no longer than this process runs',
+    );
   for (const name of found?.stale ?? []) log(`removed what version ${name} of the kernel program had left running`);
   return found?.pins;
 }

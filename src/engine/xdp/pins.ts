@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -20,7 +21,7 @@ export class Pins {
     instance: string,
     version: string,
   ): { readonly pins: Pins; readonly stale: readonly string[] } | undefined {
-    const root = bpfFolders().find(isBpfFileSystem);
+    const root = FOLDERS.find(isBpfFileSystem) ?? mounted();
     if (root === undefined) return undefined;
     const pins = new Pins(join(root, 'culvert', instance), version);
     try {
@@ -63,8 +64,21 @@ export class Pins {
 }
 
 /** "ip netns exec" hides /sys behind one of its own, that ends with the process; the first process still sees the machine's. */
-function bpfFolders(): string[] {
-  return ['/sys/fs/bpf', '/proc/1/root/sys/fs/bpf'];
+const FOLDERS: readonly string[] = ['/sys/fs/bpf', '/proc/1/root/sys/fs/bpf'];
+
+/**
+ * Where nobody mounted one, as systemd does at boot, it is done as bpftool and ip would, but where the first process sees it: what is mounted
+ * in our own view may end with us.
+ */
+function mounted(): string | undefined {
+  try {
+    execFileSync('nsenter', ['--target', '1', '--mount', 'mount', '-t', 'bpf', 'bpf', '/sys/fs/bpf'], {
+      stdio: 'ignore',
+    });
+  } catch {
+    return undefined;
+  }
+  return FOLDERS.find(isBpfFileSystem);
 }
 
 function isBpfFileSystem(path: string): boolean {

@@ -46,6 +46,15 @@ export class OtherSide {
   }
 }
 
+/** A bpf file system that only this thread, and what it starts, sees. */
+export function mountOwnBpf(): void {
+  const libc = loadLibrary<{ unshare(flags: number): number }>([null], { unshare: 'int unshare(int flags)' });
+  if (!libc.ok) throw new Error(libc.detail);
+  checked('unshare', libc.functions.unshare(CLONE_NEWNS));
+  execFileSync('mount', ['--make-rprivate', '/']);
+  execFileSync('mount', ['-t', 'bpf', 'bpf', '/sys/fs/bpf']);
+}
+
 /** "ip" with these arguments, in the namespace of now; throws what it says when it fails. */
 export function ip(...args: readonly string[]): string {
   return execFileSync('ip', args, { encoding: 'utf8' });
@@ -71,3 +80,4 @@ function setns(fd: number): void {
 }
 
 const CLONE_NEWNET = 0x40000000;
+const CLONE_NEWNS = 0x00020000;
