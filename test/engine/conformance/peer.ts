@@ -10,7 +10,7 @@ export class Peer {
   readonly inbox: { packet: Buffer; from: number }[] = [];
   readonly #socket: dgram.Socket;
 
-  static async open(family: Family, network: Network): Promise<Peer> {
+  static async open(family: Family, network: Network, port = 0): Promise<Peer> {
     const address = network.peer(family);
     const socket = network.atPeer(() => {
       const opened = dgram.createSocket({
@@ -19,7 +19,7 @@ export class Peer {
         // Answered at once, so that the bind is done when it returns.
         lookup: (name, _options, callback) => callback(null, name, family),
       });
-      return opened.bind(0, address);
+      return opened.bind(port, address);
     });
     return new Peer(socket, { family, address, port: socket.address().port });
   }
