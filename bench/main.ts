@@ -1,6 +1,9 @@
 /** Each takes the arguments behind its name and gives the exit code: 0 fine, 1 failed, 2 wrong usage. */
 const benchmarks: Readonly<Record<string, (args: string[]) => Promise<number>>> = {
   turn: async (args) => (await import('./turn/turn.ts')).benchTurn(args),
+  wireguard: async (args) => (await import('./wireguard/wireguard.ts')).benchWireguard(args),
+  pair: async (args) => (await import('./pair/pair.ts')).benchPair(args),
+  forward: async (args) => (await import('./forward/forward.ts')).benchForward(args),
   wire: async (args) => (await import('./wire.ts')).benchWire(args),
 };
 

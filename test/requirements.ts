@@ -16,7 +16,11 @@ export type Requirement =
   | 'wireguard'
   | 'curl'
   | 'socat'
+  | 'systemd'
   | 'iperf3'
+  | 'haproxy'
+  | 'nginx'
+  | 'nft'
   | 'ffi'
   | 'bpf'
   | 'clang';
@@ -42,7 +46,11 @@ const probes: Record<Requirement, () => string | undefined> = {
   wireguard: () => commandMissing('wireguard-go') ?? commandMissing('wg') ?? commandMissing('ping') ?? noTun(),
   curl: () => commandMissing('curl'),
   socat: () => commandMissing('socat'),
+  systemd: () => commandMissing('systemd-socket-activate'),
   iperf3: () => commandMissing('iperf3'),
+  haproxy: () => commandMissing('haproxy'),
+  nginx: () => commandMissing('nginx'),
+  nft: () => commandMissing('nft'),
   ffi: () => {
     const libc = loadLibrary([null], {});
     return libc.ok ? undefined : libc.detail;

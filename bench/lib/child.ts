@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { onExit } from './cleanup.ts';
 
 /** A command that failed or took too long; the message holds what it wrote to stderr. */
@@ -7,15 +8,15 @@ export class CommandError extends Error {
   override readonly name = 'CommandError';
 }
 
-/** Runs a command to its end and gives its stdout. Bounded: after `timeout` milliseconds it is killed. */
-export async function run(command: readonly string[], timeout = 30_000): Promise<string> {
+/** Runs a command to its end and gives its stdout. Bounded: after `timeout` milliseconds it is killed. `name` stands for it in errors. */
+export async function run(command: readonly string[], timeout = 30_000, name = command.join(' ')): Promise<string> {
   const child = start(command);
   const timer = setTimeout(() => child.kill(), timeout);
   const code = await child.ended;
   clearTimeout(timer);
   if (code !== 0) {
     const said = child.stderr().trim() || child.stdout().trim();
-    throw new CommandError(`${command.join(' ')}: ended with ${code ?? 'a signal'}${said === '' ? '' : `: ${said}`}`);
+    throw new CommandError(`${name}: ended with ${code ?? 'a signal'}${said === '' ? '' : `: ${said}`}`);
   }
   return child.stdout();
 }
@@ -25,6 +26,8 @@ export interface Child {
   /** Exit code; null when a signal ended it. */
   readonly ended: Promise<number | null>;
   readonly hasEnded: () => boolean;
+  /** Settles when its stdout holds the text, or it has ended. */
+  readonly says: (text: string) => Promise<void>;
   /** The last 64 KiB of each. */
   readonly stdout: () => string;
   readonly stderr: () => string;
@@ -49,11 +52,16 @@ export function start(command: readonly string[], environment: NodeJS.ProcessEnv
     }
   })();
   ended.catch(() => undefined);
+  const stdout = collect(child.stdout);
+  const hasEnded = () => child.exitCode !== null || child.signalCode !== null;
   return {
     pid: child.pid ?? 0,
     ended,
-    hasEnded: () => child.exitCode !== null || child.signalCode !== null,
-    stdout: collect(child.stdout),
+    hasEnded,
+    says: async (text) => {
+      while (!stdout().includes(text) && !hasEnded()) await sleep(20);
+    },
+    stdout,
     stderr: collect(child.stderr),
     kill: (signal = 'SIGKILL') => child.kill(signal),
     stop: () => stop(child, ended),

@@ -27,6 +27,7 @@ struct counts {
 };
 
 static struct flows flows;
+static struct side *source, *sink;
 static struct counts counts;
 static uint8_t out_slots[BATCH][SLOT_BYTES], in_slots[DRAIN][SLOT_BYTES];
 static struct iovec out_vectors[BATCH], in_vectors[DRAIN];
@@ -37,16 +38,18 @@ static void prepare(void);
 static void run(const struct options *options, int epoll, uint64_t until);
 static void send_batch(const struct options *options);
 static void drain_ready(const struct options *options, int epoll);
-static void drain(const struct options *options, int fd, bool framed);
-static void count(const struct options *options, const uint8_t *packet, size_t length, bool framed);
+static void drain(const struct options *options, int fd);
+static void count(const struct options *options, const uint8_t *packet, size_t length, uint32_t place);
 
 void command_data(const struct options *options) {
   flows_open(&flows, options);
   prepare();
+  source = options->down ? &flows.peer : &flows.client;
+  sink = options->down ? &flows.client : &flows.peer;
   int epoll = epoll_create1(EPOLL_CLOEXEC);
-  for (int i = 0; i < flows.count; i++) {
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = flows.client_fds[i]};
-    if (epoll_ctl(epoll, EPOLL_CTL_ADD, flows.client_fds[i], &event) != 0) die("epoll_ctl");
+  for (int i = 0; i < flows.count && !sink->shared; i++) {
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)i};
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, sink->fds[i], &event) != 0) die("epoll_ctl");
   }
 
   run(options, epoll, now_ns() + (uint64_t)(options->warm_up * 1e9));
@@ -92,10 +95,10 @@ static void run(const struct options *options, int epoll, uint64_t until) {
     if (room) send_batch(options);
 
     uint64_t received = counts.received;
-    if (options->down)
-      drain_ready(options, epoll);
+    if (sink->shared || flows.count == 1)
+      drain(options, sink->fds[0]);
     else
-      drain(options, flows.peer_fd, false);
+      drain_ready(options, epoll);
     idle = counts.received == received && !room;
     if (!idle) {
       last_delivery = now;
@@ -107,41 +110,41 @@ static void run(const struct options *options, int epoll, uint64_t until) {
 
 /* The next packets, flow after flow: with more than one flow no two neighbours belong together. */
 static void send_batch(const struct options *options) {
-  bool framed = flows.framed && !options->down;
+  bool one_socket = source->shared || flows.count == 1;
   for (int i = 0; i < BATCH; i++) {
     uint32_t flow = next_flow++ % (uint32_t)flows.count;
-    out_vectors[i].iov_len = packet_write(out_slots[i], framed, flow, options->size, 0);
-    if (options->down) {
-      out_messages[i].msg_hdr.msg_name = &flows.towards_client[flow];
-      out_messages[i].msg_hdr.msg_namelen = sizeof flows.towards_client[flow];
-    } else if (flows.count > 1) {
-      if (send(flows.client_fds[flow], out_slots[i], out_vectors[i].iov_len, 0) >= 0) counts.sent++;
+    out_vectors[i].iov_len = packet_write(out_slots[i], source, sink, flow, options->size, 0);
+    if (source->shared) {
+      out_messages[i].msg_hdr.msg_name = &source->to[flow];
+      out_messages[i].msg_hdr.msg_namelen = sizeof source->to[flow];
+    } else if (!one_socket) {
+      if (packet_send(source, flow, out_slots[i], out_vectors[i].iov_len)) counts.sent++;
     }
   }
-  if (!options->down && flows.count > 1) return;
-  int sent = sendmmsg(options->down ? flows.peer_fd : flows.client_fds[0], out_messages, BATCH, 0);
+  if (!one_socket) return;
+  int sent = sendmmsg(source->fds[0], out_messages, BATCH, 0);
   if (sent > 0) counts.sent += (uint64_t)sent;
 }
 
 static void drain_ready(const struct options *options, int epoll) {
-  if (flows.count == 1) return drain(options, flows.client_fds[0], flows.framed);
   struct epoll_event events[MAX_FLOWS];
   int ready = epoll_wait(epoll, events, MAX_FLOWS, 0);
   for (int i = 0; i < ready; i++) {
     /* One packet is the rule here, and recv costs half of recvmmsg then; epoll names the socket again if there is more. */
-    ssize_t length = recv(events[i].data.fd, in_slots[0], SLOT_BYTES, MSG_DONTWAIT);
-    if (length >= 0) count(options, in_slots[0], (size_t)length, flows.framed);
+    uint32_t place = events[i].data.u32;
+    ssize_t length = recv(sink->fds[place], in_slots[0], SLOT_BYTES, MSG_DONTWAIT);
+    if (length >= 0) count(options, in_slots[0], (size_t)length, place);
   }
 }
 
-static void drain(const struct options *options, int fd, bool framed) {
+static void drain(const struct options *options, int fd) {
   int got = recvmmsg(fd, in_messages, DRAIN, MSG_DONTWAIT, NULL);
-  for (int i = 0; i < got; i++) count(options, in_slots[i], in_messages[i].msg_len, framed);
+  for (int i = 0; i < got; i++) count(options, in_slots[i], in_messages[i].msg_len, 0);
 }
 
-static void count(const struct options *options, const uint8_t *packet, size_t length, bool framed) {
+static void count(const struct options *options, const uint8_t *packet, size_t length, uint32_t place) {
   struct mark mark;
-  if (packet_read(&mark, packet, length, framed, &flows, options->size))
+  if (packet_read(&mark, packet, length, sink, place, options))
     counts.received++;
   else
     counts.alien++;

@@ -9,7 +9,6 @@
 
 #define MAX_FLOWS 256
 #define BATCH 16
-#define CHANNEL_HEADER_BYTES 4
 #define PAYLOAD_MAX 1400
 
 /* What a data packet starts with, so that the sink knows its own packets and counts no others. */
@@ -19,23 +18,36 @@ struct mark {
   uint64_t stamp; /* rtt: when it was sent */
 };
 
-struct flows {
-  int count;
-  bool framed; /* TURN: the client's side wears channel headers */
-  int peer_fd;
-  int client_fds[MAX_FLOWS];
-  /* Where the peer sends to reach client i. */
-  struct sockaddr_in towards_client[MAX_FLOWS];
-  struct session sessions[MAX_FLOWS];
+/* What stands before the payload on the wire. */
+enum frame { FRAME_NONE, FRAME_CHANNEL, FRAME_WIREGUARD };
+
+/* One end of all flows. */
+struct side {
+  enum frame frame;
+  bool shared; /* one socket, fds[0], for all flows: packets are addressed. Else a connected one each. */
+  int fds[MAX_FLOWS];
+  struct sockaddr_in to[MAX_FLOWS]; /* shared: where flow i's packets go */
+  uint32_t own[MAX_FLOWS];          /* WireGuard: the index that packets to this end carry */
 };
 
-/* Opens the sockets and, with TURN, an allocation with one channel to the peer for each flow. Dies with the reason when that fails. */
+struct flows {
+  int count;
+  struct side client, peer;
+  struct session sessions[MAX_FLOWS]; /* TURN */
+};
+
+/* Opens the sockets and has the relay join the two ends of each flow. Dies with the reason when that fails. */
 void flows_open(struct flows *flows, const struct options *options);
 void flows_close(struct flows *flows, const struct options *options);
 
-/* Writes flow i's packet as the client sends it (`framed`) or as the peer does; gives its length. */
-size_t packet_write(uint8_t *packet, bool framed, uint32_t flow, int size, uint64_t stamp);
-/* Takes the mark out of a packet that arrived; false when it is not one of ours, whole and of the length it was sent with. */
-bool packet_read(struct mark *mark, const uint8_t *packet, size_t length, bool framed, const struct flows *flows, int size);
+/* Writes flow i's packet as `from` sends it to `to`; gives its length. */
+size_t packet_write(uint8_t *packet, const struct side *from, const struct side *to, uint32_t flow, int size, uint64_t stamp);
+/*
+ * Takes the mark out of a packet that arrived at `at`, on the socket of flow `place` (of no matter which where they share one); false when it
+ * is not one of ours, whole, at its place and of the length it was sent with.
+ */
+bool packet_read(struct mark *mark, const uint8_t *packet, size_t length, const struct side *at, uint32_t place, const struct options *options);
+/* Sends it on its way; false when it did not leave. */
+bool packet_send(const struct side *from, uint32_t flow, const uint8_t *packet, size_t length);
 
 #endif

@@ -1,59 +1,53 @@
-/* The load of Culvert's benchmarks: a TURN client and its peer in one process. The driver in TypeScript says what to do. */
+/* The load of Culvert's benchmarks: clients and their peers in one process. The driver in TypeScript says what to do. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "commands.h"
 #include "flows.h"
 #include "util.h"
 
+static const struct {
+  const char *name;
+  void (*run)(const struct options *options);
+} commands[] = {
+    {"ready", command_ready},   {"data", command_data}, {"rtt", command_rtt},       {"spread", command_spread},
+    {"churn", command_churn},   {"hold", command_hold}, {"meet", command_meet},     {"stream", command_stream},
+    {"connect", command_connect}, {"trip", command_trip}, {"idle", command_idle},
+};
+
+static _Noreturn void usage(void);
 static void parse(struct options *options, int argc, char **argv);
+static enum protocol protocol(const char *name);
 static struct sockaddr_in endpoint(const char *text);
 static void hex_key(uint8_t key[STUN_KEY_BYTES], const char *text);
 
 int main(int argc, char **argv) {
   struct options options = {.user = "", .realm = "", .flows = 1, .size = 160, .rate = 2000, .count = 1000, .parallel = 200, .seconds = 1};
   errno = 0;
-  if (argc < 2) die("usage: load ready|data|rtt|churn|hold --option value ...");
+  if (argc < 2) usage();
   options.command = argv[1];
   parse(&options, argc - 1, argv + 1);
   if (options.flows < 1 || options.flows > MAX_FLOWS) die("--flows is out of range");
   if (options.size < (int)sizeof(struct mark) || options.size > PAYLOAD_MAX) die("--size is out of range");
   if (options.rate < 1) die("--rate is out of range");
 
-  if (strcmp(options.command, "ready") == 0) command_ready(&options);
-  else if (strcmp(options.command, "data") == 0) command_data(&options);
-  else if (strcmp(options.command, "rtt") == 0) command_rtt(&options);
-  else if (strcmp(options.command, "churn") == 0) command_churn(&options);
-  else if (strcmp(options.command, "hold") == 0) command_hold(&options);
-  else die("unknown command");
-  return 0;
+  for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+    if (strcmp(options.command, commands[i].name) != 0) continue;
+    commands[i].run(&options);
+    return 0;
+  }
+  usage();
 }
 
-/* Once a hundredth of a second, until it answers or --seconds are over. */
-void command_ready(const struct options *options) {
-  struct stun_request request;
-  struct stun_response response;
-  uint8_t packet[2048];
-  int fd = udp_socket(&options->client);
-  if (connect(fd, (const struct sockaddr *)&options->relay, sizeof options->relay) != 0) die("connect to the relay");
-  uint64_t start = now_ns();
-  /* One transaction, repeated: an answer that took longer than a turn of the loop counts too. */
-  stun_begin(&request, STUN_BINDING, 1);
-  while (now_ns() - start < (uint64_t)(options->seconds * 1e9)) {
-    if (send(fd, request.bytes, request.length, 0) < 0) errno = 0; /* ECONNREFUSED until it listens */
-    usleep(10000);
-    ssize_t length = recv(fd, packet, sizeof packet, MSG_DONTWAIT);
-    if (length <= 0 || !stun_parse(&request, packet, (size_t)length, &response)) continue;
-    printf("{\"seconds\":%.3f}\n", (double)(now_ns() - start) / 1e9);
-    return;
-  }
-  errno = 0;
-  die("the relay does not answer Binding requests");
+static _Noreturn void usage(void) {
+  fprintf(stderr, "usage: load");
+  for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) fprintf(stderr, "%c%s", i == 0 ? ' ' : '|', commands[i].name);
+  fprintf(stderr, " --option value ...\n");
+  exit(2);
 }
 
 static void parse(struct options *options, int argc, char **argv) {
@@ -63,10 +57,12 @@ static void parse(struct options *options, int argc, char **argv) {
       {"peer", required_argument, NULL, 'p'},     {"pid", required_argument, NULL, 'P'},     {"flows", required_argument, NULL, 'f'},
       {"size", required_argument, NULL, 's'},     {"down", no_argument, NULL, 'd'},          {"window", required_argument, NULL, 'w'},
       {"rate", required_argument, NULL, 'q'},     {"count", required_argument, NULL, 'n'},   {"parallel", required_argument, NULL, 'j'},
-      {"seconds", required_argument, NULL, 't'},  {"warm-up", required_argument, NULL, 'W'}, {NULL, 0, NULL, 0},
+      {"seconds", required_argument, NULL, 't'},  {"warm-up", required_argument, NULL, 'W'}, {"protocol", required_argument, NULL, 'o'},
+      {NULL, 0, NULL, 0},
   };
   for (int name; (name = getopt_long(argc, argv, "", names, NULL)) != -1;) {
     switch (name) {
+      case 'o': options->protocol = protocol(optarg); break;
       case 'r': options->relay = endpoint(optarg); break;
       case 'u': options->user = optarg; break;
       case 'R': options->realm = optarg; break;
@@ -87,6 +83,14 @@ static void parse(struct options *options, int argc, char **argv) {
       default: exit(2);
     }
   }
+}
+
+static enum protocol protocol(const char *name) {
+  static const char *const names[] = {"self", "turn", "ports", "forward", "pair", "wireguard"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    if (strcmp(name, names[i]) == 0) return (enum protocol)i;
+  }
+  die("--protocol is one of self, turn, ports, forward, pair, wireguard");
 }
 
 static struct sockaddr_in endpoint(const char *text) {

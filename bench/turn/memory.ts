@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run } from '../lib/child.ts';
+import { rss, slab } from '../lib/memory.ts';
 import { root } from '../lib/paths.ts';
-import type { Arena, ContestantName } from './contestant.ts';
+import type { ContestantName, TurnArena } from './contestant.ts';
 import { starters } from './contestants.ts';
 import { loadHold } from './load.ts';
 
@@ -27,7 +27,7 @@ export interface HeapSample {
 }
 
 /** Culvert's service by itself, without the sockets below it. */
-export async function measureHeap(arena: Arena, count: number): Promise<HeapSample> {
+export async function measureHeap(arena: TurnArena, count: number): Promise<HeapSample> {
   const worker = join(root, 'bench/turn/heap-worker.ts');
   const pinned = ['taskset', '-c', String(arena.relayCore)];
   const text = await run([...pinned, process.execPath, '--expose-gc', worker, String(count)], 60_000);
@@ -35,11 +35,11 @@ export async function measureHeap(arena: Arena, count: number): Promise<HeapSamp
 }
 
 /** A fresh process, idle; then with `count` allocations of one channel each. */
-export async function measureMemory(arena: Arena, name: ContestantName, count: number): Promise<MemorySample> {
+export async function measureMemory(arena: TurnArena, name: ContestantName, count: number): Promise<MemorySample> {
   const contestant = await starters[name](arena);
   try {
     await sleep(SETTLE_MS);
-    const idleRss = rss(contestant.child.pid);
+    const idleRss = rss(contestant.pid);
     const slabBefore = slab();
     const made = await loadHold(arena, contestant, count);
     if (made.held !== count) throw new Error(`${name}: ${made.held} of ${count} allocations (${made.fault})`);
@@ -47,26 +47,11 @@ export async function measureMemory(arena: Arena, name: ContestantName, count: n
     return {
       allocations: count,
       idleRss,
-      heldRss: rss(contestant.child.pid),
+      heldRss: rss(contestant.pid),
       slab: slab() - slabBefore,
       relayCpuMs: made.relayCpu * 1000,
     };
   } finally {
-    await contestant.child.stop();
+    await contestant.stop();
   }
-}
-
-function rss(pid: number): number {
-  return field(`/proc/${pid}/status`, 'VmRSS');
-}
-
-function slab(): number {
-  return field('/proc/meminfo', 'Slab');
-}
-
-function field(path: string, name: string): number {
-  const line = readFileSync(path, 'utf8')
-    .split('\n')
-    .find((candidate) => candidate.startsWith(`${name}:`));
-  return Number(/\d+/.exec(line ?? '')?.[0] ?? Number.NaN);
 }

@@ -1,10 +1,11 @@
 import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { loadData } from '../lib/load.ts';
 import { root } from '../lib/paths.ts';
-import type { Arena, Contestant } from './contestant.ts';
+import { type Contestant, IDENTITY, type TurnArena } from './contestant.ts';
 import { starters } from './contestants.ts';
-import { loadChurn, loadData } from './load.ts';
+import { loadChurn } from './load.ts';
 
 /** Where Culvert's time goes under one kind of load. */
 export interface Profile {
@@ -16,17 +17,17 @@ export interface Profile {
 const TOP = 12;
 
 /** Under load, in fresh processes that V8 samples: apart from the measured ones, which it would slow down. */
-export async function profileCulvert(arena: Arena, seconds: number): Promise<Profile[]> {
+export async function profileCulvert(arena: TurnArena, seconds: number): Promise<Profile[]> {
   return [
     await profile(arena, 'data path, client → peer, 1 flow, 160 B', (contestant) =>
-      loadData(arena, contestant, { direction: 'up', flows: 1, size: 160, mode: 'window' }, seconds),
+      loadData(arena, contestant, { direction: 'up', flows: 1, size: 160, mode: 'window' }, seconds, IDENTITY),
     ),
     await profile(arena, 'allocations', (contestant) => loadChurn(arena, contestant, seconds)),
   ];
 }
 
 async function profile(
-  arena: Arena,
+  arena: TurnArena,
   load: string,
   run: (contestant: Contestant) => Promise<unknown>,
 ): Promise<Profile> {
@@ -37,7 +38,7 @@ async function profile(
   try {
     await run(contestant);
   } finally {
-    await contestant.child.stop();
+    await contestant.stop();
   }
   const [file] = readdirSync(folder);
   if (file === undefined) throw new Error('no profile was written: the relay did not end cleanly');

@@ -1,27 +1,25 @@
-import { median, medianRatio } from '../lib/stats.ts';
+import { busy, head, percent, ratio, ratioOf, table, targetTable, thousands } from '../lib/format.ts';
+import { cpuPerMillion, lostShare, perCpuSecond, perSecond, relayBusy } from '../lib/kinds.ts';
+import { plotBars } from '../lib/plot.ts';
+import { median } from '../lib/stats.ts';
 import type { ContestantName } from './contestant.ts';
 import {
-  cpuPerMillion,
   cpuPerThousand,
   cyclesPerCore,
   cyclesPerSecond,
-  perCpuSecond,
-  perSecond,
   type Results,
-  type Rounds,
-  relayBusy,
   rssPerThousand,
   slabPerThousand,
 } from './results.ts';
 import { targetsOf } from './targets.ts';
 
-const SATURATED = 0.9;
+const ORDER = ['culvert', 'coturn', 'bare'] as const;
 
 /** The results as Markdown: machine, tables, targets. */
 export function report(results: Results): string {
   const sections = [
-    head(results),
-    targetTable(results),
+    head('TURN benchmark', results, ORDER),
+    targetTable(targetsOf(results)),
     dataTable(results),
     loadTable(results),
     rttTable(results),
@@ -30,29 +28,6 @@ export function report(results: Results): string {
     profileTables(results),
   ];
   return `${sections.filter((section) => section !== '').join('\n\n')}\n`;
-}
-
-function head(results: Results): string {
-  const { machine, versions, cores } = results;
-  return [
-    `# TURN benchmark, ${results.date.slice(0, 16).replace('T', ' ')} UTC${results.quick ? ' (quick: figures mean little)' : ''}`,
-    '',
-    `- ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, Node ${machine.node}; ${percent(machine.busyBefore)} busy before the first run`,
-    `- ${results.path}; relay on core ${cores.relay}, load on core ${cores.load}; separate frames, no segmentation offload`,
-    `- ${results.rounds} rounds of ${results.seconds} s, contestants in turn, the round before them thrown away; medians, and ratios taken round by round`,
-    ...names(versions).map((name) => `- ${name}: ${versions[name]}`),
-    ...results.faults.map((fault) => `- **Fault.** ${fault}`),
-  ].join('\n');
-}
-
-function targetTable(results: Results): string {
-  const rows = targetsOf(results).map(({ what, wanted, got, met }) => [
-    what,
-    wanted,
-    got ?? '–',
-    got === undefined ? 'not measured' : met ? 'met' : '**missed**',
-  ]);
-  return `## Targets\n\n${table(['what', 'target', 'measured', ''], rows)}`;
 }
 
 function dataTable({ data }: Results): string {
@@ -70,7 +45,7 @@ function dataTable({ data }: Results): string {
         median(own.map(cpuPerMillion)).toFixed(2),
         ratio(samples, name, 'bare', perCpuSecond),
         busy(median(own.map(relayBusy))),
-        percent(median(own.map(({ sent, delivered }) => Math.max(0, 1 - delivered / sent)))),
+        percent(median(own.map(lostShare))),
       ];
     }),
   );
@@ -216,35 +191,30 @@ function profileTables({ profiles }: Results): string {
   return `## Where Culvert's time goes\n\nV8's samples; \`(program)\` is native code outside JavaScript: libuv, the kernel.\n\n${tables.join('\n\n')}`;
 }
 
+/** The paced cells of the data path and the allocations, under coturn. */
+export function plot(results: Results): string {
+  const bars = <Sample>(
+    samples: Partial<Record<ContestantName, Sample[]>>,
+    value: (sample: Sample) => number,
+    unit: string,
+  ) =>
+    names(samples).map((name) => ({
+      name,
+      ratio: ratioOf(samples, name, 'coturn', value),
+      note: `${thousands(median((samples[name] ?? []).map(value)))} ${unit}`,
+      isOurs: name === 'culvert',
+    }));
+  const cells = results.data.filter(({ cell }) => cell.mode === 'window');
+  return plotBars('TURN: Culvert beside others', `${results.date.slice(0, 10)}; coturn = 1, more is better`, [
+    ...cells.map(({ cell, samples }) => ({
+      title: `${cell.direction === 'up' ? 'client → peer' : 'peer → client'}, ${cell.flows} flow${cell.flows > 1 ? 's' : ''}, ${cell.size} B`,
+      bars: bars(samples, perSecond, 'delivered/s'),
+    })),
+    { title: 'Allocations', bars: bars(results.churn, cyclesPerCore, 'cycles per core-second') },
+  ]);
+}
+
 /** Those that have figures, in the order of the tables. */
 function names(of: Partial<Record<ContestantName, unknown>>): ContestantName[] {
-  return (['culvert', 'coturn', 'bare'] as const).filter((name) => of[name] !== undefined);
-}
-
-function ratio<Sample>(
-  samples: Rounds<Sample>,
-  own: ContestantName,
-  to: ContestantName,
-  value: (sample: Sample) => number,
-): string {
-  const [mine, theirs] = [samples[own], samples[to]];
-  if (mine === undefined || theirs === undefined) return '–';
-  return `${medianRatio(mine.map(value), theirs.map(value)).toFixed(2)}×`;
-}
-
-function table(columns: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  return [line(columns), line(columns.map(() => '---')), ...rows.map(line)].join('\n');
-}
-
-function thousands(value: number): string {
-  return Number.isFinite(value) ? Math.round(value).toLocaleString('en-US') : '–';
-}
-
-function busy(share: number): string {
-  return share < SATURATED ? `**${percent(share)}**` : percent(share);
-}
-
-function percent(share: number): string {
-  return Number.isFinite(share) ? `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %` : '–';
+  return ORDER.filter((name) => of[name] !== undefined);
 }

@@ -1,26 +1,19 @@
-import type { MachineFacts } from '../lib/machine.ts';
+import type { RunFacts } from '../lib/format.ts';
+import type { DataCell, DataSample, TripSample } from '../lib/load.ts';
+import type { Rounds as RoundsOf } from '../lib/rounds.ts';
 import type { ContestantName } from './contestant.ts';
-import type { ChurnSample, DataCell, DataSample, RttSample } from './load.ts';
+import type { ChurnSample } from './load.ts';
 import type { HeapSample, MemorySample } from './memory.ts';
 import type { Profile } from './profile.ts';
 
-/** Samples by contestant, one a round, in order: round n of one stands beside round n of the others. */
-export type Rounds<Sample> = Partial<Record<ContestantName, Sample[]>>;
+export type Rounds<Sample> = RoundsOf<Sample, ContestantName>;
 
 /** Everything that was measured, raw; the tables are made from it. Kept as JSON beside them. */
-export interface Results {
-  readonly date: string;
-  readonly machine: MachineFacts;
-  readonly path: string;
-  readonly cores: { readonly load: number; readonly relay: number };
-  readonly rounds: number;
-  readonly seconds: number;
-  readonly quick: boolean;
+export interface Results extends RunFacts {
   readonly versions: Partial<Record<ContestantName, string>>;
-  /** Why a contestant is not in the tables, or what went wrong with it. */
   readonly faults: string[];
   readonly data: { readonly cell: DataCell; readonly alone: DataSample; readonly samples: Rounds<DataSample> }[];
-  readonly rtt: { readonly rate: number; readonly samples: Rounds<RttSample> };
+  readonly rtt: { readonly rate: number; readonly samples: Rounds<TripSample> };
   readonly churn: Rounds<ChurnSample>;
   readonly memory: Rounds<MemorySample>;
   /** Of Culvert's service alone. */
@@ -28,12 +21,7 @@ export interface Results {
   readonly profiles: Profile[];
 }
 
-export const perSecond = (sample: DataSample): number => sample.delivered / sample.seconds;
-export const cpuPerMillion = (sample: DataSample): number => (sample.relayCpu / sample.delivered) * 1e6;
 export const cyclesPerSecond = (sample: ChurnSample): number => sample.cycles / sample.seconds;
-/** Packets per second of the relay's CPU: steadier than packets per second where others use the machine too. */
-export const perCpuSecond = (sample: DataSample): number => sample.delivered / sample.relayCpu;
-export const relayBusy = (sample: DataSample): number => sample.relayCpu / sample.seconds;
 /** What one core would do if the relay had it to itself: the fair figure, whoever else was on the machine. */
 export const cyclesPerCore = (sample: ChurnSample): number => sample.cycles / sample.relayCpu;
 /** Milliseconds per thousand cycles. */

@@ -1,13 +1,8 @@
+import { times } from '../lib/format.ts';
+import { perSecond } from '../lib/kinds.ts';
 import { median, medianRatio } from '../lib/stats.ts';
-import { cyclesPerCore, perSecond, type Results } from './results.ts';
-
-export interface Target {
-  readonly what: string;
-  readonly wanted: string;
-  /** undefined: not measured in this run. */
-  readonly got: string | undefined;
-  readonly met: boolean;
-}
+import { atLeast, atMost, type Target, target } from '../lib/targets.ts';
+import { cyclesPerCore, type Results } from './results.ts';
 
 const IDLE_RSS_KB = 70 * 1024;
 const HEAP_BYTES = 1024;
@@ -34,29 +29,16 @@ export function targetsOf(results: Results): Target[] {
       churn && rival ? medianRatio(churn.map(cyclesPerCore), rival.map(cyclesPerCore)) : undefined,
       times,
     ),
-    target('RSS idle', '≤ 70 MB', (value) => value <= IDLE_RSS_KB, idle ? median(idle) : undefined, megabytes),
+    target('RSS idle', '≤ 70 MB', atMost(IDLE_RSS_KB), idle ? median(idle) : undefined, megabytes),
     target(
       'heap of the service per allocation with one channel',
       '≤ 1 KB',
-      (value) => value <= HEAP_BYTES,
+      atMost(HEAP_BYTES),
       results.heap?.heapPerAllocation,
       bytes,
     ),
   ];
 }
 
-function target(
-  what: string,
-  wanted: string,
-  meets: (value: number) => boolean,
-  value: number | undefined,
-  show: (value: number) => string,
-): Target {
-  if (value === undefined) return { what, wanted, got: undefined, met: false };
-  return { what, wanted, got: show(value), met: meets(value) };
-}
-
-const atLeast = (least: number) => (value: number) => value >= least;
 const bytes = (value: number) => `${value} B`;
-const times = (value: number) => `${value.toFixed(2)}×`;
 const megabytes = (kilobytes: number) => `${(kilobytes / 1024).toFixed(1)} MB`;

@@ -25,9 +25,13 @@ export function withConfigOptions(command: Command): Command {
 }
 
 /** The configuration, or the end of the command with every fault. */
-export async function load({ config, envFile, engine, set }: ConfigFlags): Promise<Loaded> {
-  const sources: ConfigSources = { file: config, envFile, engine, overrides: set, environment: process.env };
-  const result = await loadConfig(sources);
+export async function load(flags: ConfigFlags): Promise<Loaded> {
+  const result = await read(flags);
   if (result.ok) return result;
   throw new CommandFailure(result.faults.map(formatFault), EXIT_USAGE);
+}
+
+export function read({ config, envFile, engine, set }: ConfigFlags): Promise<LoadResult> {
+  const sources: ConfigSources = { file: config, envFile, engine, overrides: set, environment: process.env };
+  return loadConfig(sources);
 }

@@ -6,8 +6,15 @@ import { CommandFailure, complain, EXIT_FAILED, EXIT_USAGE } from './failure.ts'
 /** One command a file. Only the one that is wanted is loaded: a relay that runs for months carries nothing of the others. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   up: async () => (await import('./up.ts')).upCommand(),
+  down: async () => (await import('./down.ts')).downCommand(),
   config: async () => (await import('./config.ts')).configCommand(),
   import: async () => (await import('./import.ts')).importCommand(),
+  status: async () => (await import('./status.ts')).statusCommand(),
+  clients: async () => (await import('./listing.ts')).clientsCommand(),
+  flows: async () => (await import('./listing.ts')).flowsCommand(),
+  block: async () => (await import('./block.ts')).blockCommand(),
+  reload: async () => (await import('./reload.ts')).reloadCommand(),
+  drain: async () => (await import('./drain.ts')).drainCommand(),
   credentials: async () => (await import('./credentials.ts')).credentialsCommand(),
   probe: async () => {
     const { localCredentials, localPairSecret } = await import('./local-credentials.ts');

@@ -1,11 +1,11 @@
 import { Command } from 'commander';
 import { formatFault } from '../control/config/faults.ts';
-import type { Config } from '../control/config/schema.ts';
-import { type Log, openLog } from '../control/log/log.ts';
+import { openLog } from '../control/log/log.ts';
 import { formatBanner } from '../runtime/banner.ts';
-import { startRelay } from '../runtime/compose.ts';
 import { logCrashes, runUntilStopped } from '../runtime/lifecycle.ts';
-import { type ConfigFlags, load, withConfigOptions } from './configuration.ts';
+import type { RereadResult } from '../runtime/reloading.ts';
+import { Supervisor } from '../runtime/supervisor.ts';
+import { type ConfigFlags, load, read, withConfigOptions } from './configuration.ts';
 import { CommandFailure, EXIT_FAILED } from './failure.ts';
 import { startIsOver } from './lean-start.ts';
 
@@ -16,42 +16,40 @@ export function upCommand(): Command {
       'run the relay; without a file TURN, the WireGuard relay and the pair relay run, with generated credentials',
     )
     .option('--engine <engine>', 'auto, portable, batched or xdp; wins over the file')
+    .option('--takeover', 'take the place of the relay that runs with the same state folder: its clients go on')
     .option('--json', 'print what runs as one JSON object');
   return withConfigOptions(command).action(up);
 }
 
-async function up(flags: ConfigFlags & { readonly json?: true }): Promise<void> {
+async function up(flags: ConfigFlags & { readonly json?: true; readonly takeover?: true }): Promise<void> {
   const { config, tree, warnings } = await load(flags);
   const log = await openLog(config.log);
   logCrashes(log);
   for (const warning of warnings) log.warn(formatFault(warning));
 
-  const result = await startRelay({
+  const result = await Supervisor.start({
     config,
+    takeOver: flags.takeover === true,
     log,
-    usesDefaultListeners: !tree.has(['turn', 'listen']),
-    usesDefaultPairListeners: !tree.has(['pair', 'listen']),
-    usesDefaultWireguardListeners: !tree.has(['wireguard', 'listen']),
-    reread: () => reread(flags, log),
+    defaults: {
+      turn: !tree.has(['turn', 'listen']),
+      wireguard: !tree.has(['wireguard', 'listen']),
+      pair: !tree.has(['pair', 'listen']),
+    },
+    reread: () => reread(flags),
   });
   if (!result.ok) throw new CommandFailure(result.reasons, EXIT_FAILED);
-  const summary = result.relay.summary();
+  const { supervisor } = result;
+  const summary = supervisor.summary();
   // First: whoever waits for the table may stop us as soon as it is there.
-  runUntilStopped(result.relay, log);
+  supervisor.runs(runUntilStopped(supervisor, log));
   process.stdout.write(flags.json ? `${JSON.stringify(summary)}\n` : formatBanner(summary));
   startIsOver();
 }
 
-/** At SIGHUP: every fault goes to the log, and what runs goes on. */
-async function reread(flags: ConfigFlags, log: Log): Promise<Config | undefined> {
-  try {
-    const { config, warnings } = await load(flags);
-    for (const warning of warnings) log.warn(formatFault(warning));
-    return config;
-  } catch (error) {
-    if (!(error instanceof CommandFailure)) throw error;
-    for (const line of error.lines) log.error(line);
-    log.error('the configuration was not taken over, what runs goes on');
-    return undefined;
-  }
+async function reread(flags: ConfigFlags): Promise<RereadResult> {
+  const result = await read(flags);
+  return result.ok
+    ? { ok: true, config: result.config, warnings: result.warnings.map(formatFault) }
+    : { ok: false, faults: result.faults.map(formatFault) };
 }

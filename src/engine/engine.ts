@@ -44,9 +44,19 @@ export interface Engine {
   addFlow(flow: Flow): void;
   /** Final counters, or undefined when there is no such flow (reaped, replaced). No packet is forwarded by it after the return. */
   removeFlow(flow: FlowId): FlowCounters | undefined;
+  /** Of a reaped flow they can still be had while the sink is told of it. */
   flowCounters(flow: FlowId): FlowCounters | undefined;
+  /** Every flow and what it carried, for people. Others may come and go while it is walked through. */
+  flows(): Iterable<FlowReport>;
+  /** Bytes that came from the peer of a joined stream so far; undefined when it is gone. */
+  streamBytes(stream: StreamId): number | undefined;
 
   stats(): EngineStats;
+  /**
+   * Of an engine whose flows outlive the process: those of an earlier one go that were not asked for again. To be called once all that was kept is
+   * restored. Returns how many went.
+   */
+  dropUnknown?(): number;
   /** Closes every socket and stream; the sink hears no more. */
   close(): Promise<void>;
 }
@@ -56,6 +66,8 @@ export type EngineName = 'portable' | 'batched' | 'xdp';
 export interface EngineCapabilities {
   /** Can set and clear DF on each datagram (RFC 8656 §15). */
   readonly dontFragment: boolean;
+  /** Can connect and send from addresses that are not the machine's own (IP_TRANSPARENT), so that an upstream sees the client's. */
+  readonly transparentSource: boolean;
 }
 
 /** Where an engine hands up what no flow took. Buffers are valid during the call only. */
@@ -70,7 +82,12 @@ export interface EngineSink {
   streamClosed(stream: StreamId, end: StreamEnd): void;
 }
 
-export type ListenSpec =
+export type ListenSpec = ListenPlace & {
+  /** A descriptor that is bound there already, which the engine makes its own. */
+  readonly inherited?: number;
+};
+
+type ListenPlace =
   | { readonly transport: 'udp'; readonly local: Endpoint; readonly buffers?: SocketBuffers }
   | {
       readonly transport: 'tcp';
@@ -125,6 +142,13 @@ export interface SlowPathStats {
   readonly passes: ReadonlyMap<ServiceName | 'engine', ReadonlyMap<string, number>>;
   /** Flows that the fast path did not take. */
   readonly refusedFlows: ReadonlyMap<string, number>;
+}
+
+export interface FlowReport {
+  readonly flow: Flow;
+  readonly packets: number;
+  readonly bytes: number;
+  readonly lastSeen: Millis;
 }
 
 /** Packets and payload bytes that flows and joined streams forwarded, since the start. Bytes of a stream come in no packets. */

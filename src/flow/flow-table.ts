@@ -33,6 +33,8 @@ export class FlowTable {
   readonly #tallies: Tally[] = [];
   readonly #sizes = new Map<ServiceName, number>();
   readonly #idle: IdleWheel<InstalledFlow>;
+  /** Whoever hears that a flow was idle may still ask what it carried. */
+  readonly #reaped = new Map<FlowId, InstalledFlow>();
   readonly #mirror: FlowMirror | undefined;
 
   /** `granularity`: how late an idle flow may be reaped. */
@@ -77,7 +79,15 @@ export class FlowTable {
   counters(id: FlowId): FlowCounters | undefined {
     const entry = this.#flows.get(id);
     if (entry !== undefined) this.#mirror?.refresh(entry);
-    return entry?.counters();
+    return (entry ?? this.#reaped.get(id))?.counters();
+  }
+
+  /** Every installed flow; others may come and go meanwhile. */
+  *all(): IterableIterator<InstalledFlow> {
+    for (const entry of this.#flows.values()) {
+      this.#mirror?.refresh(entry);
+      yield entry;
+    }
   }
 
   /** Which flow takes a payload that came from `remote` to a socket, or why none does. */
@@ -101,7 +111,10 @@ export class FlowTable {
     this.#sockets.delete(id);
   }
 
-  /** Removes the flows that had no packet for as long as they may. To be called about once per granularity. */
+  /**
+   * Removes the flows that had no packet for as long as they may. To be called about once per granularity; their counters can be had until
+   * forgetReaped, which is to follow.
+   */
   reapIdle(now: Millis): Flow[] {
     const reaped: Flow[] = [];
     for (const entry of this.#idle.takeDue(now)) {
@@ -112,10 +125,15 @@ export class FlowTable {
         this.#idle.set(entry, idleFrom);
       } else {
         this.#uninstall(entry);
+        this.#reaped.set(entry.flow.id, entry);
         reaped.push(entry.flow);
       }
     }
     return reaped;
+  }
+
+  forgetReaped(): void {
+    this.#reaped.clear();
   }
 
   sizes(): ReadonlyMap<ServiceName, number> {

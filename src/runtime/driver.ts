@@ -9,12 +9,15 @@ import { protocolOf } from '../service/demux.ts';
 import type { Order, Service, ServiceEvent } from '../service/service.ts';
 import { ServiceTimer } from './service-timer.ts';
 import { SteadyClock } from './steady-clock.ts';
+import { WaitingRoom } from './waiting-room.ts';
 
 export interface DriverOptions {
   /** Called once, from the constructor, with where the engine is to hand up what it has. */
   readonly createEngine: (sink: EngineSink) => Engine;
   readonly ids: IdSource;
   readonly onEvent: (service: ServiceName, event: ServiceEvent) => void;
+  /** The descriptor of a socket that is bound already where a listener is wanted. */
+  readonly inherit?: (spec: ListenSpec) => number | undefined;
   /** For services that order `resolve`. */
   readonly resolve?: (name: string) => Promise<Resolution>;
   /** Unix time that never goes back; default a SteadyClock. */
@@ -30,9 +33,11 @@ export interface DriverOptions {
  */
 export class Driver {
   readonly engine: Engine;
+  readonly #room: WaitingRoom;
   readonly #ids: IdSource;
   readonly #onEvent: (service: ServiceName, event: ServiceEvent) => void;
   readonly #resolve: (name: string) => Promise<Resolution>;
+  readonly #inherit: (spec: ListenSpec) => number | undefined;
   readonly #clock: () => Millis;
   readonly #seats = new Map<Service, Seat>();
   readonly #socketOwners = new Map<SocketId, Seat>();
@@ -48,9 +53,11 @@ export class Driver {
     const steady = new SteadyClock();
     this.#ids = options.ids;
     this.#onEvent = options.onEvent;
+    this.#inherit = options.inherit ?? (() => undefined);
     this.#resolve = options.resolve ?? noResolver;
     this.#clock = options.clock ?? (() => steady.now());
-    this.engine = options.createEngine(this.#sink());
+    this.#room = new WaitingRoom(this.#sink());
+    this.engine = options.createEngine(this.#room.sink);
   }
 
   /**
@@ -72,7 +79,8 @@ export class Driver {
     const socket = this.#ids.socket();
     // Its packets may come before the promise is looked at.
     this.#socketOwners.set(socket, this.#seat(service));
-    const result = await this.engine.listen(socket, spec);
+    const inherited = this.#inherit(spec);
+    const result = await this.engine.listen(socket, inherited === undefined ? spec : { ...spec, inherited });
     if (!result.ok) this.#socketOwners.delete(socket);
     else if (spec.transport === 'udp') this.#udpListeners.set(endpointKey(result.local), { socket, result });
     return { socket, result };
@@ -101,10 +109,24 @@ export class Driver {
     this.#turn(this.#seat(service), (_, now) => act(now));
   }
 
-  /** Closes every socket and stream; services hear no more. */
-  async stop(): Promise<void> {
+  /** Until release() services hear nothing from outside. */
+  hold(): void {
+    this.#room.hold();
+  }
+
+  release(): void {
+    this.#room.release();
+  }
+
+  /** Services hear no more, so that they can be written down; flows go on. */
+  freeze(): void {
     this.#stopped = true;
     for (const seat of this.#seats.values()) seat.timer.stop();
+  }
+
+  /** Closes every socket and stream; services hear no more. */
+  async stop(): Promise<void> {
+    this.freeze();
     await this.engine.close();
   }
 

@@ -65,10 +65,7 @@ function chooseXdp(config: Config, log: Log, obstacle: () => Obstacle | undefine
   const create = (sink: EngineSink, ids: IdSource): Engine => {
     const createInner = (inner: EngineSink): Engine =>
       below === 'batched' ? batched(config, log, inner, ids) : portable(inner, ids);
-    const engine = new XdpEngine(opened.plane, { ...options, sink, createInner });
-    // Services begin anew: what an earlier process left in the kernel rests on nothing.
-    engine.dropUnknown();
-    return engine;
+    return new XdpEngine(opened.plane, { ...options, sink, createInner });
   };
   return { ok: true, engine: { why: `as configured, on ${options.interfaces.join(', ')} above ${below}`, create } };
 }
@@ -93,7 +90,7 @@ function portable(sink: EngineSink, ids: IdSource): Engine {
 }
 
 function batched(config: Config, log: Log, sink: EngineSink, ids: IdSource): Engine {
-  const { workers, gso, gro } = config.batched;
+  const { workers, gso, gro, uring } = config.batched;
   return createBatchedEngine({
     sink,
     ids,
@@ -101,6 +98,7 @@ function batched(config: Config, log: Log, sink: EngineSink, ids: IdSource): Eng
     workers: workers === 0 ? usableProcessors() : workers,
     gso,
     gro,
+    uring,
     onFault: (error) =>
       log.error('a worker of the batched engine ended and is started again', { error: String(error) }),
   });

@@ -1,9 +1,16 @@
-import { isDatagram } from '../control/config/check-forward.ts';
+import { isDatagram, upstreamsOf } from '../control/config/check-forward.ts';
 import type { ForwardSettings } from '../control/config/forward.ts';
 import type { ForwardUpstream } from '../control/config/forward-units.ts';
 import { parseAddress } from '../net/address.ts';
 import { MINUTE } from '../net/time.ts';
-import type { ForwardConfig, ForwardRule, HealthRule, UpstreamRule } from '../service/forward/config.ts';
+import {
+  type ForwardConfig,
+  type ForwardRule,
+  type HealthRule,
+  type UpstreamRule,
+  upstreamKey,
+} from '../service/forward/config.ts';
+import { ServerNames } from '../service/forward/server-names.ts';
 
 /** Section of the configuration file → what the forward service must be told. */
 export function makeForwardConfig(forwards: readonly ForwardSettings[]): ForwardConfig {
@@ -11,12 +18,13 @@ export function makeForwardConfig(forwards: readonly ForwardSettings[]): Forward
 }
 
 function makeRule(settings: ForwardSettings): ForwardRule {
-  const { name, to, balance, connectTimeout, keepAlive, proxyIn, proxyOut, allow, deny, limits, drain } = settings;
+  const { name, sni, balance, connectTimeout, keepAlive, proxyIn, proxyOut, allow, deny, limits, drain } = settings;
   const datagram = isDatagram(settings);
   return {
     name,
     transport: datagram ? 'dgram' : 'stream',
-    upstreams: to.map(makeUpstream),
+    upstreams: makeUpstreams(upstreamsOf(settings)),
+    serverNames: sni && makeServerNames(sni),
     balance,
     connectTimeout,
     keepAlive: keepAlive.count === 0 ? undefined : keepAlive,
@@ -29,6 +37,16 @@ function makeRule(settings: ForwardSettings): ForwardRule {
     limits: { total: limits.connections, perSource: limits.perSource, ratePerSource: limits.ratePerSource },
     drain,
   };
+}
+
+/** One that several names lead to is one upstream, with one health check. */
+function makeUpstreams(upstreams: readonly ForwardUpstream[]): UpstreamRule[] {
+  return [...new Map(upstreams.map(makeUpstream).map((rule) => [upstreamKey(rule), rule])).values()];
+}
+
+function makeServerNames({ default: other, ...names }: NonNullable<ForwardSettings['sni']>): ServerNames {
+  const made = Object.entries(names).map(([name, upstreams]) => [name, upstreams.map(makeUpstream)] as const);
+  return new ServerNames(new Map(made), other?.map(makeUpstream));
 }
 
 function makeUpstream(upstream: ForwardUpstream): UpstreamRule {

@@ -1,24 +1,31 @@
 import { randomBytes } from 'node:crypto';
 import type { ForwardSettings } from '../control/config/forward.ts';
 import type { ForwardListener } from '../control/config/forward-units.ts';
-import type { ForwardMetrics } from '../control/metrics/forward.ts';
+import type { Config } from '../control/config/schema.ts';
+import type { ListenerAddress } from '../control/config/units.ts';
+import type { MetricFamily } from '../control/metrics/exposition.ts';
+import { collectForward, type ForwardMetrics } from '../control/metrics/forward.ts';
 import type { ListenSpec } from '../engine/engine.ts';
 import type { Direction } from '../flow/flow.ts';
 import type { Endpoint } from '../net/endpoint.ts';
 import type { IdSource, SocketId } from '../net/ids.ts';
 import { UNIX_ENDPOINT } from '../net/stream-target.ts';
+import type { Common } from '../service/common.ts';
 import { ForwardService } from '../service/forward/forward-service.ts';
 import type { BindFailure } from './bind-failures.ts';
 import type { Driver } from './driver.ts';
 import { makeForwardConfig } from './forward-config.ts';
+import type { ServiceHost } from './host.ts';
 
 export interface ForwardHostOptions {
+  readonly forward: readonly ForwardSettings[];
   readonly driver: Driver;
   readonly ids: IdSource;
+  readonly common: Common;
 }
 
 /** The forward service in a running relay: its listeners, which come and go with the configuration, and its numbers. */
-export class ForwardHost {
+export class ForwardHost implements ServiceHost {
   readonly service: ForwardService;
   readonly #options: ForwardHostOptions;
   readonly #open = new Map<string, OpenListener>();
@@ -27,10 +34,23 @@ export class ForwardHost {
 
   constructor(options: ForwardHostOptions) {
     this.#options = options;
-    this.service = new ForwardService(options.ids, (length) => randomBytes(length));
+    this.service = new ForwardService(options.ids, (length) => randomBytes(length), options.common);
   }
 
-  get bound(): readonly BoundListener[] {
+  /** Its listeners have names: see forwards(). */
+  readonly bound: readonly ListenerAddress[] = [];
+
+  open(): Promise<BindFailure[]> {
+    return this.apply(this.#options.forward);
+  }
+
+  update({ forward = [] }: Config): Promise<BindFailure[]> {
+    return this.apply(forward);
+  }
+
+  close(): void {}
+
+  forwards(): readonly BoundListener[] {
     return [...this.#open.values()].map(({ wanted, local }) => ({ name: wanted.rule, place: wanted.place, local }));
   }
 
@@ -42,6 +62,10 @@ export class ForwardHost {
     const applied = this.#last.then(() => this.#apply(forwards));
     this.#last = applied.catch(() => {});
     return applied;
+  }
+
+  collect(): readonly MetricFamily[] {
+    return collectForward(this.metrics());
   }
 
   metrics(): ForwardMetrics {

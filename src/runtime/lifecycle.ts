@@ -5,24 +5,20 @@ export interface Stoppable {
   /** SIGTERM: takes nobody new, and resolves when nobody is left. */
   drain(): Promise<void>;
   /** SIGHUP: reads again what may be read again without a restart. */
-  reload(): void | Promise<void>;
+  reload(): Promise<unknown>;
 }
 
 /**
  * Signals and last words of the process. SIGTERM lets the services drain first, SIGINT does not; both end it cleanly, exit code 0. A second
  * one ends it at once with the code that the shell gives a process killed by it. What nobody caught is logged with its stack, exit code 1:
- * the state is unknown then.
+ * the state is unknown then. What is returned ends it like SIGINT, a drain too.
  */
-export function runUntilStopped(relay: Stoppable, log: Log): void {
+export function runUntilStopped(relay: Stoppable, log: Log): (reason: string) => void {
   let stoppingSince: number | undefined;
-  const stop = (signal: 'SIGTERM' | 'SIGINT') => {
-    if (stoppingSince !== undefined) {
-      if (performance.now() - stoppingSince < ECHO_MILLIS) return;
-      process.exit(signal === 'SIGINT' ? 130 : 143);
-    }
+  const begin = (why: Readonly<Record<string, string>>, drains: boolean) => {
     stoppingSince = performance.now();
-    log.info('stopping', { signal });
-    end(relay, signal === 'SIGTERM').then(
+    log.info('stopping', why);
+    end(relay, drains).then(
       () => {
         log.info('stopped');
         process.exit(0);
@@ -30,14 +26,17 @@ export function runUntilStopped(relay: Stoppable, log: Log): void {
       (error: unknown) => die('stop failed', error, log),
     );
   };
+  const stop = (signal: 'SIGTERM' | 'SIGINT') => {
+    if (stoppingSince === undefined) return begin({ signal }, signal === 'SIGTERM');
+    if (performance.now() - stoppingSince >= ECHO_MILLIS) process.exit(signal === 'SIGINT' ? 130 : 143);
+  };
   process.on('SIGTERM', () => stop('SIGTERM'));
   process.on('SIGINT', () => stop('SIGINT'));
   process.on('SIGHUP', () => {
-    log.info(
-      'SIGHUP: reading configuration and TLS files again; listeners of turn and wireguard, engine, admin and log need a restart',
-    );
+    log.info('SIGHUP: reading configuration and TLS files again');
     void relay.reload();
   });
+  return (reason) => begin({ reason }, false);
 }
 
 async function end(relay: Stoppable, drains: boolean): Promise<void> {

@@ -3,14 +3,17 @@ import type { PairSettings } from '../control/config/pair.ts';
 import type { Config } from '../control/config/schema.ts';
 import type { ListenerAddress } from '../control/config/units.ts';
 import type { Log } from '../control/log/log.ts';
-import type { PairMetrics } from '../control/metrics/pair.ts';
+import type { MetricFamily } from '../control/metrics/exposition.ts';
+import { collectPair, type PairMetrics } from '../control/metrics/pair.ts';
 import type { StateSecrets } from '../control/state/secrets.ts';
 import type { Direction } from '../flow/flow.ts';
 import { endpointKey } from '../net/endpoint.ts';
 import type { IdSource } from '../net/ids.ts';
+import type { Common } from '../service/common.ts';
 import { PairService } from '../service/pair/pair.ts';
 import type { BindFailure } from './bind-failures.ts';
 import type { Driver } from './driver.ts';
+import type { ServiceHost } from './host.ts';
 import { makePairConfig } from './pair-config.ts';
 import type { PlannedListener } from './plan.ts';
 
@@ -21,11 +24,12 @@ export interface PairHostOptions {
   readonly secrets: StateSecrets;
   readonly driver: Driver;
   readonly ids: IdSource;
+  readonly common: Common;
   readonly log: Log;
 }
 
 /** The pair relay in a running relay: its listeners and its numbers. */
-export class PairHost {
+export class PairHost implements ServiceHost {
   readonly bound: ListenerAddress[] = [];
   readonly service: PairService;
   readonly #options: PairHostOptions;
@@ -33,7 +37,7 @@ export class PairHost {
   constructor(options: PairHostOptions) {
     this.#options = options;
     const config = makePairConfig(options.config, options.pair, options.secrets);
-    this.service = new PairService(config, options.ids, (length) => randomBytes(length));
+    this.service = new PairService(config, options.ids, (length) => randomBytes(length), options.common);
   }
 
   /** Binds every listener; the answer names those that could not be. */
@@ -44,6 +48,22 @@ export class PairHost {
       if (failure !== undefined) failures.push(failure);
     }
     return failures;
+  }
+
+  /** Listeners and their buffers are those of the start. */
+  async update(config: Config): Promise<BindFailure[]> {
+    const { driver, secrets } = this.#options;
+    const { pair } = config;
+    if (pair === undefined) return [];
+    const settings = makePairConfig(config, pair, secrets);
+    driver.run(this.service, (now) => this.service.updateConfig(settings, now));
+    return [];
+  }
+
+  close(): void {}
+
+  collect(): readonly MetricFamily[] {
+    return collectPair(this.metrics());
   }
 
   metrics(): PairMetrics {

@@ -1,11 +1,11 @@
 import { lookup, Resolver } from 'node:dns/promises';
 import { formatAddress, parseAddress } from '../net/address.ts';
 import type { Resolution } from '../net/resolution.ts';
-import { MINUTE, type Millis, SECOND } from '../net/time.ts';
+import { type Millis, SECOND } from '../net/time.ts';
 
 /**
  * A name's addresses with their TTL, from DNS. What DNS does not know, the system may: the hosts file, mDNS, a container's own names;
- * those answers have no TTL and are asked for again after a minute.
+ * those answers have no TTL and are asked for again after 10 s.
  */
 export async function resolveName(name: string): Promise<Resolution> {
   const resolver = new Resolver({ timeout: 3 * SECOND, tries: 2 });
@@ -35,4 +35,4 @@ function canonical(addresses: readonly string[]): string[] {
   });
 }
 
-const WITHOUT_TTL: Millis = MINUTE;
+const WITHOUT_TTL: Millis = 10 * SECOND;

@@ -3,15 +3,18 @@ import type { Config } from '../control/config/schema.ts';
 import type { TurnSettings } from '../control/config/turn.ts';
 import type { ListenerAddress } from '../control/config/units.ts';
 import type { Log } from '../control/log/log.ts';
-import type { TurnMetrics } from '../control/metrics/relay.ts';
+import type { MetricFamily } from '../control/metrics/exposition.ts';
+import { collectTurn, type TurnMetrics } from '../control/metrics/relay.ts';
 import type { StateSecrets } from '../control/state/secrets.ts';
 import { type ListenSpec, type TlsMaterial, TlsMaterialError } from '../engine/engine.ts';
 import type { Direction } from '../flow/flow.ts';
 import { type Endpoint, endpointKey } from '../net/endpoint.ts';
 import type { IdSource, SocketId } from '../net/ids.ts';
+import type { Common } from '../service/common.ts';
 import { TurnService } from '../service/turn/turn.ts';
 import type { BindFailure } from './bind-failures.ts';
 import type { Driver } from './driver.ts';
+import type { ServiceHost } from './host.ts';
 import type { PlannedListener, TurnPlan } from './plan.ts';
 import { TlsFiles } from './tls-files.ts';
 import { makeTurnConfig } from './turn-config.ts';
@@ -23,6 +26,7 @@ export interface TurnHostOptions {
   readonly secrets: StateSecrets;
   readonly driver: Driver;
   readonly ids: IdSource;
+  readonly common: Common;
   readonly admin: Endpoint | undefined;
   /** Listeners of the other services: no peers either. */
   readonly others: readonly Endpoint[];
@@ -30,10 +34,10 @@ export interface TurnHostOptions {
 }
 
 /** The TURN service in a running relay: its listeners, its certificate, its numbers. */
-export class TurnHost {
+export class TurnHost implements ServiceHost {
   readonly bound: ListenerAddress[] = [];
+  readonly service: TurnService;
   #options: TurnHostOptions;
-  readonly #service: TurnService;
   readonly #tls: TlsFiles | undefined;
   readonly #tlsSockets: SocketId[] = [];
 
@@ -41,7 +45,7 @@ export class TurnHost {
     this.#options = options;
     const { turn, plan, log, ids } = options;
     const planned = plan.listeners.map(({ local }) => local);
-    this.#service = new TurnService(this.#turnConfig(planned), ids, (length) => randomBytes(length));
+    this.service = new TurnService(this.#turnConfig(planned), ids, (length) => randomBytes(length), options.common);
     if (turn.tls !== undefined && plan.listeners.some(({ transport }) => transport === 'tls')) {
       this.#tls = new TlsFiles({ ...turn.tls, log, onChange: (material) => this.#updateTls(material) });
     }
@@ -57,20 +61,24 @@ export class TurnHost {
     // Ports that the system chose are own listeners too, which no peer may be.
     if (this.#options.plan.listeners.some(({ local }) => local.port === 0)) {
       const config = this.#turnConfig(this.bound.map(({ local }) => local));
-      this.#options.driver.run(this.#service, (now) => this.#service.updateConfig(config, now));
+      this.#options.driver.run(this.service, (now) => this.service.updateConfig(config, now));
     }
     return failures;
   }
 
-  reload(): void {
+  /** Certificates are read again also when nothing else has changed. */
+  reloadTls(): void {
     this.#tls?.reload();
   }
 
   /** New settings take effect at once; listeners, relayed addresses and paths of TLS files are those of the start. */
-  update(config: Config, turn: TurnSettings): void {
+  async update(config: Config): Promise<BindFailure[]> {
+    const { turn } = config;
+    if (turn === undefined) return [];
     this.#options = { ...this.#options, config, turn };
     const settings = this.#turnConfig(this.bound.map(({ local }) => local));
-    this.#options.driver.run(this.#service, (now) => this.#service.updateConfig(settings, now));
+    this.#options.driver.run(this.service, (now) => this.service.updateConfig(settings, now));
+    return [];
   }
 
   close(): void {
@@ -78,17 +86,22 @@ export class TurnHost {
   }
 
   metrics(): TurnMetrics {
-    const { allocations, clients, drops, responses, relayed } = this.#service.stats();
+    const { allocations, clients, drops, responses, relayed } = this.service.stats();
     const traffic = DIRECTIONS.map((direction) => ({ service: 'turn', direction, ...relayed[direction] }) as const);
     return { service: 'turn', allocations, clients, drops: drops.entries(), responses, traffic };
+  }
+
+  collect(): readonly MetricFamily[] {
+    return collectTurn(this.metrics());
   }
 
   async #listen(listener: PlannedListener): Promise<BindFailure | undefined> {
     const { driver, log } = this.#options;
     const { transport, local, optional } = listener;
-    const { socket, result } = await driver.listen(this.#service, this.#listenSpec(listener));
+    const { socket, result } = await driver.listen(this.service, this.#listenSpec(listener));
     if (result.ok) {
-      if (transport === 'udp') this.#service.addListener(socket, result.local);
+      if (transport === 'udp') this.service.addListener(socket, result.local);
+      else this.service.addStreamListener(socket, result.local);
       if (transport === 'tls') this.#tlsSockets.push(socket);
       this.bound.push({ transport, local: result.local });
       return undefined;

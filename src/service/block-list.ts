@@ -1,6 +1,6 @@
 import { parseAddress } from '../net/address.ts';
 import type { Endpoint } from '../net/endpoint.ts';
-import type { Prefix } from '../net/prefix.ts';
+import { formatPrefix, type Prefix } from '../net/prefix.ts';
 import type { RandomBytes } from '../net/random.ts';
 import { type Millis, SECOND } from '../net/time.ts';
 import { SourceBudget } from './limiter.ts';
@@ -8,12 +8,14 @@ import { SourceBudget } from './limiter.ts';
 export interface Block {
   readonly prefix: Prefix;
   readonly reason: BlockReason;
+  /** Why, in words of whoever blocked it; may be empty. */
+  readonly note: string;
   /** Undefined: until it is removed. */
   readonly expiresAt: Millis | undefined;
 }
 
-/** By a person, or because a source went beyond a budget too often. */
-export type BlockReason = 'manual' | 'rate';
+/** By the configuration, by a person at run time, or because a source went beyond a budget too often. */
+export type BlockReason = 'configured' | 'manual' | 'rate';
 
 export interface StrikeOptions {
   /** So many strikes within `window` block an address for `duration`; 0 = never. */
@@ -30,7 +32,7 @@ export interface StrikeOptions {
  * blocked address must go.
  */
 export class BlockList {
-  readonly #onChange: () => void;
+  readonly #onChange: (reason: BlockReason) => void;
   readonly #strikes: SourceBudget | undefined;
   readonly #options: StrikeOptions;
   readonly #groups: Group[] = [];
@@ -39,7 +41,11 @@ export class BlockList {
   #size = 0;
   #refused = 0;
 
-  constructor(random: RandomBytes, options: StrikeOptions = NO_STRIKES, onChange: () => void = () => {}) {
+  constructor(
+    random: RandomBytes,
+    options: StrikeOptions = NO_STRIKES,
+    onChange: (reason: BlockReason) => void = () => {},
+  ) {
     this.#options = options;
     this.#onChange = onChange;
     const seconds = options.window / SECOND;
@@ -52,6 +58,7 @@ export class BlockList {
     }
   }
 
+  /** Those whose time is over count until a packet or sweep() finds them. */
   get size(): number {
     return this.#size;
   }
@@ -61,10 +68,28 @@ export class BlockList {
     return this.#refused;
   }
 
-  /** Replaces an earlier block of the same prefix. */
-  add(prefix: Prefix, expiresAt?: Millis): void {
-    this.#put({ prefix, reason: 'manual', expiresAt });
-    this.#onChange();
+  /** Replaces an earlier block of the same prefix, except one of the configuration: that has no end. */
+  add(prefix: Prefix, expiresAt?: Millis, note = ''): void {
+    if (this.find(prefix)?.reason === 'configured') return;
+    this.#put({ prefix, reason: 'manual', note, expiresAt });
+    this.#onChange('manual');
+  }
+
+  /** From now on the configuration blocks these, and no others. */
+  configure(prefixes: readonly Prefix[]): void {
+    const wanted = new Set(prefixes.map(formatPrefix));
+    for (const group of this.#groups) {
+      for (const entry of group.entries.values()) {
+        if (entry.reason === 'configured' && !wanted.has(formatPrefix(entry.prefix))) this.#take(group, entry);
+      }
+    }
+    for (const prefix of prefixes) this.#put({ prefix, reason: 'configured', note: '', expiresAt: undefined });
+    this.#onChange('configured');
+  }
+
+  /** The block of exactly this prefix. */
+  find(prefix: Prefix): Block | undefined {
+    return this.#group(prefix)?.entries.get(maskedKey(prefix.address, prefix.bits));
   }
 
   /** False when that prefix was not blocked (blocks of larger or smaller prefixes stay). */
@@ -73,8 +98,15 @@ export class BlockList {
     const entry = group?.entries.get(maskedKey(prefix.address, prefix.bits));
     if (group === undefined || entry === undefined) return false;
     this.#take(group, entry);
-    this.#onChange();
+    this.#onChange(entry.reason);
     return true;
+  }
+
+  /** Forgets those whose time is over. */
+  sweep(now: Millis): void {
+    for (const group of this.#groups) {
+      for (const entry of group.entries.values()) if (!isLive(entry, now)) this.#take(group, entry);
+    }
   }
 
   list(now: Millis): Block[] {
@@ -91,7 +123,11 @@ export class BlockList {
   isBlocked({ address }: Endpoint, now: Millis): boolean {
     if (this.#size === 0) return false;
     const bytes = parseAddress(address);
-    if (bytes === undefined) return false;
+    return bytes !== undefined && this.blocks(bytes, now);
+  }
+
+  /** The same for the bytes of an address. */
+  blocks(bytes: Uint8Array, now: Millis): boolean {
     for (const group of this.#groups) {
       if (group.width !== bytes.length || group.entries.size === 0) continue;
       const entry = group.entries.get(maskedKey(bytes, group.bits));
@@ -113,8 +149,8 @@ export class BlockList {
       if (group !== undefined) this.#take(group, oldest);
     }
     const prefix: Prefix = { family: from.family, address, bits: address.length * 8 };
-    this.#automatic.add(this.#put({ prefix, reason: 'rate', expiresAt: now + this.#options.duration }));
-    this.#onChange();
+    this.#automatic.add(this.#put({ prefix, reason: 'rate', note: '', expiresAt: now + this.#options.duration }));
+    this.#onChange('rate');
   }
 
   #put(entry: Entry): Entry {

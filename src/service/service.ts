@@ -5,6 +5,7 @@ import type { OpenResult } from '../net/open-result.ts';
 import type { Resolution } from '../net/resolution.ts';
 import type { ConnectResult, KeepAlive, StreamEnd, StreamTarget } from '../net/stream-target.ts';
 import type { Millis } from '../net/time.ts';
+import type { ClientRecord } from './client-record.ts';
 
 /**
  * The contract of a protocol service: a pure state machine without socket, clock or randomness of its own.
@@ -44,10 +45,21 @@ export interface Service {
 
 /** A service that can come to an end without cutting anybody off. */
 export interface Drainable {
-  /** From now on nobody new is taken; who is there may stay. */
-  drain(now: Millis): void;
+  /**
+   * From now on nobody new is taken; who is there may stay: for as long as the configuration allows, or with `endless` as long as he likes. May be
+   * called again with the other.
+   */
+  drain(now: Millis, patience?: 'endless'): void;
   /** How many are still there; 0 ends the waiting. */
   readonly clientsLeft: number;
+}
+
+/** What every service of a relay offers beyond the contract, to whoever runs it. */
+export interface Managed {
+  /** The block list has changed: who is on it now loses what it has, flows before the ports that they use. */
+  applyBlocks(now: Millis): void;
+  /** One record for each client; others may come and go while they are walked through. */
+  clients(): Iterable<ClientRecord>;
 }
 
 /** What a service wants done, in order. A flow is removed before the port that it uses is closed. */

@@ -18,7 +18,10 @@ export interface Libc {
   write(fd: number, bytes: number, size: number): number;
   close(fd: number): number;
   if_nametoindex(name: string): number;
-  syscall(number: number, a: number, b: number, c: number, d: number): number;
+  fcntl(fd: number, command: number, argument: number): number;
+  mmap(address: number, size: number, protection: number, flags: number, fd: number, offset: number): number;
+  munmap(address: number, size: number): number;
+  syscall(number: number, a: number, b: number, c: number, d: number, e: number, f: number): number;
 }
 
 /** libc of this process, glibc or musl; loaded once a thread. */
@@ -40,7 +43,10 @@ export function loadLibc(): Loaded<Libc> {
     write: 'long write(int fd, uintptr_t bytes, size_t size)',
     close: 'int close(int fd)',
     if_nametoindex: 'unsigned int if_nametoindex(const char *name)',
-    syscall: 'long syscall(long number, long a, long b, long c, long d)',
+    fcntl: 'int fcntl(int fd, int command, long argument)',
+    mmap: 'long mmap(uintptr_t address, size_t size, int protection, int flags, int fd, long offset)',
+    munmap: 'int munmap(uintptr_t address, size_t size)',
+    syscall: 'long syscall(long number, long a, long b, long c, long d, long e, long f)',
   });
   return loaded;
 }
@@ -57,7 +63,7 @@ export function libc(): Libc {
  * fields whose upper halves we keep zero ourselves.
  */
 export function sendmmsg(calls: Libc, fd: number, messages: number, count: number, flags: number): number {
-  const sent = calls.syscall(SENDMMSG, fd, messages, count, flags);
+  const sent = calls.syscall(SENDMMSG, fd, messages, count, flags, 0, 0);
   return sent < 0 ? -errno() : sent;
 }
 

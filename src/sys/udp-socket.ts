@@ -59,6 +59,16 @@ export function mergeArrivals(fd: Fd): boolean {
   return trySetOption(fd, SOL_UDP, UDP_GRO, 1);
 }
 
+/** Another descriptor of the same socket, for somebody who closes it himself. Throws SystemError. */
+export function duplicate(fd: Fd): number {
+  return checked('fcntl', libc().fcntl(fd.number, F_DUPFD_CLOEXEC, 0));
+}
+
+/** No other socket may be bound where this one is. */
+export function forbidSharing(fd: Fd): void {
+  trySetOption(fd, SOL_SOCKET, SO_REUSEADDR, 0);
+}
+
 /** 0, or −errno. Never blocks. */
 export function sendTo(fd: Fd, packet: Uint8Array, to: Endpoint): number {
   const size = encodeSockaddr(to, scratch().view, 0);
@@ -91,10 +101,12 @@ const SOCK_DGRAM = 2;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
+const F_DUPFD_CLOEXEC = 1030;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
 const MSG_NOSIGNAL = 0x4000;

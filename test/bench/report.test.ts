@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { DataSample } from '../../bench/turn/load.ts';
+import type { DataSample } from '../../bench/lib/load.ts';
 import { report } from '../../bench/turn/report.ts';
 import type { Results } from '../../bench/turn/results.ts';
 import { targetsOf } from '../../bench/turn/targets.ts';

@@ -71,10 +71,23 @@ test('a port-relay .env with four lines runs as it is, and SIGHUP adds and remov
   assert.equal((await once(first, 'data')).toString(), 'and still');
   const metrics = await (await fetch(`${admin}/metrics`)).text();
   assert.match(metrics, /^culvert_forward_upstreams\{forward="relay-1",state="up"\} 1$/m);
-  assert.match(metrics, /^culvert_bytes_total\{service="forward",direction="to_peer",datapath="portable"\} [1-9]/m);
+  assert.match(
+    metrics,
+    /^culvert_bytes_total\{service="forward",direction="to_peer",datapath="(?:portable|batched)"\} [1-9]/m,
+  );
   assert.match(metrics, /^culvert_clients\{service="forward"\} [1-9]/m);
   running.child.kill('SIGTERM');
   assert.equal(await running.ended(), 0);
+});
+
+test('the client as the source: said to be beyond the engine, for which forward, and what to write in its place', async (context) => {
+  const folder = temporaryFolder(context);
+  const file = join(folder, 'culvert.yaml');
+  const forward = '{ name: web, listen: "tcp://127.0.0.1:0", to: "tcp://127.0.0.1:1", transparent: true }';
+  writeFileSync(file, `forward: [${forward}]\nadmin: { listen: "off" }\n`);
+  const done = await culvert(['up', '--config', file], { CULVERT_STATE: join(folder, 'state') });
+  assert.equal(done.code, 1);
+  assert.match(done.stderr, /^culvert: forward web: transparent is not available with the \w+ engine.*proxyOut: v2/m);
 });
 
 async function ask(port: number, text: string): Promise<string> {

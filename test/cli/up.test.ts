@@ -44,7 +44,7 @@ describe('culvert up', () => {
     assert.equal((await fetch(`${admin}/readyz`)).status, 200);
     const metrics = await (await fetch(`${admin}/metrics`)).text();
     assert.match(metrics, /^culvert_build_info\{version="\d+\.\d+\.\d+"\} 1$/m);
-    assert.match(metrics, /^culvert_engine_info\{engine="portable",mode="[^"]+"\} 1$/m);
+    assert.match(metrics, /^culvert_engine_info\{engine="\w+",mode="[^"]+"\} 1$/m);
     assert.match(metrics, /^culvert_turn_allocations 0$/m);
     assert.match(metrics, /^culvert_clients\{service="turn"\} 0$/m);
     assert.match(metrics, /^culvert_clients\{service="wireguard"\} 0$/m);
@@ -54,6 +54,23 @@ describe('culvert up', () => {
     running.child.kill('SIGTERM');
     assert.equal(await running.ended(), 0);
     assert.match(running.stderr(), /stopping.*SIGTERM/);
+  });
+
+  test('without koffi, auto says why it is portable, and batched by name ends with 1', async (context) => {
+    const hook = `import { registerHooks } from 'node:module';
+      registerHooks({ resolve: (name, at, next) => {
+        if (name === 'koffi') throw new Error('nobody installed it');
+        return next(name, at);
+      } });`;
+    const without = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(hook)}` };
+    const state = join(temporaryFolder(context), 'state');
+    const running = await culvertUp(context, ['--json', ...LOOPBACK], { CULVERT_STATE: state, ...without });
+    const { engine } = JSON.parse(running.stdout()) as Summary;
+    assert.equal(engine.name, 'portable');
+    assert.match(engine.why, /^auto: batched does not run here, .*nobody installed it/);
+    const ended = await culvert(['up', '--engine', 'batched', ...LOOPBACK], { CULVERT_STATE: state, ...without });
+    assert.equal(ended.code, 1);
+    assert.match(ended.stderr, /culvert: the batched engine does not run here: .*nobody installed it/);
   });
 
   test('relays with the credentials that it generated, as probe finds them', async (context) => {
@@ -83,10 +100,7 @@ describe('culvert up', () => {
     assert.equal(done.code, 0, done.stdout + done.stderr);
     const metrics = await (await fetch(`${admin}/metrics`)).text();
     assert.match(metrics, /^culvert_clients\{service="wireguard"\} 2$/m);
-    assert.match(
-      metrics,
-      /^culvert_packets_total\{service="wireguard",direction="to_peer",datapath="portable"\} [1-9]/m,
-    );
+    assert.match(metrics, /^culvert_packets_total\{service="wireguard",direction="to_peer",datapath="\w+"\} [1-9]/m);
     assert.match(metrics, /^lanrage_relay_clients_total 2$/m);
   });
 
@@ -110,7 +124,8 @@ describe('culvert up', () => {
     const snippet = /iceServers: (\[.*\])/.exec(own.stdout())?.[1] ?? '';
     assert.equal(JSON.parse(snippet)[0].username, 'culvert');
     await waitFor(() => /UDP_RELAY_SECRET_KEY=\S{44}\n/.test(own.stdout()));
-    const keyed = { ...environment, UDP_RELAY_SECRET_KEY: Buffer.alloc(32, 'hidden').toString('base64') };
+    const other = { CULVERT_STATE: join(temporaryFolder(context), 'state') };
+    const keyed = { ...other, UDP_RELAY_SECRET_KEY: Buffer.alloc(32, 'hidden').toString('base64') };
     const given = await culvertUp(context, [...LOOPBACK, '--set', 'turn.users={"alice":"hidden"}'], keyed);
     await waitFor(() => given.stdout().includes('metrics'));
     assert.doesNotMatch(given.stdout(), /iceServers|hidden|UDP_RELAY_SECRET_KEY/);
@@ -155,7 +170,7 @@ describe('culvert up', () => {
     assert.equal(done.code, 1);
     assert.match(
       done.stderr,
-      new RegExp(`^culvert: admin\\.listen: http://127\\.0\\.0\\.1:${port}: port ${port} is in use`),
+      new RegExp(`^culvert: admin\\.listen: http://127\\.0\\.0\\.1:${port}: port ${port} is in use`, 'm'),
     );
   });
 

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import type { Summary } from '../../src/runtime/banner.ts';
@@ -54,8 +56,11 @@ describe('an independent client of v0.8.2', () => {
     assert.match(text, /^culvert_drops_total\{service="pair",reason="not-a-handshake"\} 1$/m);
     assert.match(text, /^culvert_pair_channels\{state="open"\} 1$/m);
     assert.match(text, /^culvert_clients\{service="pair"\} 2$/m);
-    assert.match(text, /^culvert_packets_total\{service="pair",direction="to_peer",datapath="portable"\} 1$/m);
-    assert.match(text, /^culvert_flows\{service="pair",datapath="portable"\} 2$/m);
+    assert.match(
+      text,
+      /^culvert_packets_total\{service="pair",direction="to_peer",datapath="(?:batched|portable)"\} 1$/m,
+    );
+    assert.match(text, /^culvert_flows\{service="pair",datapath="(?:batched|portable)"\} 2$/m);
   });
 
   test('a wrong MAC and a zero GUID make no pair, and are counted', async (context) => {
@@ -151,6 +156,65 @@ describe('a nonce against replays', () => {
     assert.deepEqual(await a.next(), pairHandshake(guid, KEY), 'within the pair anything passes');
     assert.ok(await c.hearsNothing());
   });
+});
+
+describe('the documented example', () => {
+  const page = readFileSync(new URL('../../docs/pair-anti-replay.md', import.meta.url), 'utf8');
+  const [example = ''] = /(?<=## An example[\s\S]*```\n)[\s\S]*?(?=```)/.exec(page) ?? [];
+  const [ask, answer, begin] = example
+    .split('\n\n')
+    .map((block) => Buffer.from(block.replaceAll(/client|relay|[^0-9a-f]/g, ''), 'hex'));
+  const guid = Buffer.from('0123456789abcdeffedcba9876543210', 'hex');
+  const secret = Buffer.from(Array.from({ length: 32 }, (_, i) => i));
+
+  test('is what a client that knows only the page would send and expect', () => {
+    const nonce = answer?.subarray(56, 80) ?? Buffer.alloc(0);
+    assert.deepEqual(ask, pairHandshake(guid, secret, Buffer.alloc(24), 0x0001));
+    assert.deepEqual(answer, pairHandshake(guid, secret, nonce, 0x0003));
+    assert.deepEqual(begin, pairHandshake(guid, secret, nonce, 0x0001));
+  });
+
+  test('its question gets an answer of that form, its old nonce a new one', async (context) => {
+    const { a } = await trio(context, ['pair.antiReplay=require', `pair.secret=${secret.toString('base64')}`]);
+    for (const datagram of [ask, begin]) {
+      assert.ok(datagram && answer);
+      await a.send(datagram);
+      const got = await a.next();
+      assert.deepEqual(got?.subarray(0, 24), answer.subarray(0, 24));
+      assert.equal(got?.length, answer.length);
+    }
+  });
+});
+
+test("the sizes of the listeners' buffers reach the kernel, which doubles them", {
+  skip: missing('netns'),
+}, async (context) => {
+  const { port } = await trio(context, ['pair.buffers.receive=32k', 'pair.buffers.send=24k']);
+  const said = execFileSync('ss', ['-Huanm', 'sport', '=', `:${port}`], { encoding: 'utf8' });
+  assert.match(said, /skmem:\(r\d+,rb64000,t\d+,tb48000,/);
+});
+
+test('repeats keep a half open for longer than it would live, and its partner then finds it', async (context) => {
+  const { a, b } = await trio(context, ['pair.idle=2s', 'pair.sweep=100ms']);
+  const guid = newGuid();
+  for (let turn = 0; turn < 7; turn++) {
+    await a.send(pairHandshake(guid, KEY));
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  await b.send(pairHandshake(guid, KEY));
+  assert.deepEqual(await a.next(), pairHandshake(guid, KEY));
+});
+
+test('more than the quota of a pair is dropped, each way by itself', async (context) => {
+  const { a, b, metrics } = await paired(context, ['pair.quota.bytesPerSecond=1k']);
+  const large = randomBytes(40_000);
+  for (const [from, to] of [[a, b] as const, [b, a] as const]) {
+    await from.send(large);
+    assert.deepEqual(await to.next(), large, '64 KiB may come at once');
+    await from.send(large);
+    assert.ok(await to.hearsNothing());
+  }
+  assert.match(await metrics(), /^culvert_drops_total\{service="pair",reason="rate-limited"\} 2$/m);
 });
 
 describe('the end', () => {

@@ -11,6 +11,7 @@ import { IdSource } from '../../src/net/ids.ts';
 import type { Resolution } from '../../src/net/resolution.ts';
 import { Driver } from '../../src/runtime/driver.ts';
 import { ForwardHost } from '../../src/runtime/forward-host.ts';
+import { standalone } from '../../src/service/common.ts';
 import { temporaryFolder } from '../control/config/rig.ts';
 import { until } from '../engine/conformance/rig.ts';
 
@@ -120,7 +121,7 @@ test('reload adds and removes forwards and cuts nobody', async (t) => {
   const second = `{ name: second, listen: "tcp://127.0.0.1:0", ${to} }`;
   const first = `{ name: test, listen: "tcp://127.0.0.1:0", ${to} }`;
   assert.deepEqual(await host.apply(await settings(t, [first, second])), []);
-  const [one, two] = host.bound;
+  const [one, two] = host.forwards();
   assert.equal(one?.local.port, port, 'what did not change is not opened again');
   const gone = await open(t, two?.local.port ?? 0);
   assert.deepEqual(await host.apply(await settings(t, [first])), []);
@@ -158,7 +159,7 @@ async function forward(t: TestContext, parts: string, { scheme = 'tcp', resolve 
   const { driver, host } = await start(t, resolve);
   const failures = await host.apply(await settings(t, [`{ name: test, listen: "${scheme}://127.0.0.1:0", ${parts} }`]));
   assert.deepEqual(failures, []);
-  return { driver, host, port: host.bound[0]?.local.port ?? 0 };
+  return { driver, host, port: host.forwards()[0]?.local.port ?? 0 };
 }
 
 async function start(t: TestContext, resolve?: (name: string) => Promise<Resolution>) {
@@ -170,7 +171,10 @@ async function start(t: TestContext, resolve?: (name: string) => Promise<Resolut
     ...(resolve && { resolve }),
   });
   t.after(() => driver.stop());
-  return { driver, host: new ForwardHost({ driver, ids }) };
+  return {
+    driver,
+    host: new ForwardHost({ forward: [], driver, ids, common: standalone((length) => randomBytes(length)) }),
+  };
 }
 
 /** From YAML, so that the way from the file to the socket is the real one. */

@@ -1,7 +1,10 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Endpoint } from '../../net/endpoint.ts';
 import { Access } from './access.ts';
+import { API_PATH, handleApi } from './api.ts';
+import type { Operations } from './operations.ts';
+import { fault, type Reply, send } from './reply.ts';
 
 export interface AdminOptions {
   readonly listen: Endpoint;
@@ -11,6 +14,8 @@ export interface AdminOptions {
   /** Prometheus' text. */
   readonly metrics: () => string;
   readonly metricsType: string;
+  /** Behind /api/v1/, for who has the token. */
+  readonly operations?: Operations;
   /** A route failed by our own mistake: it must not end the relay. */
   readonly onError: (error: unknown) => void;
 }
@@ -26,25 +31,44 @@ const { createServer } = process.getBuiltinModule('node:http');
 /** Opens the admin listener; rejects with the system's error when it cannot be bound. */
 export async function openAdmin(options: AdminOptions): Promise<AdminServer> {
   const access = new Access(options.token);
-  const server = createServer(LIMITS, (request, response) =>
-    send(request, response, replyTo(request, options, access)),
-  );
-  server.maxConnections = 256;
-  server.on('clientError', (_error, socket) => socket.destroy());
+  const server = makeServer((request, response) => answer(request, response, options, access));
   await listen(server, options.listen);
   server.on('error', () => {});
   const { port } = server.address() as AddressInfo;
-  return {
-    local: { ...options.listen, port },
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
+  return { local: { ...options.listen, port }, close: () => closeServer(server) };
 }
 
-/** Bodies are not read at all; who sends slowly is cut off. */
+/** Bodies are small; who sends slowly is cut off. */
+export function makeServer(handle: RequestListener): Server {
+  const server = createServer(LIMITS, handle);
+  server.maxConnections = 256;
+  server.on('clientError', (_error, socket) => socket.destroy());
+  return server;
+}
+
+export function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}
+
+/** Answers a request of the API; a failure of ours is a 500 and a report. */
+export function serveApi(
+  request: IncomingMessage,
+  response: ServerResponse,
+  operations: Operations,
+  onError: (error: unknown) => void,
+): void {
+  handleApi(request, response, operations).catch((error: unknown) => {
+    // The asker is gone: nobody's mistake.
+    if (response.destroyed || request.socket.destroyed) return;
+    onError(error);
+    if (response.headersSent) response.destroy();
+    else send(request, response, fault(500, 'this failed; the log says why'));
+  });
+}
+
 const LIMITS = {
   requestTimeout: 10_000,
   headersTimeout: 5_000,
@@ -52,13 +76,6 @@ const LIMITS = {
   connectionsCheckingInterval: 5_000,
   maxHeaderSize: 8 * 1024,
 } as const;
-
-interface Reply {
-  readonly status: number;
-  readonly text: string;
-  readonly type?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-}
 
 interface Route {
   /** Probes of load balancers and orchestrators carry neither a token nor our Host name. */
@@ -81,7 +98,32 @@ const INDEX = `Culvert
 /healthz  200 while the process lives
 /readyz   200 when new clients can be taken
 /metrics  Prometheus metrics
+/api/v1/  with admin.token only; /api/v1/openapi.json describes it
 `;
+
+function answer(request: IncomingMessage, response: ServerResponse, options: AdminOptions, access: Access): void {
+  const { operations, token, onError } = options;
+  const isApi = request.url?.startsWith(API_PATH) === true;
+  if (!isApi || operations === undefined) {
+    send(request, response, replyTo(request, options, access));
+    return;
+  }
+  const refusal = access.refuse(request);
+  if (refusal !== undefined) {
+    send(request, response, refusal);
+    return;
+  }
+  // Whoever is on this machine could change it, each of its users and each page in their browsers.
+  if (token === undefined) {
+    send(
+      request,
+      response,
+      fault(403, 'over TCP the API needs admin.token; on this machine "culvert status" and its like need none'),
+    );
+    return;
+  }
+  serveApi(request, response, operations, onError);
+}
 
 function replyTo(request: IncomingMessage, options: AdminOptions, access: Access): Reply {
   const route = routes.get((request.url ?? '').split('?', 1)[0] ?? '');
@@ -102,19 +144,6 @@ function replyTo(request: IncomingMessage, options: AdminOptions, access: Access
 function readiness({ notReady }: AdminOptions): Reply {
   const reason = notReady();
   return reason === undefined ? { status: 200, text: 'ready\n' } : { status: 503, text: `not ready: ${reason}\n` };
-}
-
-function send(request: IncomingMessage, response: ServerResponse, { status, text, type, headers }: Reply): void {
-  const body = Buffer.from(text);
-  response.writeHead(status, {
-    'Content-Type': type ?? 'text/plain; charset=utf-8',
-    'Content-Length': body.length,
-    'Cache-Control': 'no-store',
-    'X-Content-Type-Options': 'nosniff',
-    'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
-    ...headers,
-  });
-  response.end(request.method === 'HEAD' ? undefined : body);
 }
 
 function listen(server: Server, { address, port, family }: Endpoint): Promise<void> {

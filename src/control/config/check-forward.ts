@@ -16,26 +16,40 @@ export const checkForward: Check = (context, findings) => {
     if (isDatagram(forward) && forward.proxyOut === 'v1') {
       findings.fault([...path, 'proxyOut'], 'version 1 knows no UDP (write v2)');
     }
+    if (forward.transparent && context.config.engine === 'portable') {
+      findings.fault([...path, 'transparent'], notTransparent('portable'));
+    }
     for (const key of ['idle', 'connectTimeout'] as const) {
       if (forward[key] === 0) findings.fault([...path, key], 'must be longer than nothing');
     }
   }
 };
 
+/** What an engine answers that cannot do it. */
+export function notTransparent(engine: string): string {
+  return `is not available with the ${engine} engine, which cannot set IP_TRANSPARENT on a socket (write proxyOut: v2: the upstream is told the client's address)`;
+}
+
 /** Empty when the section is faulty anywhere: lists go as a whole. */
 export function soundForwards({ config, isSound }: CheckContext): readonly ForwardSettings[] {
   return isSound(['forward']) ? (config.forward ?? []) : [];
 }
 
-export function isDatagram({ listen, to }: Pick<ForwardSettings, 'listen' | 'to'>): boolean {
+/** Of all names, where server names choose among them. */
+export function upstreamsOf({ to, sni }: Pick<ForwardSettings, 'to' | 'sni'>): readonly ForwardUpstream[] {
+  return sni === undefined ? (to ?? []) : Object.values(sni).flat();
+}
+
+export function isDatagram({ listen, to = [] }: Pick<ForwardSettings, 'listen' | 'to'>): boolean {
   return [...listen, ...to].some(({ transport }) => transport === 'udp');
 }
 
 function checkPlaces(forward: ForwardSettings, path: readonly string[], findings: Findings): void {
-  const { listen, to } = forward;
+  const { listen, to = [], sni } = forward;
   for (const key of ['listen', 'to'] as const) {
-    if (forward[key].length === 0) findings.fault([...path, key], 'is empty (name at least one)');
+    if (forward[key]?.length === 0) findings.fault([...path, key], 'is empty (name at least one)');
   }
+  if (sni !== undefined) checkServerNames(forward, sni, path, findings);
   const all = [...listen, ...to];
   if (isDatagram(forward) && all.some(({ transport }) => transport !== 'udp')) {
     findings.fault(
@@ -51,6 +65,31 @@ function checkPlaces(forward: ForwardSettings, path: readonly string[], findings
     if (ports === 1 || ports === widest) continue;
     const wanted = widest === 1 ? 'one port' : `one port or ${widest}`;
     findings.fault([...path, 'to', String(index)], `has ${ports} ports, listen has ${widest} (give it ${wanted})`);
+  }
+}
+
+function checkServerNames(
+  { listen, to }: ForwardSettings,
+  sni: NonNullable<ForwardSettings['sni']>,
+  path: readonly string[],
+  findings: Findings,
+): void {
+  const at = [...path, 'sni'];
+  if (to !== undefined) findings.fault([...path, 'to'], 'cannot stand beside sni (write sni.default)');
+  const all = Object.entries(sni);
+  if (all.length === 0) findings.fault(at, 'is empty (name at least one)');
+  if ([...listen, ...all.flatMap(([, upstreams]) => upstreams)].some(({ transport }) => transport === 'udp')) {
+    findings.fault(at, 'is for TLS over TCP (make every listen and upstream tcp:// or unix://)');
+  }
+  const widest = Math.max(1, ...listen.map(width));
+  for (const [name, upstreams] of all) {
+    if (upstreams.length === 0) findings.fault([...at, name], 'is empty (name at least one)');
+    if (!upstreams.map(width).every((ports) => ports === 1 || ports === widest)) {
+      findings.fault(
+        [...at, name],
+        `has a range of ports (give it ${widest === 1 ? 'one port' : `one port or ${widest}`})`,
+      );
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { choice, itemOf, listOf, notation, section, text, whole } from './fields.ts';
+import { choice, flag, itemOf, listOf, notation, section, text, whole } from './fields.ts';
 import { parseForwardListener, parsePayload, parseUpstream } from './forward-units.ts';
 import { parseCidr, parseDuration } from './units.ts';
 
@@ -26,7 +26,25 @@ const limits = section('What clients may use.', {
   ratePerSource: v.optional(whole('New ones a second of one address; 0 = no limit.', 0, 1_000_000), 0),
 });
 
+/** A host name, with or without an asterisk for its first part. */
+const SERVER_NAME = /^(?:\*\.)?(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/;
+
 const cidrs = (description: string) => v.optional(listOf(description, itemOf(parseCidr), { form: 'CIDR' }), []);
+
+const upstreams = (description: string) => listOf(description, itemOf(parseUpstream), { form: 'upstream URL' });
+
+const serverNames = v.pipe(
+  v.record(
+    v.pipe(v.string(), v.toLowerCase(), v.regex(SERVER_NAME, 'is neither a host name, nor *. and one, nor default')),
+    upstreams('Upstreams.'),
+    'must map server names to upstreams',
+  ),
+  v.description(
+    'In place of `to`, for TLS: upstreams by the server name that the client asks for. `*.example.com` stands for all below example.com, `default` for all others; ' +
+      'without it they are refused. Nothing is decrypted.',
+  ),
+  v.metadata({ form: 'server name: upstream URLs' }),
+);
 
 const forward = section('One forward.', {
   name: v.pipe(
@@ -38,11 +56,12 @@ const forward = section('One forward.', {
     itemOf(parseForwardListener),
     { form: 'listener URL' },
   ),
-  to: listOf(
-    'Upstreams: `tcp://`, `udp://` or `unix://`, host, port or range of as many ports. Names are resolved again at their TTL.',
-    itemOf(parseUpstream),
-    { form: 'upstream URL' },
+  to: v.optional(
+    upstreams(
+      'Upstreams: `tcp://`, `udp://` or `unix://`, host, port or range of as many ports. Names are resolved again at their TTL.',
+    ),
   ),
+  sni: v.optional(serverNames),
   balance: v.optional(
     choice('How upstreams are chosen.', ['roundRobin', 'leastConnections', 'sourceHash']),
     'roundRobin',
@@ -66,6 +85,12 @@ const forward = section('One forward.', {
     ]),
     'off',
   ),
+  transparent: v.optional(
+    flag(
+      "The upstream sees the client's address as the source. Not available with the engines of this version; `proxyOut` tells it too.",
+    ),
+    false,
+  ),
   allow: cidrs('Clients that are served; all when empty.'),
   deny: cidrs('Clients that are not; wins over `allow`.'),
   limits: v.optional(limits, {}),
@@ -76,7 +101,16 @@ const forward = section('One forward.', {
 });
 
 export const forwardList = v.pipe(
-  v.array(forward, 'must be a list of forwards, each with name, listen and to'),
+  v.array(
+    v.pipe(
+      forward,
+      v.forward(
+        v.partialCheck([['to'], ['sni']], ({ to, sni }) => to !== undefined || sni !== undefined, 'is missing'),
+        ['to'],
+      ),
+    ),
+    'must be a list of forwards, each with name, listen and to',
+  ),
   v.description('Port forwards: what comes in at a port goes to an upstream, bytes unchanged.'),
   v.metadata({ form: 'forward' }),
 );

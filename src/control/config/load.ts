@@ -32,7 +32,12 @@ export type LoadResult =
       /** Not wrong, but hardly meant. */
       readonly warnings: readonly Fault[];
     }
-  | { readonly ok: false; readonly faults: readonly Fault[] };
+  | {
+      readonly ok: false;
+      readonly faults: readonly Fault[];
+      /** The state folder, unless a fault hides it: the relay that runs there can still be asked. */
+      readonly state: string | undefined;
+    };
 
 /** All sources → one frozen configuration, or every fault of all of them at once. */
 export async function loadConfig(sources: ConfigSources): Promise<LoadResult> {
@@ -57,7 +62,8 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadResult> {
   resolvePaths(context);
   const { faults: found, warnings } = checkAll(context);
   for (const fault of found) faults.push(fault);
-  if (faults.length > 0) return { ok: false, faults: inOrder(faults) };
+  if (faults.length > 0)
+    return { ok: false, faults: inOrder(faults), state: isSound(['state']) ? config.state : undefined };
   return { ok: true, config: deepFreeze(config), tree, warnings };
 }
 

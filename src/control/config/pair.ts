@@ -26,6 +26,13 @@ const rebind = section('When a client that comes from another address gets its s
 const quota = section('Limits on what clients may hold; 0 = no limit.', {
   perSource: v.optional(whole('Seats of one IPv4 address or one IPv6 /64.', 0, 1_000_000), 256),
   total: v.optional(whole('Pairs, and halves that wait for their second client.', 0, 10_000_000), 65_536),
+  bytesPerSecond: v.optional(
+    size(
+      'Bytes a second of one pair, each way. Up to a second of it, and at least 64 KiB, may come at once.',
+      parseSize,
+    ),
+    0,
+  ),
 });
 
 const buffers = section("Buffers of the listeners' sockets, in bytes; 0 = what the engine finds good.", {

@@ -7,13 +7,18 @@ export type LogFields = Readonly<Record<string, string | number | boolean | read
 /** The log. Messages are constant texts; what varies is in the fields. Addresses of clients go to `debug` only. */
 export type Log = Readonly<Record<LogLevel, (message: string, fields?: LogFields) => void>>;
 
+/** As opened by the process that writes it. */
+export interface ProcessLog extends Log {
+  setLevel(level: LogLevel): void;
+}
+
 export interface LogOptions {
   readonly level: LogLevel;
   readonly format: 'pretty' | 'json';
 }
 
 /** Writes to standard error unless told otherwise: standard output belongs to what a command prints. */
-export async function openLog({ level, format }: LogOptions, destination?: DestinationStream): Promise<Log> {
+export async function openLog({ level, format }: LogOptions, destination?: DestinationStream): Promise<ProcessLog> {
   const stderr = destination ?? pino.destination({ fd: 2, sync: true });
   const stream = format === 'json' ? stderr : await prettyStream(stderr, destination === undefined);
   const logger = pino(
@@ -35,6 +40,9 @@ export async function openLog({ level, format }: LogOptions, destination?: Desti
     warn: at('warn'),
     error: at('error'),
     fatal: at('fatal'),
+    setLevel: (to) => {
+      logger.level = to;
+    },
   };
 }
 

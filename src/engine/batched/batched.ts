@@ -13,6 +13,7 @@ import {
   EngineMisuse,
   type EngineSink,
   type EngineStats,
+  type FlowReport,
   type JoinSpec,
   type ListenSpec,
   type TlsMaterial,
@@ -21,6 +22,7 @@ import { listenerBuffers, PORT_BUFFERS } from '../portable/buffers.ts';
 import { DropCounts } from '../portable/drop-counts.ts';
 import { type StreamLimits, StreamRoom } from '../portable/stream-room.ts';
 import { mergeTraffic } from '../portable/traffic.ts';
+import { Dormant } from './dormant.ts';
 import { Lanes } from './lanes.ts';
 import { CONTROL_GSO, CONTROL_TIME, createSharedMemory } from './layout.ts';
 import type { MissHandler } from './miss-ring.ts';
@@ -39,6 +41,8 @@ export interface BatchedOptions extends StreamLimits {
   readonly gso?: boolean;
   /** The kernel hands over as one what came in a row (UDP_GRO). Default: where it can. */
   readonly gro?: boolean;
+  /** What leaves by many sockets goes to the kernel by one call (io_uring). Default: where it may. */
+  readonly uring?: boolean;
   /** Flows at most, a power of two; those beyond have no effect. Default 1,048,576. */
   readonly mostFlows?: number;
   /** How often idle flows are looked for, hence how late they may go. Default 1 s. */
@@ -63,7 +67,7 @@ class Batched implements BatchedEngine {
   readonly name = 'batched';
   readonly mode: string;
   /** Every datagram would have to be told apart from the others of its socket. */
-  readonly capabilities: EngineCapabilities = { dontFragment: false };
+  readonly capabilities: EngineCapabilities = { dontFragment: false, transparentSource: false };
 
   readonly #sink: EngineSink;
   readonly #clock: () => Millis;
@@ -73,6 +77,8 @@ class Batched implements BatchedEngine {
   readonly #drops = new DropCounts();
   readonly #ports: UdpPorts;
   readonly #lanes: Lanes;
+  /** Reads the listeners until there is something to relay. */
+  #dormant: Dormant | undefined;
   readonly #room: StreamRoom;
   /** Answers to openPort that the sink has not had yet. */
   readonly #answers = new Map<SocketId, OpenResult>();
@@ -83,7 +89,10 @@ class Batched implements BatchedEngine {
     const { sink, sweepEvery = SECOND } = options;
     const gso = (options.gso ?? true) && feature('udp-segment').supported;
     const gro = (options.gro ?? true) && feature('udp-gro').supported;
-    this.mode = ['recvmmsg', gro ? 'gro' : '', gso ? 'gso' : ''].filter((part) => part !== '').join('+');
+    const uring = (options.uring ?? true) && feature('io-uring').supported;
+    this.mode = ['recvmmsg', gro ? 'gro' : '', gso ? 'gso' : '', uring ? 'uring' : '']
+      .filter((part) => part !== '')
+      .join('+');
     this.#sink = sink;
     this.#clock = options.clock ?? Date.now;
     this.#virtual = options.clock !== undefined;
@@ -96,12 +105,21 @@ class Batched implements BatchedEngine {
       memory,
       clock: this.#clock,
       placeOf: (socket) => this.#port(socket).place,
-      settle: (socket, touched) => this.#port(socket).lane.settle(touched),
+      settle: (socket, touched) => this.#port(socket).reader.settle(touched),
       onFull: () => this.#drops.add('engine', 'flow-table-full'),
     });
     this.#flows = new FlowTable(sweepEvery, mirror);
     const onFault = options.onFault ?? ((error) => process.emitWarning(error));
-    this.#lanes = new Lanes(options.workers ?? 1, { shared: memory, onMiss: this.#onMiss, onFault });
+    this.#lanes = new Lanes(options.workers ?? 1, { shared: memory, uring, onMiss: this.#onMiss, onFault });
+    this.#dormant = new Dormant({
+      onPacket: (place, from, packet) => {
+        // Somebody is there: what he asks for may need a worker in a moment, which takes a tenth of a second to start.
+        this.#lanes.forListener();
+        const port = this.#ports.at(place);
+        if (port !== undefined && !this.#closed) sink.datagram(port.id, from, packet);
+      },
+      onError: () => this.#drops.add('engine', 'receive-failed'),
+    });
     this.#room = new StreamRoom(sink, options.ids, this.#drops, options);
     this.#sweeper = setInterval(() => this.#reap(), sweepEvery).unref();
   }
@@ -109,7 +127,8 @@ class Batched implements BatchedEngine {
   async listen(socket: SocketId, spec: ListenSpec): Promise<OpenResult> {
     this.#refuseKnown(socket);
     if (spec.transport !== 'udp') return this.#room.listen(socket, spec);
-    return this.#ports.open(socket, spec.local, listenerBuffers(spec.buffers), this.#lanes.forListener());
+    const reader = this.#dormant ?? this.#lanes.forListener();
+    return this.#ports.open(socket, spec.local, listenerBuffers(spec.buffers), reader, spec.inherited);
   }
 
   updateTls(socket: SocketId, tls: TlsMaterial): void {
@@ -118,6 +137,7 @@ class Batched implements BatchedEngine {
 
   openPort(socket: SocketId, local: Endpoint): void {
     this.#refuseKnown(socket);
+    this.#wake();
     if (this.#answers.size === 0) queueMicrotask(() => this.#answer());
     this.#answers.set(socket, this.#ports.open(socket, local, PORT_BUFFERS, this.#lanes.forPort()));
   }
@@ -169,6 +189,7 @@ class Batched implements BatchedEngine {
     if (egress.family !== flow.rewrite.remote.family) {
       throw new EngineMisuse(`flow ${flow.id}: an IPv${egress.family} socket cannot send to its remote`);
     }
+    this.#wake();
     try {
       this.#flows.add(flow, this.#clock());
     } catch (error) {
@@ -182,6 +203,14 @@ class Batched implements BatchedEngine {
 
   flowCounters(flow: FlowId): FlowCounters | undefined {
     return this.#flows.counters(flow);
+  }
+
+  flows(): Iterable<FlowReport> {
+    return this.#flows.all();
+  }
+
+  streamBytes(stream: StreamId): number | undefined {
+    return this.#room.streams.bytesOf(stream);
   }
 
   stats(): EngineStats {
@@ -202,6 +231,13 @@ class Batched implements BatchedEngine {
     for (const socket of this.#ports.ids) this.closePort(socket);
   }
 
+  /** From now on workers read. What comes until the first of them runs waits in the sockets. */
+  #wake(): void {
+    if (this.#dormant === undefined) return;
+    this.#dormant = undefined;
+    this.#ports.moveAll(() => this.#lanes.forListener());
+  }
+
   readonly #onMiss: MissHandler = (place, generation, sender, payload) => {
     const port = this.#ports.at(place, generation);
     if (port !== undefined && !this.#closed) this.#sink.datagram(port.id, decodeSockaddr(sender, 0), payload);
@@ -217,6 +253,7 @@ class Batched implements BatchedEngine {
 
   #reap(): void {
     for (const flow of this.#flows.reapIdle(this.#clock())) this.#sink.flowIdle(flow.id, flow.service);
+    this.#flows.forgetReaped();
   }
 
   #port(socket: SocketId) {

@@ -6,11 +6,13 @@ import { Epoll, WakeUp } from '../../sys/epoll.ts';
 import type { Fd } from '../../sys/fd.ts';
 import { type SharedMemory, WORKER_EPOCH } from './layout.ts';
 import { createMissMemory, type MissHandler, MissReader } from './miss-ring.ts';
+import type { Reader } from './udp-ports.ts';
 import { WorkerCounts } from './worker-counts.ts';
 import { QUIT, type WorkerMemory, type WorkerStart } from './worker-start.ts';
 
 export interface LaneParts {
   readonly shared: SharedMemory;
+  readonly uring: boolean;
   readonly onMiss: MissHandler;
   /** A worker ended by a fault; another one takes its place. */
   readonly onFault: (error: Error) => void;
@@ -20,7 +22,8 @@ export interface LaneParts {
  * One worker with the sockets that are its own. All that it works on is shared or the kernel's: when it dies, the next one goes on where
  * it was, and what arrived meanwhile waits in the sockets.
  */
-export class Lane {
+export class Lane implements Reader {
+  readonly takesTrains = true;
   readonly counts: WorkerCounts = new WorkerCounts();
   readonly #parts: LaneParts;
   readonly #own: WorkerMemory;
@@ -77,7 +80,8 @@ export class Lane {
   }
 
   #start(): Worker {
-    const start: WorkerStart = { shared: this.#parts.shared, own: this.#own, epoll: this.#epoll.fd.number };
+    const { shared, uring } = this.#parts;
+    const start: WorkerStart = { shared, uring, own: this.#own, epoll: this.#epoll.fd.number };
     const worker = new Worker(ENTRY, {
       eval: true,
       name: 'culvert batched',

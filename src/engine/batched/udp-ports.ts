@@ -2,20 +2,30 @@ import type { Endpoint } from '../../net/endpoint.ts';
 import type { SocketId } from '../../net/ids.ts';
 import type { OpenResult } from '../../net/open-result.ts';
 import { EAGAIN, errnoName } from '../../sys/errno.ts';
-import type { Fd } from '../../sys/fd.ts';
+import { Fd } from '../../sys/fd.ts';
 import { bindTo, enlargeBuffers, mergeArrivals, openUdp, sendTo } from '../../sys/udp-socket.ts';
 import type { SocketBuffers } from '../engine.ts';
 import type { DropCounts } from '../portable/drop-counts.ts';
 import { openFailed, sendFailureOf } from '../portable/error-names.ts';
-import type { Lane } from './lane.ts';
 import { type SharedMemory, SOCKET_FD, SOCKET_OPEN, SOCKET_TOUCHED, SOCKET_WORDS } from './layout.ts';
 import { Vacancies } from './vacancies.ts';
+
+/** Whoever reads what comes to a socket. */
+export interface Reader {
+  /** Whether it understands what the kernel merged. */
+  readonly takesTrains: boolean;
+  /** Throws SystemError. */
+  add(fd: Fd, place: number): void;
+  remove(fd: Fd): void;
+  /** Returns when the batch that left this mark is over. */
+  settle(touched: number): void;
+}
 
 export interface UdpPort {
   readonly id: SocketId;
   readonly fd: Fd;
   readonly family: 4 | 6;
-  readonly lane: Lane;
+  reader: Reader;
   /** Where it is in shared memory; a later socket may come to the same place, with another generation. */
   readonly place: number;
   readonly generation: number;
@@ -48,21 +58,20 @@ export class UdpPorts {
   }
 
   /** The socket that has this place, unless what is meant is an earlier one. */
-  at(place: number, generation: number): UdpPort | undefined {
+  at(place: number, generation?: number): UdpPort | undefined {
     const port = this.#byPlace[place];
-    return port?.generation === generation ? port : undefined;
+    return generation === undefined || port?.generation === generation ? port : undefined;
   }
 
-  open(id: SocketId, local: Endpoint, buffers: SocketBuffers, lane: Lane): OpenResult {
+  open(id: SocketId, local: Endpoint, buffers: SocketBuffers, reader: Reader, inherited?: number): OpenResult {
     const place = this.#vacancies.take();
     if (place === undefined) return { ok: false, failure: 'no-descriptors', detail: 'the table of sockets is full' };
     let fd: Fd | undefined;
     try {
-      fd = openUdp(local.family);
+      fd = inherited === undefined ? openUdp(local.family) : new Fd(inherited, 'UDP socket that was handed over');
       enlargeBuffers(fd, buffers.receive, buffers.send);
-      if (this.#merges) mergeArrivals(fd);
-      const bound = bindTo(fd, local);
-      this.#adopt({ id, fd, family: local.family, lane, place, generation: this.#nextGeneration() });
+      const bound = inherited === undefined ? bindTo(fd, local) : local;
+      this.#adopt({ id, fd, family: local.family, reader, place, generation: this.#nextGeneration() });
       return { ok: true, local: bound };
     } catch (error) {
       this.#byPlace[place] = undefined;
@@ -73,12 +82,20 @@ export class UdpPorts {
     }
   }
 
+  /** Gives every socket to another reader. Throws SystemError. */
+  moveAll(readerOf: (port: UdpPort) => Reader): void {
+    for (const port of this.#ports.values()) {
+      port.reader.remove(port.fd);
+      this.#beReadBy(port, readerOf(port));
+    }
+  }
+
   /** When no flow uses it any more. Its descriptor's number is free for others after the return, so no worker may still read from it. */
-  close({ id, fd, lane, place }: UdpPort): void {
+  close({ id, fd, reader, place }: UdpPort): void {
     const at = place * SOCKET_WORDS;
     Atomics.store(this.#sockets, at + SOCKET_OPEN, 0);
-    lane.remove(fd);
-    lane.settle(Atomics.load(this.#sockets, at + SOCKET_TOUCHED));
+    reader.remove(fd);
+    reader.settle(Atomics.load(this.#sockets, at + SOCKET_TOUCHED));
     this.#ports.delete(id);
     this.#byPlace[place] = undefined;
     this.#vacancies.give(place);
@@ -102,7 +119,13 @@ export class UdpPorts {
     Atomics.store(this.#sockets, at + SOCKET_OPEN, port.generation);
     this.#ports.set(port.id, port);
     this.#byPlace[port.place] = port;
-    port.lane.add(port.fd, port.place);
+    this.#beReadBy(port, port.reader);
+  }
+
+  #beReadBy(port: UdpPort, reader: Reader): void {
+    port.reader = reader;
+    reader.add(port.fd, port.place);
+    if (this.#merges && reader.takesTrains) mergeArrivals(port.fd);
   }
 
   #nextGeneration(): number {

@@ -11,6 +11,7 @@ import {
   EngineMisuse,
   type EngineSink,
   type EngineStats,
+  type FlowReport,
   type JoinSpec,
   type ListenSpec,
   type SocketBuffers,
@@ -43,7 +44,7 @@ class PortableEngine implements Engine {
   readonly name = 'portable';
   readonly mode = 'node:dgram';
   /** node:dgram gives no access to IP_MTU_DISCOVER. */
-  readonly capabilities: EngineCapabilities = { dontFragment: false };
+  readonly capabilities: EngineCapabilities = { dontFragment: false, transparentSource: false };
 
   readonly #sink: EngineSink;
   readonly #clock: () => Millis;
@@ -78,7 +79,8 @@ class PortableEngine implements Engine {
 
   async listen(socket: SocketId, spec: ListenSpec): Promise<OpenResult> {
     this.#refuseKnown(socket);
-    if (spec.transport === 'udp') return this.#bindUdp(socket, spec.local, listenerBuffers(spec.buffers));
+    if (spec.transport === 'udp')
+      return this.#bindUdp(socket, spec.local, listenerBuffers(spec.buffers), spec.inherited);
     return this.#room.listen(socket, spec);
   }
 
@@ -157,6 +159,14 @@ class PortableEngine implements Engine {
     return this.#flows.counters(flow);
   }
 
+  flows(): Iterable<FlowReport> {
+    return this.#flows.all();
+  }
+
+  streamBytes(stream: StreamId): number | undefined {
+    return this.#room.streams.bytesOf(stream);
+  }
+
   stats(): EngineStats {
     const traffic = mergeTraffic(this.#flows.traffic(), this.#room.streams.traffic());
     return { flows: this.#flows.sizes(), traffic, drops: this.#drops.read() };
@@ -170,9 +180,9 @@ class PortableEngine implements Engine {
     await this.#room.closeAll();
   }
 
-  #bindUdp(id: SocketId, local: Endpoint, buffers: SocketBuffers): OpenResult {
+  #bindUdp(id: SocketId, local: Endpoint, buffers: SocketBuffers, inherited?: number): OpenResult {
     const socket = new UdpSocket(id, local.family, this.#flows.socket(id), this.#drops, this.#onPacket);
-    const result = socket.bind(local, buffers);
+    const result = socket.bind(local, buffers, inherited);
     if (result.ok) this.#udp.set(id, socket);
     else this.#flows.removeSocket(id);
     return result;
@@ -188,6 +198,7 @@ class PortableEngine implements Engine {
 
   #reap(): void {
     for (const flow of this.#flows.reapIdle(this.#clock())) this.#sink.flowIdle(flow.id, flow.service);
+    this.#flows.forgetReaped();
   }
 
   #refuseKnown(socket: SocketId): void {

@@ -48,6 +48,10 @@ export class StreamListener {
   }
 
   async bind(spec: StreamListenSpec): Promise<OpenResult> {
+    if (spec.inherited !== undefined) {
+      const failure = await this.#listen({ fd: spec.inherited });
+      return failure ?? { ok: true, local: spec.transport === 'unix' ? UNIX_ENDPOINT : spec.local };
+    }
     if (spec.transport !== 'unix') return this.#bindTo(spec.local);
     if (await isStale(spec.path)) rmSync(spec.path, { force: true });
     const failure = await this.#listen({ path: spec.path, backlog: BACKLOG });
@@ -69,7 +73,7 @@ export class StreamListener {
     return { ok: true, local: { ...local, port } };
   }
 
-  #listen(options: ListenOptions): Promise<OpenResult | undefined> {
+  #listen(options: ListenOptions | { readonly fd: number }): Promise<OpenResult | undefined> {
     const server = this.#server;
     return new Promise((resolve) => {
       const failed = (error: Error): void => resolve(openFailed(error));

@@ -177,6 +177,10 @@ export class Streams {
     socket.resume();
   }
 
+  bytesOf(id: StreamId): number | undefined {
+    return this.#open.get(id)?.bytes;
+  }
+
   traffic(): TrafficCount[] {
     return this.#traffic.read();
   }

@@ -55,8 +55,8 @@ export class UdpSocket {
     this.#socket.on('message', (packet, remote) => onPacket(this, packet, remote));
   }
 
-  /** The kernel may give less than these buffers. To be called once, first. */
-  bind(local: Endpoint, buffers: SocketBuffers): OpenResult {
+  /** The kernel may give less than these buffers. `inherited`: bound already. To be called once, first. */
+  bind(local: Endpoint, buffers: SocketBuffers, inherited?: number): OpenResult {
     let failure: unknown;
     let bound = false;
     this.#socket.on('error', (error) => {
@@ -67,7 +67,8 @@ export class UdpSocket {
       bound = true;
     });
     try {
-      this.#socket.bind({ port: local.port, address: local.address, exclusive: true });
+      const place = inherited === undefined ? { port: local.port, address: local.address } : { fd: inherited };
+      this.#socket.bind({ ...place, exclusive: true });
       if (!bound) throw failure ?? new Error('the bind did not end at once');
       this.#enlarge(buffers);
       return { ok: true, local: local.port === 0 ? { ...local, port: this.#socket.address().port } : local };

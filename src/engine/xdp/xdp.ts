@@ -11,6 +11,7 @@ import type {
   EngineCapabilities,
   EngineSink,
   EngineStats,
+  FlowReport,
   JoinSpec,
   ListenSpec,
   TlsMaterial,
@@ -68,6 +69,8 @@ export class XdpEngine implements Engine {
   readonly #refused = new Map<InstallFailure, number>();
   readonly #timers: readonly NodeJS.Timeout[];
   #missing = 0;
+  /** While the sink is told of it. */
+  #reaped: { readonly id: FlowId; readonly counters: FlowCounters | undefined } | undefined;
 
   constructor(plane: DataPlane, options: XdpOptions) {
     const { sweepEvery = SECOND } = options;
@@ -162,7 +165,20 @@ export class XdpEngine implements Engine {
   }
 
   flowCounters(flow: FlowId): FlowCounters | undefined {
-    return mergeCounters(this.#inner.flowCounters(flow), this.#flows.counters(flow), this.#clock(), this.#monotonic());
+    if (flow === this.#reaped?.id) return this.#reaped.counters;
+    return this.#merge(this.#inner.flowCounters(flow), flow);
+  }
+
+  *flows(): IterableIterator<FlowReport> {
+    for (const report of this.#inner.flows()) {
+      // The engine below was told that it never reaps.
+      const flow = this.#flows.get(report.flow.id)?.flow ?? report.flow;
+      yield { ...report, ...this.#merge(report, flow.id), flow };
+    }
+  }
+
+  streamBytes(stream: StreamId): number | undefined {
+    return this.#inner.streamBytes(stream);
   }
 
   stats(): EngineStats {
@@ -212,6 +228,10 @@ export class XdpEngine implements Engine {
     };
   }
 
+  #merge(inner: FlowCounters | undefined, id: FlowId): FlowCounters | undefined {
+    return mergeCounters(inner, this.#flows.counters(id), this.#clock(), this.#monotonic());
+  }
+
   #forgotten(entry: KernelFlow): void {
     this.#idle.clear(entry);
     if (entry.inKernel) this.#ports.count(entry.flow, -1);
@@ -242,8 +262,9 @@ export class XdpEngine implements Engine {
       if (lastSeen !== 0 && lastSeen + idle > now) {
         this.#idle.set(entry, lastSeen + idle);
       } else {
-        this.removeFlow(id);
+        this.#reaped = { id, counters: this.removeFlow(id) };
         this.#sink.flowIdle(id, service);
+        this.#reaped = undefined;
       }
     }
   }

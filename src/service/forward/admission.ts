@@ -41,19 +41,34 @@ export class Admission {
 
   /** A place among those of its address, for the time until release(). */
   admit(source: Endpoint, now: Millis): Refusal | undefined {
-    const { perSource } = this.#rule.limits;
-    if (!this.#isAllowed(source)) return 'denied';
-    const there = this.#sources.get(source.address) ?? 0;
-    if (perSource > 0 && there >= perSource) return 'source-limit';
+    const refusal = this.#refuse(source);
+    if (refusal !== undefined) return refusal;
     if (!this.#budget.take(source, 1, now)) return 'source-rate';
-    this.#sources.set(source.address, there + 1);
+    this.#count(source);
     return undefined;
+  }
+
+  /** For whoever was there before a restart: he is not new. */
+  readmit(source: Endpoint): Refusal | undefined {
+    const refusal = this.#refuse(source);
+    if (refusal === undefined) this.#count(source);
+    return refusal;
   }
 
   release(source: Endpoint): void {
     const there = this.#sources.get(source.address) ?? 0;
     if (there > 1) this.#sources.set(source.address, there - 1);
     else this.#sources.delete(source.address);
+  }
+
+  #refuse(source: Endpoint): Refusal | undefined {
+    const { perSource } = this.#rule.limits;
+    if (!this.#isAllowed(source)) return 'denied';
+    return perSource > 0 && (this.#sources.get(source.address) ?? 0) >= perSource ? 'source-limit' : undefined;
+  }
+
+  #count({ address }: Endpoint): void {
+    this.#sources.set(address, (this.#sources.get(address) ?? 0) + 1);
   }
 
   #isAllowed({ address }: Endpoint): boolean {

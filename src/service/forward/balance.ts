@@ -5,15 +5,17 @@ import type { Target } from './upstreams.ts';
 
 /**
  * The target for a client, or undefined when there is none. Those that checks found down are never taken; those that a connect just failed at
- * only when there is no other; each at most once for a client.
+ * only when there is no other; each at most once for a client. `route`: keys of upstreams, and nobody else.
  */
 export function chooseTarget(
   forward: Forward,
   source: Endpoint,
   tried: readonly Target[],
   now: Millis,
+  route?: ReadonlySet<string>,
 ): Target | undefined {
   const able = forward.upstreams
+    .filter(({ key }) => route === undefined || route.has(key))
     .flatMap(({ targets }) => targets)
     .filter((target) => target.up && !tried.includes(target));
   const sound = able.filter(({ suspectUntil }) => suspectUntil <= now);

@@ -2,6 +2,7 @@ import type { Family } from '../../net/address.ts';
 import type { Prefix } from '../../net/prefix.ts';
 import type { KeepAlive } from '../../net/stream-target.ts';
 import type { Millis } from '../../net/time.ts';
+import type { ServerNames } from './server-names.ts';
 
 /** Everything the forward service must be told; made by the composition root from the configuration file. */
 export interface ForwardConfig {
@@ -13,7 +14,10 @@ export interface ForwardConfig {
 export interface ForwardRule {
   readonly name: string;
   readonly transport: 'stream' | 'dgram';
+  /** With `serverNames` those of all names. */
   readonly upstreams: readonly UpstreamRule[];
+  /** Of streams: clients speak TLS, and which of the upstreams are theirs is said by the name that they ask for. */
+  readonly serverNames: ServerNames | undefined;
   readonly balance: 'roundRobin' | 'leastConnections' | 'sourceHash';
   /** For one upstream; then the next is tried. */
   readonly connectTimeout: Millis;

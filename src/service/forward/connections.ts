@@ -1,8 +1,10 @@
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { StreamId } from '../../net/ids.ts';
-import type { ConnectResult, StreamEnd } from '../../net/stream-target.ts';
+import { type ConnectResult, type StreamEnd, UNIX_ENDPOINT } from '../../net/stream-target.ts';
 import { type Millis, SECOND } from '../../net/time.ts';
 import { decodeProxyHeader } from '../../wire/proxy-protocol/codec.ts';
+import { UNRECOGNIZED_NAME } from '../../wire/tls/alert.ts';
+import { decodeClientHello } from '../../wire/tls/client-hello.ts';
 import { covers } from './admission.ts';
 import { chooseTarget } from './balance.ts';
 import { Connection, NOTHING } from './connection.ts';
@@ -21,13 +23,14 @@ export function openConnection(
   now: Millis,
 ): void {
   const { forward } = listener;
-  const refusal = core.draining ? 'draining' : forward.admission.enter();
+  const blocked = listener.local !== UNIX_ENDPOINT && core.blocks.refuses(from, now);
+  const refusal = blocked ? 'blocked' : core.draining ? 'draining' : forward.admission.enter();
   if (refusal !== undefined) {
     core.drop(refusal);
     core.orders.add({ type: 'closeStream', stream: client });
     return;
   }
-  const connection = new Connection(client, listener, from, local);
+  const connection = new Connection(client, listener, from, local, now);
   core.connections.add(connection);
   core.streams.set(client, connection);
   if (!covers(forward.rule.proxyIn, from.address)) {
@@ -39,10 +42,14 @@ export function openConnection(
   core.orders.add({ type: 'read', stream: client });
 }
 
-/** What was asked for by `read`: a header, or a part of one. */
-export function handleHeader(core: Core, connection: Connection, chunk: Uint8Array, now: Millis): void {
-  if (connection.state !== 'reading') return;
+/** What was asked for by `read`: a part of a header, or of a greeting. */
+export function handleRead(core: Core, connection: Connection, chunk: Uint8Array, now: Millis): void {
   connection.held = concat(connection.held, chunk);
+  if (connection.state === 'reading') readHeader(core, connection, now);
+  else if (connection.state === 'greeting') readGreeting(core, connection, now);
+}
+
+function readHeader(core: Core, connection: Connection, now: Millis): void {
   const result = decodeProxyHeader(connection.held);
   if (!result.ok) {
     if (result.reason === 'incomplete') core.orders.add({ type: 'read', stream: connection.client });
@@ -59,6 +66,24 @@ export function handleHeader(core: Core, connection: Connection, chunk: Uint8Arr
   admit(core, connection, now);
 }
 
+/** Nothing is decrypted, and nothing is taken out: the upstream gets every byte of it. */
+function readGreeting(core: Core, connection: Connection, now: Millis): void {
+  const { serverNames } = connection.listener.forward.rule;
+  const hello = decodeClientHello(connection.held);
+  if (!hello.ok) {
+    if (hello.reason === 'incomplete') core.orders.add({ type: 'read', stream: connection.client });
+    else abandon(core, connection, hello.reason);
+    return;
+  }
+  connection.route = serverNames?.route(hello.serverName);
+  if (serverNames === undefined || connection.route !== undefined) {
+    connectNext(core, connection, now);
+    return;
+  }
+  core.orders.add({ type: 'write', stream: connection.client, packet: UNRECOGNIZED_NAME, droppable: false });
+  abandon(core, connection, 'unknown-server-name');
+}
+
 export function handleConnected(core: Core, connection: Connection, result: ConnectResult, now: Millis): void {
   const { upstream, target, listener } = connection;
   if (connection.state !== 'connecting' || upstream === undefined || target === undefined) return;
@@ -67,12 +92,13 @@ export function handleConnected(core: Core, connection: Connection, result: Conn
     counts.failed += 1;
     core.drop(`connect-${result.failure}`);
     core.event('debug', 'forward-connect-failed', { forward: rule.name, upstream: target.name, detail: result.detail });
-    target.suspect(now);
+    target.suspect(`connect: ${result.failure} (${result.detail})`, now);
     leaveUpstream(core, connection);
     connectNext(core, connection, now);
     return;
   }
   counts.connected += 1;
+  if (target.up) target.reason = undefined;
   connection.state = 'joined';
   const header = proxyHeaderFor(rule.proxyOut, 'stream', connection);
   for (const packet of [header, connection.held]) {
@@ -96,9 +122,14 @@ export function handleEnded(core: Core, connection: Connection, stream: StreamId
   forget(core, connection);
 }
 
-/** Its header or its name did not come in time. */
+/** Its header, its greeting or the addresses of a name did not come in time. */
 export function handleConnectionDue(core: Core, connection: Connection): void {
-  abandon(core, connection, connection.state === 'reading' ? 'header-timeout' : 'no-upstream');
+  const { state } = connection;
+  abandon(
+    core,
+    connection,
+    state === 'reading' ? 'header-timeout' : state === 'greeting' ? 'hello-timeout' : 'no-upstream',
+  );
 }
 
 /** Something became known of the addresses. */
@@ -118,19 +149,28 @@ export function cutConnection(core: Core, connection: Connection): void {
 }
 
 function admit(core: Core, connection: Connection, now: Millis): void {
-  const refusal = connection.listener.forward.admission.admit(connection.source, now);
+  const { source, from } = connection;
+  const blocked = source !== from && core.blocks.refuses(source, now);
+  const refusal = blocked ? 'blocked' : connection.listener.forward.admission.admit(source, now);
+  if (refusal === 'source-rate') core.blocks.strike(source, now);
   if (refusal !== undefined) {
     abandon(core, connection, refusal);
     return;
   }
   connection.admitted = true;
-  connectNext(core, connection, now);
+  if (connection.listener.forward.rule.serverNames === undefined) {
+    connectNext(core, connection, now);
+    return;
+  }
+  connection.state = 'greeting';
+  core.deadlines.set(connection, now + HEADER_PATIENCE);
+  readGreeting(core, connection, now);
 }
 
 function connectNext(core: Core, connection: Connection, now: Millis): void {
-  const { listener, source, tried } = connection;
+  const { listener, source, tried, route } = connection;
   const { forward } = listener;
-  const target = tried.length < MAX_TRIES ? chooseTarget(forward, source, tried, now) : undefined;
+  const target = tried.length < MAX_TRIES ? chooseTarget(forward, source, tried, now, route) : undefined;
   if (target === undefined) {
     if (core.isResolving(forward)) wait(core, connection, now);
     else abandon(core, connection, 'no-upstream');
@@ -195,7 +235,7 @@ function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
   return both;
 }
 
-/** A balancer sends its header before anything else. */
+/** For a header, and again for a greeting: both come before anything else. */
 const HEADER_PATIENCE: Millis = 5 * SECOND;
 /** Upstreams for one client: beyond, he has given up. */
 const MAX_TRIES = 8;

@@ -1,8 +1,11 @@
 import { EndpointMap } from '../../flow/endpoint-map.ts';
 import type { FlowId, IdSource, SocketId, StreamId } from '../../net/ids.ts';
 import type { RandomBytes } from '../../net/random.ts';
+import type { BlockList } from '../block-list.ts';
+import type { Common } from '../common.ts';
 import { Counter } from '../counters.ts';
 import { Deadlines } from '../deadlines.ts';
+import { Changes } from '../kept.ts';
 import { OrderQueue } from '../orders.ts';
 import { RelayedCounts } from '../relayed-counts.ts';
 import type { ServiceEvent } from '../service.ts';
@@ -17,6 +20,9 @@ import type { Target } from './upstreams.ts';
 export class Core {
   /** Nobody new is served. */
   draining = false;
+  readonly blocks: BlockList;
+  /** What flows and streams carried. */
+  readonly carried: Pick<Common, 'flows' | 'streamBytes'>;
   readonly ids: IdSource;
   /** For seeds of tables that strangers fill. */
   readonly random: RandomBytes;
@@ -34,11 +40,15 @@ export class Core {
   readonly ports = new Map<SocketId, Session | Target>();
   readonly flows = new Map<FlowId, Session>();
   readonly drops = new Counter<DropReason>();
+  /** For what is kept over a restart. */
+  readonly changes = new Changes<Session>();
   /** Datagrams that no flow carried. */
   readonly relayed = new RelayedCounts();
   readonly #sessions = new Map<SocketId, EndpointMap<Session>>();
 
-  constructor(ids: IdSource, random: RandomBytes) {
+  constructor(ids: IdSource, random: RandomBytes, common: Common) {
+    this.blocks = common.blocks;
+    this.carried = common;
     this.ids = ids;
     this.random = random;
   }

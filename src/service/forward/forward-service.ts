@@ -6,20 +6,26 @@ import type { RandomBytes } from '../../net/random.ts';
 import type { Resolution } from '../../net/resolution.ts';
 import type { ConnectResult, StreamEnd } from '../../net/stream-target.ts';
 import type { Millis } from '../../net/time.ts';
+import type { ClientRecord } from '../client-record.ts';
+import { type Common, standalone } from '../common.ts';
 import type { Counter } from '../counters.ts';
-import type { Drainable, Order, Service } from '../service.ts';
+import type { KeptEntry, Restorable } from '../kept.ts';
+import type { Drainable, Managed, Order, Service } from '../service.ts';
+import { applyBlocks, recordClients } from './clients.ts';
 import type { ForwardConfig } from './config.ts';
 import { Connection } from './connection.ts';
-import { handleConnected, handleConnectionDue, handleEnded, handleHeader, openConnection } from './connections.ts';
+import { handleConnected, handleConnectionDue, handleEnded, handleRead, openConnection } from './connections.ts';
 import { Core } from './core.ts';
 import { clientsLeft, cutAll, drain } from './draining.ts';
 import { Forward, type ForwardCounts, type Listener } from './forward.ts';
 import { handleCheckConnected, handleCheckDue, handleCheckPort, handleCheckReply } from './health.ts';
+import { entriesOf, restoreSessions } from './kept.ts';
 import { ask, handleResolved, Name } from './names.ts';
 import type { DropReason } from './reasons.ts';
 import { reconfigure } from './reconfigure.ts';
 import { Session } from './session.ts';
 import { endSessions, handleFromClient, handleFromUpstream, handleSessionIdle, handleSessionPort } from './sessions.ts';
+import { describeUpstream, type UpstreamState } from './upstream-state.ts';
 
 /**
  * Port forwarding as a state machine: an incoming port goes to one of several upstreams, bytes unchanged.
@@ -28,13 +34,13 @@ import { endSessions, handleFromClient, handleFromUpstream, handleSessionIdle, h
  * its own and a pair of flows. So what is moved never comes through here. Names are asked for again at their TTL; health checks,
  * failover and balancing choose among the addresses; what has begun stays where it is.
  */
-export class ForwardService implements Service, Drainable {
+export class ForwardService implements Service, Drainable, Managed, Restorable {
   readonly name = 'forward';
   readonly #core: Core;
 
   /** Rules come by updateConfig(), so that their first orders are done as all others are. */
-  constructor(ids: IdSource, random: RandomBytes) {
-    this.#core = new Core(ids, random);
+  constructor(ids: IdSource, random: RandomBytes, common: Common = standalone(random)) {
+    this.#core = new Core(ids, random, common);
   }
 
   /** Must be called for every listener before its first client. `offset`: how many ports above the first of its range. */
@@ -59,6 +65,7 @@ export class ForwardService implements Service, Drainable {
     const core = this.#core;
     this.#expire(now);
     const listener = core.listeners.get(at);
+    if (listener !== undefined && core.blocks.refuses(from, now)) return core.drop('blocked');
     if (listener !== undefined) return handleFromClient(core, listener, from, packet, now);
     const user = core.ports.get(at);
     if (user instanceof Session) return handleFromUpstream(core, user, from, packet);
@@ -69,7 +76,7 @@ export class ForwardService implements Service, Drainable {
   handlePortOpened(socket: SocketId, result: OpenResult, now: Millis): void {
     this.#expire(now);
     const user = this.#core.ports.get(socket);
-    if (user instanceof Session) handleSessionPort(this.#core, user, result);
+    if (user instanceof Session) handleSessionPort(this.#core, user, result, now);
     else if (user !== undefined) handleCheckPort(this.#core, user, result, now);
   }
 
@@ -90,14 +97,14 @@ export class ForwardService implements Service, Drainable {
     this.#expire(now);
     const target = this.#core.checks.get(stream);
     const connection = this.#core.streams.get(stream);
-    if (target !== undefined) handleCheckConnected(this.#core, target, result.ok, now);
+    if (target !== undefined) handleCheckConnected(this.#core, target, result, now);
     else if (connection !== undefined) handleConnected(this.#core, connection, result, now);
   }
 
   handleStreamData(stream: StreamId, chunk: Uint8Array, now: Millis): void {
     this.#expire(now);
     const connection = this.#core.streams.get(stream);
-    if (connection !== undefined) handleHeader(this.#core, connection, chunk, now);
+    if (connection !== undefined) handleRead(this.#core, connection, chunk, now);
   }
 
   handleStreamClosed(stream: StreamId, now: Millis, end: StreamEnd): void {
@@ -129,14 +136,49 @@ export class ForwardService implements Service, Drainable {
     reconfigure(this.#core, config, now);
   }
 
+  /** The block list has changed: connections and sessions of who is on it now end. Drain pollOutput() afterwards. */
+  applyBlocks(now: Millis): void {
+    this.#expire(now);
+    applyBlocks(this.#core, now);
+  }
+
+  /** One record for each connection and session, for people. */
+  clients(): Iterable<ClientRecord> {
+    return recordClients(this.#core);
+  }
+
   /** From now on nobody new is served; who is there may stay as long as his forward says. */
-  drain(now: Millis): void {
-    drain(this.#core, now);
+  drain(now: Millis, patience?: 'endless'): void {
+    drain(this.#core, now, patience);
     this.#expire(now);
   }
 
   get clientsLeft(): number {
     return clientsLeft(this.#core);
+  }
+
+  keptEntries(): Iterable<KeptEntry> {
+    const { forwards, changes } = this.#core;
+    changes.begin();
+    return entriesOf(
+      this.#core,
+      [...forwards.values()].flatMap(({ sessions }) => [...sessions]),
+    );
+  }
+
+  keptChanges(): Iterable<KeptEntry> | undefined {
+    const sessions = this.#core.changes.take();
+    return sessions && entriesOf(this.#core, sessions);
+  }
+
+  /** After updateConfig() and addListener(). */
+  restoreEntries(values: readonly object[], now: Millis): void {
+    this.#expire(now);
+    restoreSessions(this.#core, values, now);
+  }
+
+  get leftOut(): number {
+    return this.#core.drops.get('restore-failed');
   }
 
   stats(): ForwardStats {
@@ -148,11 +190,7 @@ export class ForwardService implements Service, Drainable {
       inUse: admission.total,
       sessions: sessions.size,
       counts: { ...counts },
-      upstreams: upstreams.flatMap((upstream) =>
-        upstream.targets.length === 0
-          ? [{ name: upstream.key, up: false, active: 0 }]
-          : upstream.targets.map(({ name, up, active }) => ({ name, up, active })),
-      ),
+      upstreams: upstreams.flatMap((upstream) => describeUpstream(this.#core, upstream)),
     }));
     const held = ports.size + names.size + deadlines.size + streams.size + flows.size;
     return { forwards: states, connections: connections.size, drops, relayed: relayed.read(), held };
@@ -191,5 +229,5 @@ export interface ForwardState {
   readonly sessions: number;
   readonly counts: ForwardCounts;
   /** Each address of each; a name without any counts as one that is down. */
-  readonly upstreams: readonly { readonly name: string; readonly up: boolean; readonly active: number }[];
+  readonly upstreams: readonly UpstreamState[];
 }

@@ -1,6 +1,7 @@
 import type { Endpoint } from '../../net/endpoint.ts';
 import { sameEndpoint } from '../../net/endpoint.ts';
 import type { OpenResult } from '../../net/open-result.ts';
+import type { ConnectResult } from '../../net/stream-target.ts';
 import type { Millis } from '../../net/time.ts';
 import type { HealthRule } from './config.ts';
 import type { Core } from './core.ts';
@@ -22,12 +23,13 @@ export function handleCheckDue(core: Core, target: Target, now: Millis): void {
   const rule = ruleOf(target);
   if (rule === undefined) return;
   if (target.check === undefined) begin(core, target, rule, now);
-  else conclude(core, target, rule, false, now);
+  else conclude(core, target, rule, 'no answer in time', now);
 }
 
-export function handleCheckConnected(core: Core, target: Target, ok: boolean, now: Millis): void {
+export function handleCheckConnected(core: Core, target: Target, result: ConnectResult, now: Millis): void {
   const rule = ruleOf(target);
-  if (rule !== undefined) conclude(core, target, rule, ok, now);
+  if (rule === undefined) return;
+  conclude(core, target, rule, result.ok ? undefined : `connect: ${result.failure} (${result.detail})`, now);
 }
 
 export function handleCheckPort(core: Core, target: Target, result: OpenResult, now: Millis): void {
@@ -46,7 +48,7 @@ export function handleCheckPort(core: Core, target: Target, result: OpenResult, 
 export function handleCheckReply(core: Core, target: Target, from: Endpoint, packet: Uint8Array, now: Millis): void {
   const rule = ruleOf(target);
   if (rule === undefined || !sameEndpoint(from, target.endpoint(0))) core.drop('foreign-reply');
-  else if (rule.reply.every((byte, index) => packet[index] === byte)) conclude(core, target, rule, true, now);
+  else if (rule.reply.every((byte, index) => packet[index] === byte)) conclude(core, target, rule, undefined, now);
 }
 
 function begin(core: Core, target: Target, rule: HealthRule, now: Millis): void {
@@ -67,17 +69,22 @@ function begin(core: Core, target: Target, rule: HealthRule, now: Millis): void 
   core.deadlines.set(target, now + rule.timeout);
 }
 
-function conclude(core: Core, target: Target, rule: HealthRule, good: boolean, now: Millis): void {
+/** `failure`: why the check failed; undefined when it was good. */
+function conclude(core: Core, target: Target, rule: HealthRule, failure: string | undefined, now: Millis): void {
+  const good = failure === undefined;
   endCheck(core, target);
   core.deadlines.set(target, now + rule.interval);
   if (good === target.up) {
     target.contrary = 0;
+    if (good) target.reason = undefined;
     return;
   }
   target.contrary += 1;
   if (target.contrary < (good ? rule.rise : rule.fall)) return;
   target.contrary = 0;
   target.up = good;
+  target.since = now;
+  target.reason = failure;
   const fields = { forward: target.upstream.forward.rule.name, upstream: target.name };
   core.event(good ? 'info' : 'warn', good ? 'forward-upstream-up' : 'forward-upstream-down', fields);
   // A session would stay with it for ever; the client's next datagram goes to another.

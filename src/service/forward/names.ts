@@ -15,6 +15,9 @@ export class Name implements Deadline {
   readonly users = new Set<Upstream>();
   /** Undefined until the first answer, good or bad. */
   failing: boolean | undefined = undefined;
+  /** Since when it fails or not, and why it does. */
+  since: Millis = 0;
+  detail = '';
   /** The last good answer. */
   addresses: readonly string[] = [];
 
@@ -58,7 +61,9 @@ export function handleResolved(core: Core, text: string, resolution: Resolution,
   const addresses = resolution.ok ? safe(core, name, resolution.addresses) : [];
   const failing = addresses.length === 0;
   if (failing !== (name.failing ?? false)) report(core, name, failing, resolution);
+  if (failing !== name.failing) name.since = now;
   name.failing = failing;
+  name.detail = detailOf(resolution);
   const wait = resolution.ok && !failing ? Math.min(Math.max(resolution.ttl, MIN_TTL), MAX_TTL) : RETRY;
   core.deadlines.set(name, now + wait);
   if (!failing) spread(core, name, addresses, now);
@@ -70,6 +75,7 @@ function spread(core: Core, name: Name, addresses: readonly string[], now: Milli
   for (const upstream of name.users) {
     const { came, went } = upstream.setAddresses(addresses);
     for (const target of went) stopChecks(core, target);
+    for (const target of came) target.since = now;
     for (const target of came) startChecks(core, target, now);
   }
 }
@@ -87,14 +93,16 @@ function report(core: Core, { name, addresses }: Name, failing: boolean, resolut
     core.event('info', 'forward-name-resolved', { name });
     return;
   }
-  const detail = resolution.ok
-    ? 'no address that may be used: loopback and metadata only if written'
-    : resolution.detail;
-  core.event('warn', 'forward-name-failed', { name, detail, lastGood: addresses.length > 0 });
+  core.event('warn', 'forward-name-failed', { name, detail: detailOf(resolution), lastGood: addresses.length > 0 });
 }
 
-/** A TTL of 0 means "ask each time"; no zone changes faster than this that anybody relies on. */
-const MIN_TTL: Millis = 5 * SECOND;
+/** Of one that failed. */
+function detailOf(resolution: Resolution): string {
+  return resolution.ok ? 'no address that may be used: loopback and metadata only if written' : resolution.detail;
+}
+
+/** A TTL of 0 means "ask each time". */
+const MIN_TTL: Millis = SECOND;
 const MAX_TTL: Millis = 60 * MINUTE;
 const RETRY: Millis = 10 * SECOND;
 const PATIENCE: Millis = 30 * SECOND;

@@ -51,7 +51,10 @@ function remove(core: Core, forward: Forward): void {
 
 function start(core: Core, upstream: Upstream, now: Millis): void {
   follow(core, upstream, now);
-  for (const target of upstream.targets) startChecks(core, target, now);
+  for (const target of upstream.targets) {
+    target.since ||= now;
+    startChecks(core, target, now);
+  }
 }
 
 function stop(core: Core, upstream: Upstream): void {
@@ -63,7 +66,9 @@ function stop(core: Core, upstream: Upstream): void {
 function restartChecks(core: Core, upstream: Upstream, now: Millis): void {
   for (const target of upstream.targets) {
     stopChecks(core, target);
+    if (!target.up) target.since = now;
     target.up = true;
+    target.reason = undefined;
     target.contrary = 0;
     startChecks(core, target, now);
   }

@@ -1,5 +1,7 @@
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { FlowId, SocketId } from '../../net/ids.ts';
+import type { Millis } from '../../net/time.ts';
+import { Usage } from '../usage.ts';
 import type { Listener } from './forward.ts';
 import type { Target } from './upstreams.ts';
 
@@ -22,13 +24,20 @@ export class Session {
   readonly socket: SocketId;
   /** Where the port is bound; undefined while it is being opened. */
   local: Endpoint | undefined = undefined;
+  readonly firstSeen: Millis;
+  readonly usage = new Usage();
   answered = false;
   toUpstream: FlowId | undefined = undefined;
   toClient: FlowId | undefined = undefined;
   /** What came before the port was open; the first may have a PROXY header in front. */
   readonly queue: Uint8Array[] = [];
 
-  constructor(listener: Listener, client: Endpoint, source: Endpoint, target: Target, socket: SocketId) {
+  /** Taken up from an earlier process: its port must be the one that it had. */
+  restored = false;
+
+  constructor(listener: Listener, client: Endpoint, source: Endpoint, target: Target, socket: SocketId, now: Millis) {
+    this.firstSeen = now;
+    this.usage.lastSeen = now;
     this.listener = listener;
     this.client = client;
     this.source = source;

@@ -25,7 +25,7 @@ export function handleFromClient(
   const session = core.sessionsAt(listener.socket).get(from.address, from.port);
   if (session === undefined) return openSession(core, listener, from, packet, now);
   if (session.local === undefined) return enqueue(core, session, packet);
-  sendUp(core, session, packet);
+  sendUp(core, session, packet, now);
   installToUpstream(core, session);
 }
 
@@ -33,6 +33,7 @@ export function handleFromClient(
 export function handleFromUpstream(core: Core, session: Session, from: Endpoint, packet: Uint8Array): undefined {
   if (!sameEndpoint(from, session.upstream)) return core.drop('foreign-reply');
   core.relayed.add('to_client', packet.length);
+  session.usage.noteReceived(packet.length);
   core.orders.add({ type: 'send', from: session.listener.socket, to: session.client, packet });
   if (session.toClient === undefined) installToClient(core, session);
   if (session.answered) return;
@@ -40,24 +41,23 @@ export function handleFromUpstream(core: Core, session: Session, from: Endpoint,
   installToUpstream(core, session, true);
 }
 
-export function handleSessionPort(core: Core, session: Session, result: OpenResult): void {
+export function handleSessionPort(core: Core, session: Session, result: OpenResult, now: Millis): void {
   if (!result.ok) {
-    core.drop('port-not-opened');
+    core.drop(session.restored ? 'restore-failed' : 'port-not-opened');
     core.event('warn', 'forward-port-not-opened', { failure: result.failure, detail: result.detail });
     endSession(core, session, 'port-failed');
     return;
   }
   session.local = result.local;
-  for (const packet of session.queue) sendUp(core, session, packet);
+  for (const packet of session.queue) sendUp(core, session, packet, now);
   session.queue.length = 0;
   installToUpstream(core, session);
+  if (session.answered && session.toClient === undefined) installToClient(core, session);
 }
 
 /** One way was silent for as long as it may be. The other may be busy: then the session stays. */
 export function handleSessionIdle(core: Core, session: Session, flow: FlowId): void {
-  core.flows.delete(flow);
-  if (session.toUpstream === flow) session.toUpstream = undefined;
-  if (session.toClient === flow) session.toClient = undefined;
+  forgetFlow(core, session, flow);
   if (session.toUpstream === undefined && session.toClient === undefined) endSession(core, session);
 }
 
@@ -70,6 +70,7 @@ function endSession(core: Core, session: Session, port: 'open' | 'port-failed' =
     core.orders.add({ type: 'removeFlow', flow });
   }
   core.ports.delete(socket);
+  core.changes.note(session);
   if (port === 'open') core.orders.add({ type: 'closePort', socket });
   core.sessionsAt(listener.socket).delete(client.address, client.port);
   listener.forward.sessions.delete(session);
@@ -96,21 +97,29 @@ function openSession(core: Core, listener: Listener, from: Endpoint, packet: Uin
   const destination = opened.header?.addresses?.destination ?? listener.local;
   const refusal = forward.admission.enter();
   if (refusal !== undefined) return core.drop(refusal);
-  const denial = forward.admission.admit(source, now);
+  const blocked = source !== from && core.blocks.refuses(source, now);
+  const denial = blocked ? 'blocked' : forward.admission.admit(source, now);
+  if (denial === 'source-rate') core.blocks.strike(source, now);
   const target = denial === undefined ? chooseTarget(forward, source, [], now) : undefined;
   if (target === undefined) {
     if (denial === undefined) forward.admission.release(source);
     forward.admission.leave();
     return core.drop(denial ?? 'no-upstream');
   }
-  const session = new Session(listener, from, source, target, core.ids.socket());
-  target.active += 1;
-  forward.sessions.add(session);
-  core.sessionsAt(listener.socket).set(from.address, from.port, session);
-  core.ports.set(session.socket, session);
-  core.orders.add({ type: 'openPort', socket: session.socket, local: anyAddress(session.upstream) });
+  const session = new Session(listener, from, source, target, core.ids.socket(), now);
+  begin(core, session, 0);
   const sender = { source, destination, tlvs: opened.header?.tlvs ?? [] };
   session.queue.push(concat(proxyHeaderFor(forward.rule.proxyOut, 'dgram', sender), opened.payload));
+}
+
+/** Port 0: any. Who is there by now has had his place in the admission. */
+export function begin(core: Core, session: Session, port: number): void {
+  const { listener, client, target, socket, upstream } = session;
+  target.active += 1;
+  listener.forward.sessions.add(session);
+  core.sessionsAt(listener.socket).set(client.address, client.port, session);
+  core.ports.set(socket, session);
+  core.orders.add({ type: 'openPort', socket, local: { ...anyAddress(upstream), port } });
 }
 
 /** What a session's first datagram holds; undefined when it lacks a header that must be there. */
@@ -131,8 +140,10 @@ function enqueue(core: Core, session: Session, packet: Uint8Array): undefined {
   session.queue.push(new Uint8Array(packet));
 }
 
-function sendUp(core: Core, session: Session, packet: Uint8Array): void {
+function sendUp(core: Core, session: Session, packet: Uint8Array, now: Millis): void {
   core.relayed.add('to_peer', packet.length);
+  session.usage.noteSent(packet.length);
+  session.usage.lastSeen = now;
   core.orders.add({ type: 'send', from: session.socket, to: session.upstream, packet });
 }
 
@@ -141,13 +152,28 @@ function installToUpstream(core: Core, session: Session, renew = false): void {
   const { listener, client, local, upstream, answered } = session;
   if (local === undefined || (session.toUpstream !== undefined && !renew)) return;
   const { idle } = listener.forward.rule;
-  if (session.toUpstream !== undefined) core.flows.delete(session.toUpstream);
+  core.changes.note(session);
+  if (session.toUpstream !== undefined) forgetFlow(core, session, session.toUpstream);
   session.toUpstream = addFlow(core, session, {
     direction: 'to_peer',
     match: { socket: listener.socket, local: listener.local, remote: client, discriminator: { kind: 'none' } },
     rewrite: { socket: session.socket, local, remote: upstream, encapsulation: { kind: 'keep' } },
     idle: answered ? idle : Math.min(idle, UNANSWERED),
   });
+}
+
+/** Of a flow that is gone, or that another one replaces: what it carried stays. */
+function forgetFlow(core: Core, session: Session, flow: FlowId): void {
+  core.flows.delete(flow);
+  const counters = core.carried.flows.read(flow);
+  if (session.toUpstream === flow) {
+    session.toUpstream = undefined;
+    if (counters !== undefined) session.usage.keepSent(counters);
+  }
+  if (session.toClient === flow) {
+    session.toClient = undefined;
+    if (counters !== undefined) session.usage.keepReceived(counters);
+  }
 }
 
 function installToClient(core: Core, session: Session): void {

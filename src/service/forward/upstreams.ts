@@ -42,6 +42,10 @@ export class Target implements Deadline {
   readonly address: string;
   /** What the health checks say; up until they say otherwise. */
   up = true;
+  /** Since when `up` is what it is; 0 before the first look. */
+  since: Millis = 0;
+  /** Of the last failure, while nothing better is known. */
+  reason: string | undefined = undefined;
   /** Checks in a row that speak against `up`. */
   contrary = 0;
   check: Check | undefined = undefined;
@@ -74,8 +78,9 @@ export class Target implements Deadline {
     return { family: this.address.includes(':') ? 6 : 4, address: this.address, port };
   }
 
-  suspect(now: Millis): void {
+  suspect(reason: string, now: Millis): void {
     this.suspectUntil = now + SUSPICION;
+    this.reason = reason;
   }
 }
 

@@ -4,18 +4,22 @@ import type { Millis } from '../../net/time.ts';
 import type { Guid } from '../../wire/pair/handshake.ts';
 import type { LegacyForm } from '../../wire/pair/legacy.ts';
 import type { Deadline } from '../deadlines.ts';
+import type { Rated, Rates } from '../rates.ts';
+import { Usage } from '../usage.ts';
 
 /** Clients meet only in one form: who proves nothing must not get at the pairs of those who do. */
 export type PairForm = 'v0.8.2' | LegacyForm;
 
 /** Where two clients with one GUID meet. Half while the second seat is empty. */
-export class Channel implements Deadline {
+export class Channel implements Deadline, Rated {
   at: Millis = 0;
   position = -1;
   readonly form: PairForm;
   readonly guid: Guid;
   first: Seat;
   second: Seat | undefined = undefined;
+  /** Only with a bandwidth quota. */
+  rates: Rates | undefined = undefined;
 
   constructor(form: PairForm, guid: Guid, first: Seat) {
     this.form = form;
@@ -53,6 +57,8 @@ export class Seat {
   flow: FlowId | undefined = undefined;
   /** The last packet that we know of; those that the flow took are not known before it is idle. */
   lastSeen: Millis;
+  readonly firstSeen: Millis;
+  readonly usage = new Usage();
 
   constructor(socket: SocketId, endpoint: Endpoint, proven: boolean, word: number, now: Millis) {
     this.socket = socket;
@@ -60,6 +66,7 @@ export class Seat {
     this.proven = proven;
     this.word = word;
     this.lastSeen = now;
+    this.firstSeen = now;
   }
 }
 

@@ -23,6 +23,8 @@ export interface PairConfig {
     readonly perSource: number;
     /** Pairs and halves together. */
     readonly total: number;
+    /** Of one pair, each way. */
+    readonly bytesPerSecond: number;
   };
   /** Of MACs that are computed for who is not known yet: one token for each kilobyte. */
   readonly handshakeBudget: BudgetOptions;

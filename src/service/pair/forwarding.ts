@@ -1,5 +1,6 @@
 import { MAX_PAYLOAD } from '../../flow/encapsulate.ts';
 import type { Millis } from '../../net/time.ts';
+import { takeRate } from '../rates.ts';
 import type { Channel, Seat } from './channel.ts';
 import type { Core } from './core.ts';
 import { directionOf, installFlow } from './flows.ts';
@@ -11,6 +12,10 @@ export function forward(core: Core, channel: Channel, seat: Seat, packet: Uint8A
   seat.lastSeen = now;
   if (seat.flow === undefined) installFlow(core, channel, seat);
   if (packet.length > MAX_PAYLOAD[partner.endpoint.family]) return core.drop('too-big');
-  core.relayed.add(directionOf(channel, seat), packet.length);
+  const direction = directionOf(channel, seat);
+  if (!takeRate(core, channel, direction, packet.length, now)) return core.drop('rate-limited');
+  seat.usage.noteSent(packet.length);
+  partner.usage.noteReceived(packet.length);
+  core.relayed.add(direction, packet.length);
   core.orders.add({ type: 'send', from: partner.socket, to: partner.endpoint, packet });
 }

@@ -3,16 +3,21 @@ import type { Endpoint } from '../../net/endpoint.ts';
 import type { FlowId, IdSource, SocketId } from '../../net/ids.ts';
 import type { RandomBytes } from '../../net/random.ts';
 import type { Millis } from '../../net/time.ts';
+import type { ClientRecord } from '../client-record.ts';
+import { type Common, standalone } from '../common.ts';
 import type { Counter } from '../counters.ts';
+import type { KeptEntry, Restorable } from '../kept.ts';
 import { SourceBudget } from '../limiter.ts';
-import type { Drainable, Order, Service } from '../service.ts';
+import type { Drainable, Managed, Order, Service } from '../service.ts';
+import { recordClients } from './clients.ts';
 import { closeChannel } from './closing.ts';
 import type { PairConfig } from './config.ts';
 import { Core } from './core.ts';
+import { renewFlows } from './flows.ts';
 import { forward } from './forwarding.ts';
 import { handleHandshake, isForeignHandshake } from './handshakes.ts';
 import type { DropReason } from './reasons.ts';
-import { restoreSnapshot, type Snapshot, takeSnapshot } from './snapshot.ts';
+import { entriesOf, restoreSnapshot, type Snapshot, snapshotOf, takeSnapshot } from './snapshot.ts';
 import { expire, noteSilence } from './timers.ts';
 
 /**
@@ -24,12 +29,12 @@ import { expire, noteSilence } from './timers.ts';
  *
  * Data takes flows. A flow that idles out says that its client fell silent; the next packet of that client installs it anew.
  */
-export class PairService implements Service, Drainable {
+export class PairService implements Service, Drainable, Managed, Restorable {
   readonly name = 'pair';
   readonly #core: Core;
 
-  constructor(config: PairConfig, ids: IdSource, random: RandomBytes) {
-    this.#core = new Core(config, ids, random);
+  constructor(config: PairConfig, ids: IdSource, random: RandomBytes, common: Common = standalone(random)) {
+    this.#core = new Core(config, ids, random, common);
   }
 
   /** Must be called for every listener before its first datagram: flows and snapshots name where it is bound. */
@@ -42,6 +47,7 @@ export class PairService implements Service, Drainable {
     const core = this.#core;
     expire(core, now);
     if (!core.listeners.has(at)) return core.drop('unknown-socket');
+    if (core.blocks.refuses(from, now)) return core.drop('blocked');
     const place = core.table.find(at, from);
     if (place?.channel.second === undefined || isForeignHandshake(place, packet)) {
       return handleHandshake(core, at, from, packet, now);
@@ -90,11 +96,29 @@ export class PairService implements Service, Drainable {
     return this.#core.table.seats;
   }
 
-  /** Takes effect for what comes; drain pollOutput() afterwards. */
+  /** Takes effect for what comes, a quota of bytes for what is there too; drain pollOutput() afterwards. */
   updateConfig(config: PairConfig, now: Millis): void {
     expire(this.#core, now);
+    const before = this.#core.config;
     this.#core.config = config;
+    if (before.quota.bytesPerSecond !== config.quota.bytesPerSecond) renewFlows(this.#core);
     this.#core.budget = new SourceBudget(config.handshakeBudget, this.#core.random);
+  }
+
+  /** The block list has changed: pairs of who is on it now end. Drain pollOutput() afterwards. */
+  applyBlocks(now: Millis): void {
+    const core = this.#core;
+    expire(core, now);
+    for (const channel of core.table.all()) {
+      if (channel.seats().some(({ endpoint }) => core.blocks.isBlocked(endpoint, now))) {
+        closeChannel(core, channel, 'blocked');
+      }
+    }
+  }
+
+  /** One record for each seat, for people. */
+  clients(): Iterable<ClientRecord> {
+    return recordClients(this.#core);
   }
 
   /** A value that survives JSON. */
@@ -105,6 +129,25 @@ export class PairService implements Service, Drainable {
   /** Into a new service, after addListener(); drain pollOutput() afterwards. Throws SnapshotError for what is no snapshot of ours. */
   restore(snapshot: Snapshot, now: Millis): void {
     restoreSnapshot(this.#core, snapshot, now);
+  }
+
+  keptEntries(): Iterable<KeptEntry> {
+    const { table, changes } = this.#core;
+    changes.begin();
+    return entriesOf(this.#core, [...table.all()]);
+  }
+
+  keptChanges(): Iterable<KeptEntry> | undefined {
+    const channels = this.#core.changes.take();
+    return channels && entriesOf(this.#core, channels);
+  }
+
+  restoreEntries(values: readonly object[], now: Millis): void {
+    restoreSnapshot(this.#core, snapshotOf(values), now);
+  }
+
+  get leftOut(): number {
+    return this.#core.drops.get('restore-failed');
   }
 
   stats(): PairStats {

@@ -4,6 +4,7 @@ import type { PairFault } from '../../wire/pair/handshake.ts';
 export type DropReason =
   | PairFault
   | 'unknown-socket'
+  | 'blocked'
   | 'reflector-source'
   | 'over-budget'
   | 'wrong-mac'
@@ -17,7 +18,8 @@ export type DropReason =
   | 'same-address'
   | 'third-party'
   | 'too-big'
+  | 'rate-limited'
   | 'restore-failed';
 
 /** Why a channel ended. */
-export type CloseReason = 'idle' | 'left' | 'draining';
+export type CloseReason = 'idle' | 'left' | 'draining' | 'blocked';

@@ -65,11 +65,11 @@ function rebind(core: Core, channel: Channel, old: Seat, handshake: Handshake, n
   if (place !== undefined) closeChannel(core, place.channel, 'left');
   const seat = seatOf(handshake, now);
   const partner = channel.partnerOf(old);
-  removeFlow(core, old);
+  removeFlow(core, channel, old);
   core.table.replace(channel, old, seat);
   // The partner's flow leads to the old address. It gets another only if it was busy, since a flow counts as a sign of life.
   if (partner?.flow !== undefined) {
-    removeFlow(core, partner);
+    removeFlow(core, channel, partner);
     installFlow(core, channel, partner);
   }
   core.event('debug', 'pair rebound', { from: endpointKey(old.endpoint), to: endpointKey(seat.endpoint) });

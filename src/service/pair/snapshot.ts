@@ -2,6 +2,7 @@ import { type Endpoint, endpointKey } from '../../net/endpoint.ts';
 import type { SocketId } from '../../net/ids.ts';
 import type { Millis } from '../../net/time.ts';
 import type { Guid } from '../../wire/pair/handshake.ts';
+import type { KeptEntry } from '../kept.ts';
 import { type Channel, type PairForm, Seat } from './channel.ts';
 import type { Core } from './core.ts';
 import { installFlow } from './flows.ts';
@@ -34,7 +35,21 @@ export function takeSnapshot(core: Core): Snapshot {
   return { version: 1, channels: [...core.table.all()].map((channel) => recordChannel(core, channel)) };
 }
 
-/** Into an empty service whose listeners are known. What is out of time, or came by a listener that is no more, is left out and counted. */
+export function* entriesOf(core: Core, channels: Iterable<Channel>): Iterable<KeptEntry> {
+  for (const { form, guid, key } of channels) {
+    const current = core.table.channel(form, guid);
+    yield { key, value: current && recordChannel(core, current) };
+  }
+}
+
+export function snapshotOf(values: readonly object[]): Snapshot {
+  return { version: 1, channels: values as readonly ChannelRecord[] };
+}
+
+/**
+ * Into an empty service whose listeners are known. What is out of time, of a form that is no longer taken, or came by a
+ * listener that is no more, is left out and counted.
+ */
 export function restoreSnapshot(core: Core, snapshot: Snapshot, now: Millis): void {
   if (snapshot.version !== 1) throw new SnapshotError(`unknown snapshot version ${String(snapshot.version)}`);
   if (core.table.channels > 0) throw new SnapshotError('restore() into a service that has clients already');
@@ -69,6 +84,7 @@ function restoreChannel(
   listeners: ReadonlyMap<string, SocketId>,
   now: Millis,
 ): boolean {
+  if (form !== 'v0.8.2' && !core.config.legacy.has(form)) return false;
   if (seats.every(({ busy, lastSeen }) => !busy && lastSeen + core.config.idle <= now)) return false;
   const [first, second] = seats.map((record) => restoreSeat(record, listeners, now));
   if (first === undefined || (seats.length > 1 && second === undefined)) return false;

@@ -47,7 +47,7 @@ export function handleAllocate(core: Core, client: Client, request: Authenticate
   if (overQuota !== undefined) return refuse(core, to, overQuota);
   if (core.openings >= MAX_OPENINGS) return refuse(core, to, 'too-many-openings');
 
-  const allocation = newAllocation(client, request);
+  const allocation = newAllocation(client, request, now);
   allocation.missingFamily = missing;
   const lifetime = grantedLifetime(core.config, attributes.lifetime);
   const even = attributes.evenPort !== undefined;
@@ -115,7 +115,7 @@ function allocateReserved(
   const overQuota = exceedsQuota(core, request.user, -1);
   if (overQuota !== undefined) return refuse(core, to, overQuota);
   forgetReservation(core, reservation);
-  const allocation = newAllocation(client, request);
+  const allocation = newAllocation(client, request, now);
   core.table.add(allocation);
   adopt(core, allocation, reservation.relay, now + grantedLifetime(core.config, lifetime));
   return begin(core, allocation, to, now);
@@ -129,9 +129,9 @@ function exceedsQuota(core: Core, user: string, beside: number): Refusal | undef
   return undefined;
 }
 
-function newAllocation(client: Client, request: AuthenticatedRequest): Allocation {
+function newAllocation(client: Client, request: AuthenticatedRequest, now: Millis): Allocation {
   const { user, nonceIssuedAt, message } = request;
-  return new Allocation(client, user, nonceIssuedAt, toLatin1(message.transactionId));
+  return new Allocation(client, user, nonceIssuedAt, toLatin1(message.transactionId), now);
 }
 
 function reserve(core: Core, user: string, relay: Relay, now: Millis): Uint8Array {
@@ -141,6 +141,7 @@ function reserve(core: Core, user: string, relay: Relay, now: Millis): Uint8Arra
   core.table.reservations.set(reservation.token, reservation);
   core.table.countUser(user, 1);
   core.deadlines.set(reservation, now + RESERVATION_LIFETIME);
+  core.changes.note(reservation);
   return fromLatin1(reservation.token);
 }
 

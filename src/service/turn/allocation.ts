@@ -1,9 +1,11 @@
 import type { Family } from '../../net/address.ts';
 import type { Endpoint } from '../../net/endpoint.ts';
 import { sameEndpoint } from '../../net/endpoint.ts';
-import type { BucketId, FlowId, SocketId } from '../../net/ids.ts';
+import type { FlowId, SocketId } from '../../net/ids.ts';
 import type { Millis } from '../../net/time.ts';
 import type { Deadline } from '../deadlines.ts';
+import type { Rated, Rates } from '../rates.ts';
+import { Usage } from '../usage.ts';
 import type { Link } from './chain.ts';
 import type { Client } from './client.ts';
 import type { Opening } from './opening.ts';
@@ -12,12 +14,15 @@ import type { Opening } from './opening.ts';
  * What one client holds (RFC 8656 §6). There may be a hundred thousand of these: no closures, no maps, no arrays, and one
  * deadline for everything that can run out.
  */
-export class Allocation implements Deadline {
+export class Allocation implements Deadline, Rated {
   /** The earliest expiry of all that is in here. */
   at: Millis = 0;
   position = -1;
   readonly client: Client;
   readonly user: string;
+  readonly firstSeen: Millis;
+  /** From the first request or payload on that no flow took. */
+  usage: Usage | undefined = undefined;
   /** Requests on this allocation with an older nonce were captured before it existed. */
   readonly nonceIssuedAt: Millis;
   /** Of the Allocate that made it, as 12 Latin-1 characters: its retransmission gets the same answer. */
@@ -35,11 +40,17 @@ export class Allocation implements Deadline {
   reservationToken: Uint8Array | undefined = undefined;
   missingFamily: MissingFamily | undefined = undefined;
 
-  constructor(client: Client, user: string, nonceIssuedAt: Millis, transactionId: string) {
+  constructor(client: Client, user: string, nonceIssuedAt: Millis, transactionId: string, now: Millis) {
+    this.firstSeen = now;
     this.client = client;
     this.user = user;
     this.nonceIssuedAt = nonceIssuedAt;
     this.transactionId = transactionId;
+  }
+
+  /** Its own record; most allocations get one, for what is sent before a channel is bound. */
+  use(): Usage {
+    return (this.usage ??= new Usage());
   }
 
   relay(family: Family): Relay | undefined {
@@ -139,7 +150,7 @@ export class Channel implements Link<Channel> {
   toPeer: FlowId | undefined = undefined;
   toClient: FlowId | undefined = undefined;
   /** The other client's channel, where the peer is a client of this relay and flows join the two without a detour. */
-  partner: Channel | undefined = undefined;
+  partner: { readonly allocation: Allocation; readonly channel: Channel } | undefined = undefined;
   next: Channel | undefined = undefined;
 
   constructor(number: number, peer: Endpoint, expiresAt: Millis) {
@@ -147,18 +158,6 @@ export class Channel implements Link<Channel> {
     this.peer = peer;
     this.expiresAt = expiresAt;
   }
-}
-
-/** The buckets that the flows of one allocation share, and what the slow path may still send. */
-export interface Rates {
-  readonly toPeer: Rate;
-  readonly toClient: Rate;
-}
-
-export interface Rate {
-  readonly bucket: BucketId;
-  tokens: number;
-  filledAt: Millis;
 }
 
 /** ADDRESS-ERROR-CODE of a dual allocation that got only one family (RFC 8656 §7.2 step 9). */

@@ -69,6 +69,11 @@ export class Authenticator {
     this.#features = FEATURE_PASSWORD_ALGORITHMS | anonymity;
   }
 
+  /** Whether somebody of that name, as a request proved it, may still be a user: what is kept over a restart is asked about. */
+  mayHold(user: string, realm: string): boolean {
+    return realm === this.#credentials.realm && this.#credentials.mayBeValid(user);
+  }
+
   authenticate(packet: Uint8Array, message: DecodedMessage, client: Endpoint, now: Millis): AuthResult {
     const { realm, nonce } = message.attributes;
     // 1. Without any integrity: 401.

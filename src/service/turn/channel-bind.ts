@@ -4,6 +4,7 @@ import type { Millis } from '../../net/time.ts';
 import { CHANNEL_MAX, CHANNEL_MAX_RFC5766, CHANNEL_MIN } from '../../wire/turn/channel-data.ts';
 import { type Allocation, Channel } from './allocation.ts';
 import type { AuthenticatedRequest } from './auth.ts';
+import { refusePeer } from './blocking.ts';
 import { chained, countOf } from './chain.ts';
 import type { Core } from './core.ts';
 import { installFlows } from './flows.ts';
@@ -29,7 +30,7 @@ export function handleChannelBind(
     (isChannel(core, number) ? undefined : 'channel-out-of-range') ??
     findConflict(allocation, number, peer) ??
     (allocation.relay(peer.family) === undefined ? 'family-mismatch' : undefined) ??
-    core.filter.refuse(peer) ??
+    refusePeer(core, peer, now) ??
     findShortage(core, allocation, number, peer);
   if (refusal !== undefined) return refuse(core, to, refusal);
 

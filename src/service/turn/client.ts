@@ -26,14 +26,17 @@ export class StreamClient implements Deadline {
   at: Millis = 0;
   position = -1;
   readonly stream: StreamId;
+  /** The listener. */
+  readonly socket: SocketId;
   readonly endpoint: Endpoint;
   readonly framer = new StreamFramer();
   allocation: Allocation | undefined = undefined;
   /** Messages that could not be decoded, since the start. */
   faults = 0;
 
-  constructor(stream: StreamId, endpoint: Endpoint) {
+  constructor(stream: StreamId, socket: SocketId, endpoint: Endpoint) {
     this.stream = stream;
+    this.socket = socket;
     this.endpoint = endpoint;
   }
 }

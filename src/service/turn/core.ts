@@ -3,12 +3,16 @@ import type { Endpoint } from '../../net/endpoint.ts';
 import type { IdSource, SocketId } from '../../net/ids.ts';
 import type { RandomBytes } from '../../net/random.ts';
 import type { Millis } from '../../net/time.ts';
+import type { BlockList } from '../block-list.ts';
+import type { Common } from '../common.ts';
 import { Counter } from '../counters.ts';
 import { Deadlines } from '../deadlines.ts';
+import { Changes } from '../kept.ts';
 import { SourceBudget } from '../limiter.ts';
 import { OrderQueue } from '../orders.ts';
 import { RelayedCounts } from '../relayed-counts.ts';
 import type { ServiceEvent } from '../service.ts';
+import type { FlowReader } from '../usage.ts';
 import type { Allocation, Reservation } from './allocation.ts';
 import { Authenticator } from './auth.ts';
 import { type Client, StreamClient } from './client.ts';
@@ -30,6 +34,8 @@ export class Core {
   openings = 0;
   /** When the log last said that a port could not be bound. */
   portFailureToldAt: Millis = 0;
+  readonly blocks: BlockList;
+  readonly flows: FlowReader;
   readonly ids: IdSource;
   readonly random: RandomBytes;
   readonly orders = new OrderQueue();
@@ -37,12 +43,18 @@ export class Core {
   readonly deadlines = new Deadlines<Allocation | Reservation | StreamClient>();
   /** Where the UDP listeners are bound, which flows must name. */
   readonly listeners = new Map<SocketId, Endpoint>();
+  /** Where the stream listeners are bound: for people only. */
+  readonly streamListeners = new Map<SocketId, Endpoint>();
   readonly drops = new Counter<DropReason>();
+  /** For what is kept over a restart. */
+  readonly changes = new Changes<Allocation | Reservation>();
   readonly responses = new ResponseCounts();
   readonly relayed = new RelayedCounts();
 
-  constructor(config: TurnConfig, ids: IdSource, random: RandomBytes) {
+  constructor(config: TurnConfig, ids: IdSource, random: RandomBytes, { blocks, flows }: Common) {
     this.config = config;
+    this.blocks = blocks;
+    this.flows = flows;
     this.ids = ids;
     this.random = random;
     this.authenticator = new Authenticator(config);
@@ -63,6 +75,7 @@ export class Core {
   mayReply(client: Client, now: Millis): boolean {
     if (this.#budgetOf(client).take(client.endpoint, 1, now)) return true;
     this.drop('over-budget');
+    this.blocks.strike(client.endpoint, now);
     return false;
   }
 

@@ -1,6 +1,7 @@
 import type { Millis } from '../../net/time.ts';
 import type { Allocation } from './allocation.ts';
 import type { AuthenticatedRequest } from './auth.ts';
+import { refuseAddress } from './blocking.ts';
 import { countOf } from './chain.ts';
 import type { Core } from './core.ts';
 import { permit } from './permissions.ts';
@@ -23,7 +24,7 @@ export function handleCreatePermission(
   if (byAddress.size > maxPermissions) return refuse(core, to, 'too-many-permissions');
   for (const peer of byAddress.values()) {
     if (allocation.relay(peer.family) === undefined) return refuse(core, to, 'family-mismatch');
-    const refusal = core.filter.refuseAddress(peer);
+    const refusal = refuseAddress(core, peer, now);
     if (refusal !== undefined) return refuse(core, to, refusal);
   }
   const addresses = [...byAddress.keys()];

@@ -8,11 +8,12 @@ import { removeFlows } from './flows.ts';
 import { STREAM_PATIENCE } from './lifetime.ts';
 
 /** Why an allocation ended, for the log. */
-export type EndReason = 'deleted' | 'expired' | 'stream-closed' | 'port-failed' | 'listener-gone';
+export type EndReason = 'deleted' | 'expired' | 'stream-closed' | 'port-failed' | 'listener-gone' | 'blocked';
 
 /** Everything in it goes: flows first, then the ports that they rest on. */
 export function endAllocation(core: Core, allocation: Allocation, reason: EndReason, now: Millis): undefined {
-  for (let channel = allocation.channels; channel !== undefined; channel = channel.next) removeFlows(core, channel);
+  for (let channel = allocation.channels; channel !== undefined; channel = channel.next)
+    removeFlows(core, allocation, channel);
   for (const relay of [allocation.ipv4, allocation.ipv6]) if (relay !== undefined) closeRelay(core, relay);
   allocation.ipv4 = allocation.ipv6 = undefined;
   if (allocation.opening !== undefined) {
@@ -22,6 +23,7 @@ export function endAllocation(core: Core, allocation: Allocation, reason: EndRea
   }
   core.deadlines.clear(allocation);
   core.table.remove(allocation);
+  core.changes.note(allocation);
   const { client } = allocation;
   if (client instanceof StreamClient && core.table.streams.has(client.stream)) {
     core.deadlines.set(client, now + STREAM_PATIENCE);
@@ -50,14 +52,14 @@ export function endRelay(core: Core, allocation: Allocation, family: Family, rea
 }
 
 export function dropChannel(core: Core, allocation: Allocation, channel: Channel): void {
-  removeFlows(core, channel);
+  removeFlows(core, allocation, channel);
   allocation.channels = unchained(allocation.channels, channel);
 }
 
 /** The channels to that address stay bound, but nothing passes until the permission comes back. */
 export function dropPermission(core: Core, allocation: Allocation, permission: Permission): void {
   for (const channel of each(allocation.channels)) {
-    if (channel.peer.address === permission.address) removeFlows(core, channel);
+    if (channel.peer.address === permission.address) removeFlows(core, allocation, channel);
   }
   allocation.permissions = unchained(allocation.permissions, permission);
 }
@@ -71,6 +73,7 @@ export function endReservation(core: Core, reservation: Reservation): void {
 export function forgetReservation(core: Core, reservation: Reservation): void {
   core.deadlines.clear(reservation);
   core.table.reservations.delete(reservation.token);
+  core.changes.note(reservation);
   core.table.countUser(reservation.user, -1);
 }
 

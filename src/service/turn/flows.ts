@@ -1,8 +1,8 @@
 import type { Direction, Flow, FlowMatch } from '../../flow/flow.ts';
 import type { FlowId } from '../../net/ids.ts';
+import { rateLimit } from '../rates.ts';
 import { Allocation, type Channel, type Relay } from './allocation.ts';
 import type { Core } from './core.ts';
-import { rateLimit } from './rates.ts';
 import { isUdp } from './table.ts';
 
 /**
@@ -23,13 +23,22 @@ export function installFlows(core: Core, allocation: Allocation, channel: Channe
 }
 
 /** Both sides lose a direct pair of flows at once. */
-export function removeFlows(core: Core, channel: Channel): void {
+export function removeFlows(core: Core, allocation: Allocation, channel: Channel): void {
+  const { partner } = channel;
+  takeFlows(core, allocation, channel);
+  if (partner !== undefined) takeFlows(core, partner.allocation, partner.channel);
+}
+
+/** What the flows carried stays with whose it was; a direct one carried from one client to the other. */
+function takeFlows(core: Core, allocation: Allocation, channel: Channel): void {
   const { partner, toPeer, toClient } = channel;
   channel.partner = channel.toPeer = channel.toClient = undefined;
+  const sent = toPeer === undefined ? undefined : core.flows.read(toPeer);
+  const received = toClient === undefined ? undefined : core.flows.read(toClient);
+  if (sent !== undefined) allocation.use().keepSent(sent);
+  if (sent !== undefined) partner?.allocation.use().keepReceived(sent);
+  if (received !== undefined) allocation.use().keepReceived(received);
   for (const flow of [toPeer, toClient]) if (flow !== undefined) core.orders.add({ type: 'removeFlow', flow });
-  if (partner === undefined) return;
-  partner.partner = undefined;
-  removeFlows(core, partner);
 }
 
 function installRelayed(core: Core, allocation: Allocation, channel: Channel, relay: Relay): void {
@@ -50,7 +59,7 @@ function installRelayed(core: Core, allocation: Allocation, channel: Channel, re
 function installDirect(core: Core, allocation: Allocation, channel: Channel, relay: Relay, target: Relay): void {
   if (channel.partner !== undefined) return;
   // What was bound before the other side had its port must not go on through the network.
-  removeFlows(core, channel);
+  removeFlows(core, allocation, channel);
   const other = target.holder;
   if (!(other instanceof Allocation) || other === allocation || !target.open) return;
   const back = unpairedChannelTo(other, relay);
@@ -58,9 +67,9 @@ function installDirect(core: Core, allocation: Allocation, channel: Channel, rel
   const here = clientSide(core, allocation);
   const there = clientSide(core, other);
   if (here === undefined || there === undefined) return;
-  removeFlows(core, back);
-  channel.partner = back;
-  back.partner = channel;
+  removeFlows(core, other, back);
+  channel.partner = { allocation: other, channel: back };
+  back.partner = { allocation, channel };
   channel.toPeer = addDirect(core, allocation, here, channel, there, back);
   back.toPeer = addDirect(core, other, there, back, here, channel);
 }

@@ -81,7 +81,7 @@ function relayedAddresses(relay: TurnConfig['relay']): ReadonlySet<string> {
 }
 
 /** Undefined for what is no address at all, which nobody may be sent to. */
-function formsOf(peer: Endpoint): readonly Uint8Array[] | undefined {
+export function formsOf(peer: Endpoint): readonly Uint8Array[] | undefined {
   const bytes = parseAddress(peer.address);
   return bytes === undefined ? undefined : canonicalPeer(bytes);
 }

@@ -22,6 +22,7 @@ export const REFUSAL_CODES = {
   'peer-denied': 403,
   'peer-special-purpose': 403,
   'peer-own-listener': 403,
+  'peer-blocked': 403,
   'unknown-attribute': 420,
   'allocation-exists': 437,
   'allocation-missing': 437,
@@ -63,6 +64,7 @@ export const REASON_PHRASES: Readonly<Record<RefusalCode, string>> = {
 export type SilentDrop =
   | 'unknown-socket'
   | 'unknown-stream'
+  | 'blocked'
   | 'reflector-source'
   | 'not-turn'
   | 'response'

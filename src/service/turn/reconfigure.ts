@@ -73,7 +73,7 @@ function applyFilter(core: Core, allocation: Allocation): void {
 /** A flow's limit is part of it. */
 function renewFlows(core: Core, allocation: Allocation): void {
   for (const channel of each(allocation.channels)) {
-    removeFlows(core, channel);
+    removeFlows(core, allocation, channel);
     installFlows(core, allocation, channel);
   }
 }

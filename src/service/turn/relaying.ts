@@ -4,11 +4,11 @@ import type { Millis } from '../../net/time.ts';
 import { encodeMessage } from '../../wire/stun/codec.ts';
 import { METHOD_DATA } from '../../wire/stun/message.ts';
 import { CHANNEL_HEADER_BYTES, encodeChannelData } from '../../wire/turn/channel-data.ts';
+import { takeRate } from '../rates.ts';
 import type { Order } from '../service.ts';
 import { Allocation, type Channel, type Relay } from './allocation.ts';
 import { StreamClient } from './client.ts';
 import type { Core } from './core.ts';
-import { takeRate } from './rates.ts';
 import { sendToClient } from './responses.ts';
 
 /**
@@ -33,10 +33,11 @@ export function relayToPeer(
   if (data.length > MAX_PAYLOAD[peer.family]) return core.drop('too-big');
   if (!takeRate(core, allocation, 'to_peer', data.length, now)) return core.drop('rate-limited');
   const target = core.table.relayAt(peer);
-  if (target !== undefined) return deliverWithin(core, relay, target, data);
+  if (target !== undefined) return deliverWithin(core, allocation, relay, target, data, now);
   // Nobody's port, in a range that is refused otherwise: on the network it could be that of another program on this machine.
   if (core.filter.passesAsRelayed(peer)) return core.drop('no-allocation');
   core.relayed.add('to_peer', data.length);
+  noteSent(allocation, data, now);
   const order: Order = { type: 'send', from: relay.socket, to: peer, packet: data };
   core.orders.add(dontFragment ? { ...order, dontFragment } : order);
 }
@@ -54,22 +55,38 @@ export function relayToClient(core: Core, relay: Relay, peer: Endpoint, data: Ui
  * Hairpin: from one client of this relay to another, without the network in between. The peer sees the sender's advertised relayed
  * address. Only the sender's quota is charged, as by the direct flow that takes over once both have channels.
  */
-function deliverWithin(core: Core, from: Relay, target: Relay, data: Uint8Array): undefined {
+function deliverWithin(
+  core: Core,
+  sender: Allocation,
+  from: Relay,
+  target: Relay,
+  data: Uint8Array,
+  now: Millis,
+): undefined {
   const { holder } = target;
   if (!(holder instanceof Allocation)) return core.drop('no-allocation');
   const permitted = [from.advertised, from.local].some(({ address }) => holder.permission(address) !== undefined);
   if (!permitted) return core.drop('no-permission');
   const channel = holder.channelByPeer(from.advertised) ?? holder.channelByPeer(from.local);
-  if (deliver(core, holder, from.advertised, channel, data)) core.relayed.add('to_peer', data.length);
+  if (!deliver(core, holder, from.advertised, channel, data)) return;
+  core.relayed.add('to_peer', data.length);
+  noteSent(sender, data, now);
+}
+
+function noteSent(allocation: Allocation, data: Uint8Array, now: Millis): void {
+  const usage = allocation.use();
+  usage.noteSent(data.length);
+  usage.lastSeen = now;
 }
 
 function deliver(
   core: Core,
-  { client }: Allocation,
+  allocation: Allocation,
   peer: Endpoint,
   channel: Channel | undefined,
   data: Uint8Array,
 ): boolean {
+  const { client } = allocation;
   const onStream = client instanceof StreamClient;
   const limit = onStream ? MAX_STREAM_MESSAGE : MAX_PAYLOAD[client.endpoint.family];
   if (deliveredLength(peer, channel, data) > limit) {
@@ -86,6 +103,7 @@ function deliver(
           attributes: { xorPeerAddresses: [peer], data },
         });
   sendToClient(core, client, packet, true);
+  allocation.use().noteReceived(data.length);
   return true;
 }
 

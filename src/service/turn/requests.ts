@@ -105,6 +105,7 @@ function handleAuthenticated(core: Core, client: Client, request: AuthenticatedR
     const stale = core.authenticator.staleNonce(request, client.endpoint, now);
     return refuseUnauthenticated(core, to, stale);
   }
+  allocation.use().lastSeen = now;
   return handleOnAllocation(core, allocation, request, now);
 }
 

@@ -2,6 +2,7 @@ import { endpointKey } from '../../net/endpoint.ts';
 import type { SocketId } from '../../net/ids.ts';
 import type { Millis } from '../../net/time.ts';
 import { Allocation, Channel, Permission, Relay, Reservation } from './allocation.ts';
+import { refuseAddress, refusePeer } from './blocking.ts';
 import { fromLatin1 } from './bytes.ts';
 import { chained, each } from './chain.ts';
 import { UdpClient } from './client.ts';
@@ -53,9 +54,10 @@ class SnapshotError extends Error {
 }
 
 function restoreAllocation(core: Core, record: AllocationRecord, socket: SocketId | undefined, now: Millis): boolean {
-  if (socket === undefined) return false;
+  if (socket === undefined || core.blocks.isBlocked(record.client, now)) return false;
+  if (!core.authenticator.mayHold(record.user, record.realm)) return false;
   const client = new UdpClient(socket, record.client);
-  const allocation = new Allocation(client, record.user, record.nonceIssuedAt, record.transactionId);
+  const allocation = new Allocation(client, record.user, record.nonceIssuedAt, record.transactionId, now);
   for (const relayRecord of record.relays) {
     const relay = relayRecord.expiresAt > now ? reopen(core, relayRecord, allocation) : undefined;
     if (relay === undefined) continue;
@@ -67,11 +69,11 @@ function restoreAllocation(core: Core, record: AllocationRecord, socket: SocketI
   if (allocation.ipv4 === undefined && allocation.ipv6 === undefined) return false;
   for (const { address, expiresAt } of record.permissions) {
     const permission = new Permission(address, expiresAt);
-    if (expiresAt <= now || core.filter.refuseAddress({ family: permission.family, address, port: 0 })) continue;
+    if (expiresAt <= now || refuseAddress(core, { family: permission.family, address, port: 0 }, now)) continue;
     allocation.permissions = chained(allocation.permissions, permission);
   }
   for (const { number, peer, expiresAt } of record.channels) {
-    if (expiresAt <= now || allocation.relay(peer.family) === undefined || core.filter.refuse(peer)) continue;
+    if (expiresAt <= now || allocation.relay(peer.family) === undefined || refusePeer(core, peer, now)) continue;
     allocation.channels = chained(allocation.channels, new Channel(number, peer, expiresAt));
   }
   if (record.reservationToken !== undefined) allocation.reservationToken = fromLatin1(record.reservationToken);
@@ -82,7 +84,7 @@ function restoreAllocation(core: Core, record: AllocationRecord, socket: SocketI
 }
 
 function restoreReservation(core: Core, record: ReservationRecord, now: Millis): boolean {
-  if (record.expiresAt <= now) return false;
+  if (record.expiresAt <= now || !core.authenticator.mayHold(record.user, core.config.realm)) return false;
   const relay = reopen(core, record.relay, undefined);
   if (relay === undefined) return false;
   const reservation = new Reservation(record.token, record.user, relay);
@@ -93,7 +95,10 @@ function restoreReservation(core: Core, record: ReservationRecord, now: Millis):
   return true;
 }
 
+/** On another address it would not be the one that the client was told. */
 function reopen(core: Core, { local, advertised }: RelayRecord, holder: Allocation | undefined): Relay | undefined {
+  const address = local.family === 4 ? core.config.relay.ipv4 : core.config.relay.ipv6;
+  if (address?.bind !== local.address || address.advertised !== advertised) return undefined;
   if (!core.pools[local.family]?.takeThis(local.port)) return undefined;
   const relay = new Relay(core.ids.socket(), local, advertised, holder);
   core.table.sockets.set(relay.socket, relay);

@@ -2,6 +2,7 @@ import type { Endpoint } from '../../net/endpoint.ts';
 import type { Millis } from '../../net/time.ts';
 import type { DecodedMessage } from '../../wire/stun/codec.ts';
 import type { Allocation } from './allocation.ts';
+import { refusePeer } from './blocking.ts';
 import { StreamClient } from './client.ts';
 import type { Core } from './core.ts';
 import { relayToPeer } from './relaying.ts';
@@ -18,7 +19,7 @@ export function handleSendIndication(
   if (peer === undefined || data === undefined) return core.drop('malformed-indication');
   const dontFragment = message.attributes.dontFragment === true && heedsDontFragment(allocation, peer);
   if (dontFragment && !core.config.canSetDontFragment) return core.drop('unknown-attribute');
-  const refusal = core.filter.refuse(peer);
+  const refusal = refusePeer(core, peer, now);
   if (refusal !== undefined) return core.drop(refusal);
   return relayToPeer(core, allocation, peer, data, dontFragment, now);
 }

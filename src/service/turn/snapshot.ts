@@ -23,6 +23,8 @@ export interface AllocationRecord {
   readonly listener: string;
   readonly client: Endpoint;
   readonly user: string;
+  /** Whose users it is one of. */
+  readonly realm: string;
   readonly nonceIssuedAt: Millis;
   readonly transactionId: string;
   readonly relays: readonly RelayRecord[];
@@ -55,7 +57,7 @@ export function takeSnapshot(core: Core): Snapshot {
   return { version: 1, allocations, reservations };
 }
 
-function recordAllocation(core: Core, allocation: Allocation): AllocationRecord | undefined {
+export function recordAllocation(core: Core, allocation: Allocation): AllocationRecord | undefined {
   const { client, opening, ipv4, ipv6, reservationToken, missingFamily } = allocation;
   if (!isUdp(client) || opening !== undefined) return undefined;
   const listener = core.listeners.get(client.socket);
@@ -64,6 +66,7 @@ function recordAllocation(core: Core, allocation: Allocation): AllocationRecord 
     listener: endpointKey(listener),
     client: recordEndpoint(client.endpoint),
     user: allocation.user,
+    realm: core.config.realm,
     nonceIssuedAt: allocation.nonceIssuedAt,
     transactionId: allocation.transactionId,
     relays: [ipv4, ipv6].filter((relay) => relay !== undefined).map(recordRelay),
@@ -78,7 +81,7 @@ function recordAllocation(core: Core, allocation: Allocation): AllocationRecord 
   };
 }
 
-function recordReservation({ token, user, relay, at }: Reservation): ReservationRecord {
+export function recordReservation({ token, user, relay, at }: Reservation): ReservationRecord {
   return { token, user, relay: recordRelay(relay), expiresAt: at };
 }
 

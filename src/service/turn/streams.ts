@@ -1,5 +1,5 @@
 import type { Endpoint } from '../../net/endpoint.ts';
-import type { StreamId } from '../../net/ids.ts';
+import type { SocketId, StreamId } from '../../net/ids.ts';
 import type { Millis } from '../../net/time.ts';
 import { handleChannelData } from './channel-data.ts';
 import { StreamClient } from './client.ts';
@@ -18,8 +18,12 @@ export const MAX_STREAM_FAULTS = 16;
  */
 const MAX_STRANGERS_BYTES = 8192;
 
-export function openStream(core: Core, stream: StreamId, from: Endpoint, now: Millis): undefined {
-  const client = new StreamClient(stream, from);
+export function openStream(core: Core, stream: StreamId, at: SocketId, from: Endpoint, now: Millis): undefined {
+  if (core.blocks.refuses(from, now)) {
+    core.orders.add({ type: 'closeStream', stream });
+    return core.drop('blocked');
+  }
+  const client = new StreamClient(stream, at, from);
   core.table.streams.set(stream, client);
   core.deadlines.set(client, now + STREAM_PATIENCE);
 }
@@ -61,7 +65,7 @@ function handleFrame(core: Core, client: StreamClient, frame: Uint8Array, now: M
   else if (verdict === 'valid') core.deadlines.set(client, now + STREAM_PATIENCE);
 }
 
-function closeStream(core: Core, client: StreamClient, reason: DropReason, now: Millis): undefined {
+export function closeStream(core: Core, client: StreamClient, reason: DropReason, now: Millis): undefined {
   core.drop(reason);
   forgetStream(core, client, now);
   core.orders.add({ type: 'closeStream', stream: client.stream });

@@ -18,8 +18,12 @@ export function expire(core: Core, now: Millis): void {
   }
 }
 
-/** Sets the one deadline of an allocation to the earliest of its expiries. Its lists are short and bounded by configuration. */
+/**
+ * After every change of an allocation: sets its one deadline to the earliest of its expiries. Its lists are short and bounded by
+ * configuration.
+ */
 export function reschedule(core: Core, allocation: Allocation): void {
+  core.changes.note(allocation);
   const { ipv4, ipv6, permissions, channels } = allocation;
   let at = Math.min(ipv4?.expiresAt ?? Infinity, ipv6?.expiresAt ?? Infinity);
   for (let one = permissions; one !== undefined; one = one.next) at = Math.min(at, one.expiresAt);

@@ -4,15 +4,21 @@ import type { FlowId, IdSource, SocketId, StreamId } from '../../net/ids.ts';
 import type { OpenResult } from '../../net/open-result.ts';
 import type { RandomBytes } from '../../net/random.ts';
 import type { Millis } from '../../net/time.ts';
+import type { ClientRecord } from '../client-record.ts';
+import { type Common, standalone } from '../common.ts';
 import type { Counter } from '../counters.ts';
+import type { KeptEntry, Restorable } from '../kept.ts';
 import { isReflector } from '../reflector.ts';
-import type { Order, Service } from '../service.ts';
+import type { Managed, Order, Service } from '../service.ts';
+import { applyBlocks } from './blocking.ts';
 import { handleChannelData } from './channel-data.ts';
 import { UdpClient } from './client.ts';
+import { recordClients } from './clients.ts';
 import type { TurnConfig } from './config.ts';
 import { Core } from './core.ts';
 import type { ResponseCount } from './counts.ts';
 import { endAllocation } from './ending.ts';
+import { entriesOf, snapshotOf } from './kept.ts';
 import { handlePortOpened } from './opening.ts';
 import type { DropReason } from './reasons.ts';
 import { reconfigure } from './reconfigure.ts';
@@ -30,17 +36,22 @@ import { expire } from './timers.ts';
  * and a channel together become flows, which the engine executes without asking; all other data comes here and is relayed by
  * the same rules. Everything expires by itself, through one heap of deadlines.
  */
-export class TurnService implements Service {
+export class TurnService implements Service, Managed, Restorable {
   readonly name = 'turn';
   readonly #core: Core;
 
-  constructor(config: TurnConfig, ids: IdSource, random: RandomBytes) {
-    this.#core = new Core(config, ids, random);
+  constructor(config: TurnConfig, ids: IdSource, random: RandomBytes, common: Common = standalone(random)) {
+    this.#core = new Core(config, ids, random, common);
   }
 
   /** Must be called for every UDP listener before its first datagram: flows and snapshots name where it is bound. */
   addListener(socket: SocketId, local: Endpoint): void {
     this.#core.listeners.set(socket, local);
+  }
+
+  /** So that client records can say where a connection came in. */
+  addStreamListener(socket: SocketId, local: Endpoint): void {
+    this.#core.streamListeners.set(socket, local);
   }
 
   /** Ends every allocation whose client came by this UDP listener. */
@@ -56,6 +67,7 @@ export class TurnService implements Service {
   handleDatagram(at: SocketId, from: Endpoint, packet: Uint8Array, now: Millis): undefined {
     const core = this.#core;
     expire(core, now);
+    if (core.blocks.refuses(from, now)) return core.drop('blocked');
     const relay = core.table.sockets.get(at);
     if (relay !== undefined) return relayToClient(core, relay, from, packet, now);
     // Perhaps a port that was closed while this packet was on its way up.
@@ -80,9 +92,9 @@ export class TurnService implements Service {
     expire(this.#core, now);
   }
 
-  handleStreamOpened(stream: StreamId, _at: SocketId, from: Endpoint, now: Millis): void {
+  handleStreamOpened(stream: StreamId, at: SocketId, from: Endpoint, now: Millis): void {
     expire(this.#core, now);
-    openStream(this.#core, stream, from, now);
+    openStream(this.#core, stream, at, from, now);
   }
 
   handleStreamData(stream: StreamId, chunk: Uint8Array, now: Millis): undefined {
@@ -112,6 +124,17 @@ export class TurnService implements Service {
     return this.#core.deadlines.next();
   }
 
+  /** The block list has changed: who is on it now loses everything, as a client and as a peer. Drain pollOutput() afterwards. */
+  applyBlocks(now: Millis): void {
+    expire(this.#core, now);
+    applyBlocks(this.#core, now);
+  }
+
+  /** One record for each allocation, for people. */
+  clients(): Iterable<ClientRecord> {
+    return recordClients(this.#core);
+  }
+
   /** Takes effect at once; drain pollOutput() afterwards. */
   updateConfig(config: TurnConfig, now: Millis): void {
     expire(this.#core, now);
@@ -126,6 +149,25 @@ export class TurnService implements Service {
   /** Into a new service, after addListener(); drain pollOutput() afterwards. Throws SnapshotError for what is no snapshot of ours. */
   restore(snapshot: Snapshot, now: Millis): void {
     restoreSnapshot(this.#core, snapshot, now);
+  }
+
+  keptEntries(): Iterable<KeptEntry> {
+    const { table, changes } = this.#core;
+    changes.begin();
+    return entriesOf(this.#core, [...table.all(), ...table.reservations.values()]);
+  }
+
+  keptChanges(): Iterable<KeptEntry> | undefined {
+    const things = this.#core.changes.take();
+    return things && entriesOf(this.#core, things);
+  }
+
+  restoreEntries(values: readonly object[], now: Millis): void {
+    restoreSnapshot(this.#core, snapshotOf(values), now);
+  }
+
+  get leftOut(): number {
+    return this.#core.drops.get('restore-failed');
   }
 
   stats(): TurnStats {

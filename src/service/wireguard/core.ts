@@ -1,30 +1,29 @@
-import type { FlowCounters } from '../../flow/flow.ts';
 import { type Endpoint, endpointKey } from '../../net/endpoint.ts';
-import type { FlowId, IdSource, SocketId } from '../../net/ids.ts';
+import type { IdSource, SocketId } from '../../net/ids.ts';
 import type { RandomBytes } from '../../net/random.ts';
 import type { Millis } from '../../net/time.ts';
 import type { BlockList } from '../block-list.ts';
 import { Counter } from '../counters.ts';
 import { Deadlines } from '../deadlines.ts';
+import { Changes } from '../kept.ts';
 import { type BudgetOptions, SourceBudget } from '../limiter.ts';
 import { OrderQueue } from '../orders.ts';
 import { RelayedCounts } from '../relayed-counts.ts';
 import type { ServiceEvent } from '../service.ts';
+import type { FlowReader } from '../usage.ts';
 import type { WireguardConfig } from './config.ts';
 import { CookieJar } from './cookie-jar.ts';
 import { Proof, type ProofSession } from './proof.ts';
 import type { ProvenEndpoint } from './proven.ts';
 import type { DropReason } from './reasons.ts';
-import { Registry } from './registry.ts';
+import { type RegisteredKey, Registry } from './registry.ts';
 import type { Remote, Route } from './remote.ts';
 import { Searches } from './search.ts';
 import { Statistics } from './statistics.ts';
 import { Table } from './table.ts';
 import { WorkBudget } from './work-budget.ts';
 
-/** What flows have carried, which only the engine knows. An argument like the time: the service asks and keeps nothing. */
-export interface FlowReader {
-  read(flow: FlowId): FlowCounters | undefined;
+export interface WireguardFlows extends FlowReader {
   /** Over all flows of this service, also those that are gone. */
   total(): { readonly packets: number; readonly bytes: number };
 }
@@ -33,7 +32,7 @@ export interface CoreParts {
   readonly config: WireguardConfig;
   readonly ids: IdSource;
   readonly random: RandomBytes;
-  readonly flows: FlowReader;
+  readonly flows: WireguardFlows;
   readonly blocks: BlockList;
 }
 
@@ -44,7 +43,7 @@ export class Core {
   draining = false;
   readonly ids: IdSource;
   readonly random: RandomBytes;
-  readonly flows: FlowReader;
+  readonly flows: WireguardFlows;
   readonly blocks: BlockList;
   readonly registry: Registry;
   searches: Searches;
@@ -61,6 +60,8 @@ export class Core {
   /** Where the listeners are bound, which flows must name. */
   readonly listeners = new Map<SocketId, Endpoint>();
   readonly drops = new Counter<DropReason>();
+  /** For what is kept over a restart. */
+  readonly changes = new Changes<Remote | RegisteredKey>();
   readonly relayed = new RelayedCounts();
   readonly statistics = new Statistics();
   readonly #own: ReadonlySet<string>;
@@ -99,6 +100,7 @@ export class Core {
   send(to: Remote, packet: Uint8Array): undefined {
     this.orders.add({ type: 'send', from: to.socket, to: to.endpoint, packet });
     this.relayed.add('to_peer', packet.length);
+    to.received.noteReceived(packet.length);
   }
 
   /** A packet of that remote was good for something: its record has it. */

@@ -71,6 +71,7 @@ export function forget(core: Core, remote: Remote): void {
   core.deadlines.clear(remote);
   core.table.remove(remote);
   if (remote.client === undefined) return;
+  core.changes.note(remote);
   core.event('debug', 'wireguard-client-ended', { client: remote.endpoint.address });
 }
 

@@ -65,6 +65,7 @@ function authenticate(
   // The rest of the price, which only the owner of a registered key causes.
   if (!budget.take(from, AGREEMENTS - 1, now)) return core.drop('over-budget');
   key.timestamp = peer.timestamp;
+  core.changes.note(key);
   return { key, peer };
 }
 

@@ -41,6 +41,7 @@ export function prove(core: Core, at: SocketId, from: Endpoint, key: RegisteredK
   key.proven.delete(remote);
   key.proven.add(remote);
   core.deadlines.set(remote.proof, now + LIFETIME);
+  core.changes.note(remote);
   return remote;
 }
 
@@ -55,6 +56,7 @@ export function setProof(core: Core, remote: Remote, key: RegisteredKey, until: 
   remote.hasProvenAddress = true;
   key.proven.add(remote);
   core.deadlines.set(remote.proof, until);
+  core.changes.note(remote);
   const [first] = key.proven;
   if (first !== undefined && key.proven.size > PLACES_OF_A_KEY) unprove(core, first);
 }
@@ -66,6 +68,7 @@ export function unprove(core: Core, remote: Remote): void {
   core.deadlines.clear(proof);
   proof.key.proven.delete(remote);
   remote.proof = undefined;
+  core.changes.note(remote);
   if (core.proof?.required) endUnproven(core, remote);
 }
 

@@ -24,7 +24,7 @@ export function reconfigure(core: Core, config: WireguardConfig): void {
   // What waits to be looked up among keys that are others now comes again in 5 s.
   core.searches = new Searches(config.hashesPerSecond);
   core.recalls = makeRecalls(config, core.random);
-  for (const key of core.registry.update(config.peers)) removeKey(core, key);
+  removeKeys(core, new Set(core.registry.update(config.peers)));
   const { clients, strangers } = core.table;
   if (config.peers.length > 0) for (const remote of [...clients]) if (remote.keys.size === 0) forget(core, remote);
   for (const remote of clients) core.deadlines.set(remote, lastSeen(core, remote) + config.timeout);
@@ -34,16 +34,26 @@ export function reconfigure(core: Core, config: WireguardConfig): void {
   for (const remote of [...clients, ...strangers]) if (remote.proof === undefined) endUnproven(core, remote);
 }
 
-function removeKey(core: Core, key: RegisteredKey): void {
-  for (const remote of [...key.proven]) unprove(core, remote);
-  for (const remote of [...key.remotes]) {
-    remote.keys.delete(key);
-    if (remote.keys.size === 0) forget(core, remote);
+/** Without a list whoever is there may stay. */
+function removeKeys(core: Core, gone: ReadonlySet<RegisteredKey>): void {
+  const { registry, proof, table } = core;
+  const hasList = registry.keys.length > 0;
+  for (const key of gone) {
+    for (const remote of [...key.proven]) unprove(core, remote);
+    for (const remote of [...key.remotes]) {
+      remote.keys.delete(key);
+      core.changes.note(remote);
+      if (remote.keys.size === 0 && hasList) forget(core, remote);
+    }
+    if (proof !== undefined) for (const session of key.sessions) endSession(core, proof, session);
   }
-  if (core.proof !== undefined) for (const session of key.sessions) endSession(core, core.proof, session);
-  // Offers and answers that would make somebody a client of that key.
-  for (const remote of [...core.table.clients, ...core.table.strangers]) {
-    for (const route of [...remote.routes.values()]) if (route.key === key) removeRoute(core, route);
+  // Offers and answers that would make somebody a client of such a key.
+  for (const remote of [...table.clients, ...table.strangers]) {
+    for (const route of [...remote.routes.values()]) {
+      if (route.key === undefined || !gone.has(route.key)) continue;
+      route.key = undefined;
+      if (hasList) removeRoute(core, route);
+    }
   }
 }
 

@@ -2,6 +2,7 @@ import type { Endpoint } from '../../net/endpoint.ts';
 import type { FlowId, SocketId } from '../../net/ids.ts';
 import type { Millis } from '../../net/time.ts';
 import type { Deadline } from '../deadlines.ts';
+import { Usage } from '../usage.ts';
 import type { ProvenEndpoint } from './proven.ts';
 import type { RegisteredKey } from './registry.ts';
 
@@ -17,6 +18,8 @@ export class Remote implements Deadline {
   readonly endpoint: Endpoint;
   /** Set while it is a client. */
   client: ClientRecord | undefined = undefined;
+  /** What it was sent. */
+  readonly received = new Usage();
   /** It showed a cookie of ours: the address is not forged. */
   hasProvenAddress = false;
   /** Its owner has shown by a handshake with us which key is here. */

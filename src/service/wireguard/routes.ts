@@ -65,6 +65,7 @@ export function confirm(core: Core, route: Route, back: Route, now: Millis): boo
     one.stage = 'live';
     core.table.indices.set(one.index, one);
     installFlow(core, one);
+    core.changes.note(one.from);
   }
   return true;
 }
@@ -110,9 +111,11 @@ export function add(core: Core, route: Route, expiresAt: Millis): void {
 function remove(core: Core, route: Route): void {
   core.deadlines.clear(route);
   core.table.removeRoute(route);
+  if (route.stage === 'live') core.changes.note(route.from);
   if (route.flow === undefined) return;
   const { client } = route.from;
   const counters = core.flows.read(route.flow);
+  if (counters !== undefined) route.to.received.keepReceived(counters);
   if (client !== undefined && counters !== undefined) {
     client.packets += counters.packets;
     client.bytes += counters.bytes;

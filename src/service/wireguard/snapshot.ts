@@ -1,9 +1,10 @@
 import { type Endpoint, endpointKey } from '../../net/endpoint.ts';
 import type { Millis } from '../../net/time.ts';
+import type { KeptEntry } from '../kept.ts';
 import type { Core } from './core.ts';
 import { becomeClient, forget, giveKey, lastSeen } from './members.ts';
 import { setProof } from './proven.ts';
-import { nameOf } from './registry.ts';
+import { nameOf, type RegisteredKey } from './registry.ts';
 import { Remote, Route } from './remote.ts';
 import { add, installFlow } from './routes.ts';
 import type { Totals } from './statistics.ts';
@@ -16,12 +17,11 @@ export interface Snapshot {
   readonly version: 1;
   readonly totals: Totals;
   readonly clients: readonly ClientSnapshot[];
-  readonly routes: readonly RouteSnapshot[];
   /** Public key → timestamp of the latest initiation for this relay, both base64. */
   readonly timestamps?: Readonly<Record<string, string>>;
 }
 
-export interface ClientSnapshot {
+interface ClientSnapshot {
   /** endpointKey of the listener. */
   readonly listener: string;
   readonly endpoint: Endpoint;
@@ -33,12 +33,14 @@ export interface ClientSnapshot {
   readonly lastSeen: Millis;
   readonly packets: number;
   readonly bytes: number;
+  /** The links whose handshake it began. */
+  readonly routes: readonly RouteSnapshot[];
 }
 
-/** Both directions of a link; `initiator` and `responder` are places in the list of clients. */
-export interface RouteSnapshot {
-  readonly initiator: number;
-  readonly responder: number;
+/** Both directions of a link. */
+interface RouteSnapshot {
+  /** placeKey of the other end. */
+  readonly responder: string;
   /** What the initiator writes, and what the responder writes. */
   readonly toResponder: number;
   readonly toInitiator: number;
@@ -46,17 +48,35 @@ export interface RouteSnapshot {
 }
 
 export function takeSnapshot(core: Core): Snapshot {
-  const clients = [...core.table.clients].filter(({ socket }) => core.listeners.has(socket));
-  const places = new Map(clients.map((remote, place) => [remote, place]));
-  const routes = clients.flatMap((remote) =>
-    [...remote.routes.values()].flatMap((route) => recordRoute(route, places) ?? []),
-  );
-  const records = clients.flatMap((remote) => recordClient(core, remote) ?? []);
-  const handshakes = core.registry.keys.filter(({ timestamp }) => timestamp.some((byte) => byte !== 0));
+  const clients = [...core.table.clients].flatMap((remote) => recordClient(core, remote) ?? []);
   const timestamps = Object.fromEntries(
-    handshakes.map(({ publicKey, timestamp }) => [nameOf(publicKey), Buffer.from(timestamp).toString('base64')]),
+    core.registry.keys.filter(isUsed).map((key) => [nameOf(key.publicKey), timestampOf(key)]),
   );
-  return { version: 1, totals: core.statistics.totals(core), clients: records, routes, timestamps };
+  return { version: 1, totals: core.statistics.totals(core), clients, timestamps };
+}
+
+/** One for each client, one for each key whose owner spoke to this relay, and the totals when there are any. */
+export function* entriesOf(
+  core: Core,
+  things: Iterable<Remote | RegisteredKey>,
+  totals: Totals | undefined,
+): Iterable<KeptEntry> {
+  if (totals !== undefined) yield { key: 'totals', value: { totals } };
+  for (const thing of things) {
+    const entry = thing instanceof Remote ? clientEntry(core, thing) : keyEntry(thing);
+    if (entry !== undefined) yield entry;
+  }
+}
+
+export function snapshotOf(values: readonly object[]): Snapshot {
+  const totals = values.flatMap((value) => ('totals' in value ? (value.totals as Totals) : []))[0];
+  const timestamps = values.flatMap((value) => ('timestamp' in value ? [value as KeyRecord] : []));
+  return {
+    version: 1,
+    totals: totals ?? { clients: 0, packets: 0, bytes: 0, blocked: 0 },
+    clients: values.filter((value): value is ClientSnapshot => 'endpoint' in value),
+    timestamps: Object.fromEntries(timestamps.map(({ publicKey, timestamp }) => [publicKey, timestamp])),
+  };
 }
 
 /** Into a service without clients whose listeners are known. What has expired, is blocked, or came by a listener that is gone is left out. */
@@ -68,13 +88,21 @@ export function restoreSnapshot(core: Core, snapshot: Snapshot, now: Millis): vo
     const timestamp = snapshot.timestamps?.[nameOf(key.publicKey)];
     if (timestamp !== undefined) key.timestamp = new Uint8Array(Buffer.from(timestamp, 'base64'));
   }
-  const remotes = snapshot.clients.map((record) => restoreClient(core, record, now));
-  for (const route of snapshot.routes) {
-    const initiator = remotes[route.initiator];
-    const responder = remotes[route.responder];
-    if (initiator === undefined || responder === undefined || route.expiresAt <= now) core.drop('restore-failed');
-    else if (core.proof?.required && !(initiator.proof && responder.proof)) core.drop('restore-failed');
-    else restoreRoute(core, route, initiator, responder);
+  const linked = linkedUntil(snapshot);
+  const remotes = new Map<string, Remote>();
+  for (const record of snapshot.clients) {
+    const key = placeKey(record.listener, record.endpoint);
+    const remote = restoreClient(core, record, linked.get(key) ?? 0, now);
+    if (remote !== undefined) remotes.set(key, remote);
+  }
+  for (const { listener, endpoint, routes } of snapshot.clients) {
+    const initiator = remotes.get(placeKey(listener, endpoint));
+    for (const route of routes) {
+      const responder = remotes.get(route.responder);
+      if (initiator === undefined || responder === undefined || route.expiresAt <= now) core.drop('restore-failed');
+      else if (core.proof?.required && !(initiator.proof && responder.proof)) core.drop('restore-failed');
+      else restoreRoute(core, route, initiator, responder);
+    }
   }
 }
 
@@ -82,6 +110,33 @@ export function restoreSnapshot(core: Core, snapshot: Snapshot, now: Millis): vo
 export class SnapshotError extends Error {
   override readonly name = 'SnapshotError';
   readonly code = 'CULVERT_WIREGUARD_SNAPSHOT';
+}
+
+function clientEntry(core: Core, { socket, endpoint }: Remote): KeptEntry | undefined {
+  const listener = core.listeners.get(socket);
+  if (listener === undefined) return undefined;
+  const current = core.table.find(socket, endpoint);
+  return { key: placeKey(endpointKey(listener), endpoint), value: current && recordClient(core, current) };
+}
+
+interface KeyRecord {
+  /** Both base64. */
+  readonly publicKey: string;
+  readonly timestamp: string;
+}
+
+function keyEntry(key: RegisteredKey): KeptEntry | undefined {
+  if (!isUsed(key)) return undefined;
+  const publicKey = nameOf(key.publicKey);
+  return { key: publicKey, value: { publicKey, timestamp: timestampOf(key) } satisfies KeyRecord };
+}
+
+function isUsed({ timestamp }: RegisteredKey): boolean {
+  return timestamp.some((byte) => byte !== 0);
+}
+
+function timestampOf({ timestamp }: RegisteredKey): string {
+  return Buffer.from(timestamp).toString('base64');
 }
 
 function recordClient(core: Core, remote: Remote): ClientSnapshot | undefined {
@@ -98,25 +153,42 @@ function recordClient(core: Core, remote: Remote): ClientSnapshot | undefined {
     lastSeen: lastSeen(core, remote),
     packets: counters.reduce((sum, counter) => sum + (counter?.packets ?? 0), client.packets),
     bytes: counters.reduce((sum, counter) => sum + (counter?.bytes ?? 0), client.bytes),
+    routes: [...routes.values()].flatMap((route) => recordRoute(core, route) ?? []),
   };
 }
 
-function recordRoute(route: Route, places: ReadonlyMap<Remote, number>): RouteSnapshot | undefined {
-  const initiator = places.get(route.from);
-  const responder = places.get(route.to);
-  if (!route.ofInitiator || route.stage !== 'live' || route.back === undefined) return undefined;
-  if (initiator === undefined || responder === undefined) return undefined;
-  return { initiator, responder, toResponder: route.index, toInitiator: route.back.index, expiresAt: route.at };
+function recordRoute(core: Core, { ofInitiator, stage, back, to, index, at }: Route): RouteSnapshot | undefined {
+  const listener = core.listeners.get(to.socket);
+  if (!ofInitiator || stage !== 'live' || back === undefined || listener === undefined) return undefined;
+  const responder = placeKey(endpointKey(listener), to.endpoint);
+  return { responder, toResponder: index, toInitiator: back.index, expiresAt: at };
 }
 
-function restoreClient(core: Core, record: ClientSnapshot, now: Millis): Remote | undefined {
+/** Until when each client has a link: it is not gone, although what is known of its last packet may be older than its process was. */
+function linkedUntil({ clients }: Snapshot): Map<string, Millis> {
+  const until = new Map<string, Millis>();
+  for (const { listener, endpoint, routes } of clients) {
+    for (const { responder, expiresAt } of routes) {
+      for (const key of [placeKey(listener, endpoint), responder]) {
+        until.set(key, Math.max(until.get(key) ?? 0, expiresAt));
+      }
+    }
+  }
+  return until;
+}
+
+function placeKey(listener: string, endpoint: Endpoint): string {
+  return `${listener} ${endpointKey(endpoint)}`;
+}
+
+function restoreClient(core: Core, record: ClientSnapshot, linked: Millis, now: Millis): Remote | undefined {
   const { table, config, blocks, registry } = core;
   const { endpoint, lastSeen: seen } = record;
   const listener = [...core.listeners].find(([, local]) => endpointKey(local) === record.listener);
-  const isExpired = seen + config.timeout <= now;
+  const until = Math.max(seen + config.timeout, linked);
   if (
     listener === undefined ||
-    isExpired ||
+    until <= now ||
     blocks.isBlocked(endpoint, now) ||
     table.clients.size >= config.maxClients
   ) {
@@ -127,7 +199,7 @@ function restoreClient(core: Core, record: ClientSnapshot, now: Millis): Remote 
   becomeClient(core, remote, now);
   remote.client = { firstSeen: record.firstSeen, lastSeen: seen, packets: record.packets, bytes: record.bytes };
   core.statistics.clients--;
-  core.deadlines.set(remote, seen + config.timeout);
+  core.deadlines.set(remote, until);
   for (const key of registry.keys) {
     if (record.keys.includes(nameOf(key.publicKey))) giveKey(remote, key);
   }

@@ -18,6 +18,7 @@ export class Statistics {
   /** When the next line is due; undefined while nothing happens. */
   nextAt: Millis | undefined = undefined;
   #told = '';
+  #kept = '';
 
   /** A packet came: the clock of the statistics runs. */
   wake(now: Millis): void {
@@ -34,6 +35,15 @@ export class Statistics {
     this.#told = line;
     this.nextAt = isNews || clients > 0 ? now + EVERY : undefined;
     if (isNews) core.event('info', 'wireguard-statistics', { clients, packets, bytes, blocked });
+  }
+
+  /** The totals when they are others than those that were last asked for by this. */
+  news(core: Core): Totals | undefined {
+    const totals = this.totals(core);
+    const text = JSON.stringify(totals);
+    if (text === this.#kept) return undefined;
+    this.#kept = text;
+    return totals;
   }
 
   totals({ flows, relayed }: Core): Totals {

@@ -29,6 +29,10 @@ export function nextTimeout(core: Core, now: Millis): Millis | undefined {
 
 function expireRemote(core: Core, remote: Remote, now: Millis): void {
   const until = remote.client === undefined ? now : lastSeen(core, remote) + core.config.timeout;
-  if (until > now) core.deadlines.set(remote, until);
-  else forget(core, remote);
+  if (until <= now) {
+    forget(core, remote);
+    return;
+  }
+  core.deadlines.set(remote, until);
+  core.changes.note(remote);
 }

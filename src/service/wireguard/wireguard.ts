@@ -3,17 +3,20 @@ import type { FlowId, SocketId, StreamId } from '../../net/ids.ts';
 import type { OpenResult } from '../../net/open-result.ts';
 import type { Millis } from '../../net/time.ts';
 import { decodeWireguard } from '../../wire/wireguard/message.ts';
+import type { ClientRecord } from '../client-record.ts';
 import type { Counter } from '../counters.ts';
+import type { KeptEntry, Restorable } from '../kept.ts';
 import { isReflector } from '../reflector.ts';
-import type { Drainable, Order, Service } from '../service.ts';
+import type { Drainable, Managed, Order, Service } from '../service.ts';
 import { handleCookieReply, handleData, handleResponse } from './answers.ts';
+import { recordClients } from './clients.ts';
 import type { WireguardConfig } from './config.ts';
 import { Core, type CoreParts } from './core.ts';
 import { handleInitiation } from './initiations.ts';
-import { forget, lastSeen } from './members.ts';
+import { forget } from './members.ts';
 import type { DropReason } from './reasons.ts';
 import { reconfigure } from './reconfigure.ts';
-import { restoreSnapshot, type Snapshot, takeSnapshot } from './snapshot.ts';
+import { entriesOf, restoreSnapshot, type Snapshot, snapshotOf, takeSnapshot } from './snapshot.ts';
 import type { Totals } from './statistics.ts';
 import { expire, nextTimeout } from './timers.ts';
 
@@ -21,7 +24,7 @@ import { expire, nextTimeout } from './timers.ts';
  * A relay for WireGuard peers that name it as their Endpoint, as a state machine. It holds no key of theirs, decrypts nothing and changes
  * nothing: handshakes are watched, and the indices in them say who may speak to whom. Data then takes flows, which the engine executes.
  */
-export class WireguardService implements Service, Drainable {
+export class WireguardService implements Service, Drainable, Managed, Restorable {
   readonly name = 'wireguard';
   readonly #core: Core;
   #now: Millis = 0;
@@ -131,23 +134,29 @@ export class WireguardService implements Service, Drainable {
     restoreSnapshot(this.#core, snapshot, now);
   }
 
+  keptEntries(): Iterable<KeptEntry> {
+    const { table, registry, changes, statistics } = this.#core;
+    changes.begin();
+    return entriesOf(this.#core, [...table.clients, ...registry.keys], statistics.totals(this.#core));
+  }
+
+  keptChanges(): Iterable<KeptEntry> | undefined {
+    const things = this.#core.changes.take();
+    return things && entriesOf(this.#core, things, this.#core.statistics.news(this.#core));
+  }
+
+  restoreEntries(values: readonly object[], now: Millis): void {
+    this.#begin(now);
+    restoreSnapshot(this.#core, snapshotOf(values), now);
+  }
+
+  get leftOut(): number {
+    return this.#core.drops.get('restore-failed');
+  }
+
   /** One record for each client, for people. */
-  clients(): WireguardClient[] {
-    const core = this.#core;
-    return [...core.table.clients].map((remote) => {
-      const counters = [...remote.routes.values()].map(({ flow }) => flow && core.flows.read(flow));
-      const sum = (read: 'packets' | 'bytes') =>
-        counters.reduce((total, counter) => total + (counter?.[read] ?? 0), remote.client?.[read] ?? 0);
-      return {
-        endpoint: remote.endpoint,
-        peers: [...remote.keys].map(({ name }) => name),
-        proven: remote.proof !== undefined,
-        firstSeen: remote.client?.firstSeen ?? 0,
-        lastSeen: lastSeen(core, remote),
-        packets: sum('packets'),
-        bytes: sum('bytes'),
-      };
-    });
+  clients(): Iterable<ClientRecord> {
+    return recordClients(this.#core);
   }
 
   stats(): WireguardStats {
@@ -174,19 +183,6 @@ export class WireguardService implements Service, Drainable {
     this.#now = now;
     expire(this.#core, now);
   }
-}
-
-export interface WireguardClient {
-  readonly endpoint: Endpoint;
-  /** Names of the registered keys that it seems to have. */
-  readonly peers: readonly string[];
-  /** Its owner proved the one that it has. */
-  readonly proven: boolean;
-  readonly firstSeen: Millis;
-  readonly lastSeen: Millis;
-  /** Those that it sent. */
-  readonly packets: number;
-  readonly bytes: number;
 }
 
 export interface WireguardStats {

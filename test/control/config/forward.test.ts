@@ -20,6 +20,7 @@ test('the shortest forward has every default', async (context) => {
     allow: [],
     deny: [],
     limits: { connections: 4096, perSource: 0, ratePerSource: 0 },
+    transparent: false,
     drain: 0,
   });
 });
@@ -28,6 +29,15 @@ test('a forward may come by the environment', async (context) => {
   const CULVERT_FORWARD = '[{"name":"web","listen":"udp://[::]:53","to":["udp://[2001:DB8::1]:53"]}]';
   const { forward } = await configOf(temporaryFolder(context), { environment: { CULVERT_FORWARD } });
   assert.deepEqual(forward?.[0]?.to, [{ transport: 'udp', host: '2001:db8::1', ports: { min: 53, max: 53 } }]);
+});
+
+test('server names in place of upstreams', async (context) => {
+  const yaml = entry(
+    'listen: "tcp://0.0.0.0:443", sni: { A.Example: "tcp://a:1", "*.example": ["tcp://b:1"], default: "unix:///c" }',
+  );
+  const { forward } = await configOf(temporaryFolder(context), { yaml });
+  assert.equal(forward?.[0]?.to, undefined);
+  assert.deepEqual(Object.keys(forward?.[0]?.sni ?? {}), ['a.example', '*.example', 'default']);
 });
 
 for (const [name, yaml, ...faults] of [
@@ -88,6 +98,24 @@ for (const [name, yaml, ...faults] of [
     'a port of turn',
     `turn: { listen: "udp://0.0.0.0:53" }\n${entry('listen: "udp://0.0.0.0:53", to: "udp://a:53"')}`,
     /taken by turn\.listen\[0\]/,
+  ],
+  [
+    'server names beside upstreams, over UDP, and one that is none',
+    entry('listen: "udp://0.0.0.0:443", to: "udp://a:1", sni: { a.example: "udp://a:1", b.example: [] }'),
+    /forward\[0\]\.to: cannot stand beside sni/,
+    /forward\[0\]\.sni: is for TLS over TCP/,
+    /forward\[0\]\.sni\.b\.example: is empty/,
+  ],
+  [
+    'a server name that is none',
+    entry('listen: "tcp://0.0.0.0:443", sni: { "a.*.example": "tcp://a:1" }'),
+    /sni.*is neither a host name/,
+  ],
+  ['neither upstreams nor server names', entry('listen: "tcp://0.0.0.0:443"'), /forward\[0\]\.to: is missing/],
+  [
+    'the client as the source, which the portable engine cannot',
+    `engine: portable\n${entry('listen: "tcp://0.0.0.0:80", to: "tcp://a:80", transparent: true')}`,
+    /:3: forward\[0\]\.transparent: is not available with the portable engine, which cannot set IP_TRANSPARENT/,
   ],
   ['text', 'forward: web', /^config\.yaml:1: forward: must be a list of forwards/],
 ] as const) {

@@ -110,4 +110,24 @@ describe('wireguard', () => {
     );
     assert.deepEqual(limits.strikes, { limit: 100, window: 30_000, duration: 600_000 });
   });
+
+  test('proof is off, wants peers, and its key is a secret', async (context) => {
+    const folder = temporaryFolder(context);
+    assert.equal((await configOf(folder, { yaml: 'wireguard:\n' })).wireguard?.proof, undefined);
+    const yaml = `wireguard: { peers: [{ publicKey: "${KEY}" }], proof: { privateKey: "${OTHER}", required: true } }\n`;
+    const loaded = await loadFrom(folder, { yaml });
+    assert.ok(loaded.ok);
+    const { proof } = loaded.config.wireguard ?? {};
+    assert.deepEqual(Buffer.from(proof?.privateKey ?? []).toString('base64'), OTHER);
+    assert.deepEqual([proof?.required, proof?.agreementsPerSecond], [true, 1000]);
+    const printed = await printYaml(loaded.tree);
+    assert.ok(!printed.includes(OTHER) && printed.includes('********'));
+    const alone = await faultsOf(folder, { yaml: 'wireguard: { proof: {} }\n' });
+    assert.match(JSON.stringify(alone), /needs wireguard.peers/);
+    const wrong = await faultsOf(folder, {
+      yaml: `wireguard: { peers: [{ publicKey: "${KEY}" }], proof: { privateKey: "${OTHER.slice(1)}" } }\n`,
+    });
+    assert.equal(wrong.length, 1);
+    assert.ok(!JSON.stringify(wrong).includes(OTHER.slice(1)));
+  });
 });

@@ -219,6 +219,7 @@ export function flowTests(options: ConformanceOptions): void {
     rig.now += 60_000;
     await until(() => rig.idle.length > 1, 'the second flow to be reported');
     assert.deepEqual(rig.idle[1], { flow: busy.id, service: 'turn' });
+    assert.deepEqual(rig.carriedByIdle, [0, 1]);
     assert.notEqual(rig.engine.flowCounters(endless.id), undefined);
   });
 
@@ -231,7 +232,16 @@ export function flowTests(options: ConformanceOptions): void {
     await peer.send(port.local, 'de');
     await client.expect('de', listener.local);
     assert.equal(rig.engine.stats().flows.get('pair'), 2);
+    const listed = [...rig.engine.flows()].map(({ flow, packets, bytes, lastSeen }) => [
+      flow.id,
+      packets,
+      bytes,
+      lastSeen,
+    ]);
+    assert.deepEqual(listed.at(-1), [back.id, 1, 2, rig.now]);
+    assert.equal(listed.length, 2);
     rig.engine.removeFlow(back.id);
+    assert.equal([...rig.engine.flows()].length, 1);
     const { flows, traffic } = rig.engine.stats();
     assert.equal(flows.get('pair'), 1);
     const sorted = traffic.filter(({ service }) => service === 'pair').sort((a, b) => b.bytes - a.bytes);

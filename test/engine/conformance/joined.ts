@@ -32,15 +32,17 @@ export function joinTests(options: ConformanceOptions): void {
   });
 
   test('a half-close is passed on, and the other way goes on', async (t) => {
-    const { rig, client, upstream } = await joined(t, options);
+    const { rig, client, upstream, a, b } = await joined(t, options);
     const asked = collect(upstream);
     client.end('the question');
     assert.equal((await asked).toString(), 'the question');
+    assert.deepEqual([rig.engine.streamBytes(a), rig.engine.streamBytes(b)], [12, 0]);
     assert.equal(rig.ends.size, 0);
     const answered = collect(client);
     upstream.end('the answer');
     assert.equal((await answered).toString(), 'the answer');
     await until(() => rig.ends.size === 2, 'the end of both');
+    assert.equal(rig.engine.streamBytes(a), undefined);
   });
 
   test('a reset is passed on as a reset', async (t) => {

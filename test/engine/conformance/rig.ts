@@ -51,6 +51,8 @@ export class Rig {
   readonly datagrams: { at: SocketId; from: Endpoint; packet: Buffer }[] = [];
   readonly opened = new Map<SocketId, OpenResult>();
   readonly idle: { flow: FlowId; service: ServiceName }[] = [];
+  /** What each carried, as asked for while it was reported. */
+  readonly carriedByIdle: (number | undefined)[] = [];
   readonly streams: { stream: StreamId; at: SocketId; from: Endpoint }[] = [];
   readonly streamBytes = new Map<StreamId, Buffer>();
   readonly closedStreams: StreamId[] = [];
@@ -157,7 +159,10 @@ export class Rig {
     return {
       datagram: (at, from, packet) => this.datagrams.push({ at, from, packet: Buffer.from(packet) }),
       portOpened: (socket, result) => this.opened.set(socket, result),
-      flowIdle: (flow, service) => this.idle.push({ flow, service }),
+      flowIdle: (flow, service) => {
+        this.idle.push({ flow, service });
+        this.carriedByIdle.push(this.engine.flowCounters(flow)?.packets);
+      },
       streamOpened: (stream, at, from) => this.streams.push({ stream, at, from }),
       streamData: (stream, chunk) => {
         this.streamBytes.set(stream, Buffer.concat([this.streamBytes.get(stream) ?? Buffer.alloc(0), chunk]));

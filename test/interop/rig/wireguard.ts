@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Child, startChild, waitFor } from './children.ts';
+import { type Child, runChild, startChild, waitFor } from './children.ts';
 import { HUB_IPV4, HUB_IPV6, type Lan, makeLan, type Site } from './netns.ts';
 
 const PORT = 51820;
@@ -17,6 +17,12 @@ export interface WgPeer {
   readonly publicKey: string;
   /** Whether an echo comes back through the tunnel within a second. */
   reaches(other: WgPeer): boolean;
+  /** The same, beside what others do. */
+  tries(other: WgPeer): Promise<boolean>;
+  /** Takes the relay itself as one more peer: three lines of a configuration. */
+  addRelay(publicKey: string): void;
+  /** When the last handshake with that key was, in Unix seconds; 0 = never. */
+  lastHandshake(publicKey: string): number;
 }
 
 export interface WgWorld {
@@ -28,6 +34,8 @@ export interface WgWorld {
   /** A line of /metrics, as a number. */
   metric(line: string): number;
   output(): string;
+  /** What the relay printed as its public key. */
+  relayKey(): string;
   stop(): Promise<void>;
 }
 
@@ -75,7 +83,7 @@ export async function makeWgWorld(count: number, registered: boolean): Promise<W
       async stopRelay({ signal, forget }) {
         if (signal === 'SIGKILL') relay?.process.kill('SIGKILL');
         await relay?.stop();
-        if (forget) rmSync(join(folder, 'state', 'wireguard.json'), { force: true });
+        if (forget) rmSync(join(folder, 'state', 'clients.journal'), { force: true });
       },
       metric(line) {
         const text = execFileSync('ip', [
@@ -86,6 +94,7 @@ export async function makeWgWorld(count: number, registered: boolean): Promise<W
         return Number(found?.slice(line.length + 1) ?? 0);
       },
       output: () => relay?.output() ?? '',
+      relayKey: () => /PublicKey = (\S+)/.exec(relay?.output() ?? '')?.[1] ?? '',
       stop,
     };
     return world;
@@ -121,16 +130,32 @@ async function startPeer(lan: Lan, folder: string, number: number, children: Chi
   site.run('ip', 'address', 'add', `${inner}/24`, 'dev', device);
   site.run('ip', 'link', 'set', device, 'mtu', '1280', 'up');
   const reaches = (other: WgPeer) => succeeds(site, ['ping', '-c', '1', '-W', '1', other.inner]);
-  return { site, name, device, inner, publicKey: run('wg', ['pubkey'], privateKey), reaches };
+  const tries = async (other: WgPeer) => {
+    const args = ['netns', 'exec', site.namespace, 'ping', '-c', '1', '-W', '1', other.inner];
+    return (await runChild('ip', args, 5000)).code === 0;
+  };
+  const addRelay = (publicKey: string) => {
+    site.run('wg', 'set', device, 'peer', publicKey, 'endpoint', endpointOf(number), 'persistent-keepalive', '25');
+  };
+  const lastHandshake = (publicKey: string) => {
+    const lines = site.run('wg', 'show', device, 'latest-handshakes').split('\n');
+    return Number(lines.find((line) => line.startsWith(publicKey))?.split('\t')[1] ?? 0);
+  };
+  const publicKey = run('wg', ['pubkey'], privateKey);
+  return { site, name, device, inner, publicKey, reaches, tries, addRelay, lastHandshake };
 }
 
 function introduce(peer: WgPeer, all: readonly WgPeer[], number: number): void {
-  const endpoint = number % 2 === 0 ? `${HUB_IPV4}:${PORT}` : `[${HUB_IPV6}]:${PORT}`;
+  const endpoint = endpointOf(number);
   for (const other of all) {
     if (other === peer) continue;
     const rest = ['endpoint', endpoint, 'persistent-keepalive', '25', 'allowed-ips', `${other.inner}/32`];
     peer.site.run('wg', 'set', peer.device, 'peer', other.publicKey, ...rest);
   }
+}
+
+function endpointOf(number: number): string {
+  return number % 2 === 0 ? `${HUB_IPV4}:${PORT}` : `[${HUB_IPV6}]:${PORT}`;
 }
 
 function exists(site: Site, device: string): boolean {

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
+import type { FlowCounters } from '../../../src/flow/flow.ts';
 import type { Endpoint } from '../../../src/net/endpoint.ts';
 import { parseEndpoint } from '../../../src/net/endpoint.ts';
-import { IdSource, type SocketId, type StreamId } from '../../../src/net/ids.ts';
+import { type FlowId, IdSource, type SocketId, type StreamId } from '../../../src/net/ids.ts';
+import { parsePrefix } from '../../../src/net/prefix.ts';
 import type { Resolution } from '../../../src/net/resolution.ts';
 import type { ConnectFailure } from '../../../src/net/stream-target.ts';
 import type { Millis } from '../../../src/net/time.ts';
+import { BlockList } from '../../../src/service/block-list.ts';
 import type { ForwardRule, UpstreamRule } from '../../../src/service/forward/config.ts';
 import { ForwardService } from '../../../src/service/forward/forward-service.ts';
 import type { Order } from '../../../src/service/service.ts';
@@ -15,7 +18,15 @@ export type OrderOf<T extends Order['type']> = Extract<Order, { type: T }>;
 /** The service on virtual time; every call returns what was ordered. */
 export class Harness {
   readonly ids = new IdSource();
-  readonly service = new ForwardService(this.ids, seededRandom('forward'));
+  readonly blocks = new BlockList(seededRandom('blocks'), STRIKES);
+  /** What flows and streams have carried, as the test says. */
+  readonly carried = new Map<FlowId, FlowCounters>();
+  readonly streamBytes = new Map<StreamId, number>();
+  readonly service = new ForwardService(this.ids, seededRandom('forward'), {
+    blocks: this.blocks,
+    flows: { read: (flow) => this.carried.get(flow) },
+    streamBytes: (stream) => this.streamBytes.get(stream),
+  });
   readonly first: Order[];
   readonly listener: SocketId = this.ids.socket();
   now: Millis = 1_700_000_000_000;
@@ -92,6 +103,14 @@ export class Harness {
     return this.drain();
   }
 
+  block(text: string): Order[] {
+    const prefix = parsePrefix(text);
+    assert.ok(prefix);
+    this.blocks.add(prefix);
+    this.service.applyBlocks(this.now);
+    return this.drain();
+  }
+
   drops(): Record<string, number> {
     return Object.fromEntries(this.service.stats().drops.entries());
   }
@@ -113,6 +132,7 @@ export function rule(to: readonly string[], parts: Partial<ForwardRule> = {}): F
     name: 'web',
     transport: 'stream',
     upstreams: to.map(upstream),
+    serverNames: undefined,
     balance: 'roundRobin',
     connectTimeout: 3000,
     keepAlive: undefined,
@@ -129,7 +149,7 @@ export function rule(to: readonly string[], parts: Partial<ForwardRule> = {}): F
 }
 
 /** "192.0.2.1:80", "name.example:80" or "/a/path". */
-function upstream(text: string): UpstreamRule {
+export function upstream(text: string): UpstreamRule {
   if (text.startsWith('/')) return { kind: 'unix', path: text };
   const literal = parseEndpoint(text);
   const port = Number(text.slice(text.lastIndexOf(':') + 1));
@@ -163,3 +183,5 @@ export function types(orders: readonly Order[]): string[] {
 export function goal({ to }: OrderOf<'connect'>): string {
   return 'path' in to ? to.path : `${to.address}:${to.port}`;
 }
+
+const STRIKES = { limit: 3, window: 10_000, duration: 60_000, maxBlocks: 10 };

@@ -3,6 +3,7 @@ import { FlowTable } from '../../../src/flow/flow-table.ts';
 import { type Endpoint, endpointKey, parseEndpoint } from '../../../src/net/endpoint.ts';
 import { IdSource, type SocketId } from '../../../src/net/ids.ts';
 import type { Millis } from '../../../src/net/time.ts';
+import { BlockList } from '../../../src/service/block-list.ts';
 import type { PairConfig } from '../../../src/service/pair/config.ts';
 import { PairService } from '../../../src/service/pair/pair.ts';
 import type { Order } from '../../../src/service/service.ts';
@@ -38,7 +39,7 @@ export function testConfig(changes: Partial<PairConfig> = {}): PairConfig {
     antiReplay: 'off',
     nonceKey: new Uint8Array(32).fill(7),
     nonceLifetime: 60_000,
-    quota: { perSource: 0, total: 0 },
+    quota: { perSource: 0, total: 0, bytesPerSecond: 0 },
     handshakeBudget: { perAddress: 0, perPrefix: 0, burstSeconds: 1, maxSources: 1000 },
     ...changes,
   };
@@ -63,6 +64,7 @@ export interface Delivery {
 /** The service on virtual time over an engine that is nothing but the reference of flows. */
 export class Harness {
   readonly service: PairService;
+  readonly blocks = new BlockList(seededRandom('blocks'));
   readonly listener4: SocketId;
   readonly listener6: SocketId;
   readonly flows: FlowTable;
@@ -73,7 +75,11 @@ export class Harness {
   constructor(config: PairConfig = testConfig(), now: Millis = START) {
     const ids = new IdSource();
     this.now = this.#swept = now;
-    this.service = new PairService(config, ids, seededRandom('pair'));
+    this.service = new PairService(config, ids, seededRandom('pair'), {
+      blocks: this.blocks,
+      flows: { read: (flow) => this.flows.counters(flow) },
+      streamBytes: () => undefined,
+    });
     this.flows = new FlowTable(SWEEP);
     this.listener4 = ids.socket();
     this.listener6 = ids.socket();
@@ -134,6 +140,7 @@ export class Harness {
     for (const flow of this.flows.reapIdle(this.now)) {
       this.run(() => this.service.handleFlowIdle(flow.id, this.now));
     }
+    this.flows.forgetReaped();
   }
 
   #apply(order: Order): void {

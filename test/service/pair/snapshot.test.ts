@@ -4,6 +4,7 @@ import { endpointKey } from '../../../src/net/endpoint.ts';
 import { IdSource } from '../../../src/net/ids.ts';
 import { PairService } from '../../../src/service/pair/pair.ts';
 import { SnapshotError } from '../../../src/service/pair/snapshot.ts';
+import { KeptMirror } from '../kept-mirror.ts';
 import { seededRandom } from '../seeded.ts';
 import { A, A6, B, bytes, C, GUID_2, Harness, handshake, receivers, testConfig } from './harness.ts';
 
@@ -51,6 +52,19 @@ describe('snapshot and restore', () => {
     service.restore(before.service.snapshot(), before.now);
     assert.equal(service.stats().drops.get('restore-failed'), 1);
     assert.deepEqual(service.stats().held, { entries: 0, deadlines: 0 });
+  });
+
+  test('a pair of a form that is no longer taken is left out', () => {
+    const before = new Harness(testConfig({ legacy: new Set(['v0.5']) }));
+    const v05 = Buffer.from(`04b2800000000000${GUID_2}`, 'hex');
+    before.send(A, v05);
+    before.send(B, v05);
+    before.send(C, handshake());
+    const { values } = new KeptMirror(before.service);
+    const after = new Harness();
+    after.run(() => after.service.restoreEntries(values, after.now));
+    assert.deepEqual(after.counts, { open: 0, halfOpen: 1 });
+    assert.equal(after.drops('restore-failed'), 1);
   });
 
   test('wrong use is ours', () => {

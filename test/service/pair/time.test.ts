@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { endpointKey } from '../../../src/net/endpoint.ts';
+import { type Endpoint, endpointKey } from '../../../src/net/endpoint.ts';
 import {
   A,
   A6,
@@ -201,7 +201,7 @@ describe('drain', () => {
 
 describe('caps', () => {
   test('seats of one source, and of one /64', () => {
-    const harness = new Harness(testConfig({ quota: { perSource: 2, total: 0 } }));
+    const harness = new Harness(testConfig({ quota: { perSource: 2, total: 0, bytesPerSecond: 0 } }));
     for (const from of [A6, endpoint('[2001:db8:a::2]:1'), endpoint('[2001:db8:a:0:ffff::3]:1')]) {
       harness.send(from, handshake(guid(from.address)));
     }
@@ -218,12 +218,54 @@ describe('caps', () => {
   });
 
   test('in all', () => {
-    const harness = new Harness(testConfig({ quota: { perSource: 0, total: 2 } }));
+    const harness = new Harness(testConfig({ quota: { perSource: 0, total: 2, bytesPerSecond: 0 } }));
     harness.pair();
     harness.send(C, handshake(GUID_2));
     harness.send(A6, handshake(guid('third')));
     assert.equal(harness.drops('total-quota'), 1);
     assert.equal(harness.send(A6, handshake(GUID_2)).length, 1, 'a second seat needs no room');
+  });
+
+  test('bytes of a pair, each way: what is above is dropped, and a second later it goes on', () => {
+    const harness = new Harness(testConfig({ quota: { perSource: 0, total: 0, bytesPerSecond: 100_000 } }));
+    harness.pair();
+    const load = new Uint8Array(10_000);
+    const burst = (from: Endpoint) => {
+      let passed = 0;
+      for (let turn = 0; turn < 50; turn++) passed += harness.send(from, load).length;
+      return passed;
+    };
+    assert.equal(burst(A), 10, 'a second of it at once');
+    assert.equal(burst(B), 10, 'the other way has its own');
+    harness.pass(1000);
+    assert.equal(burst(A), 10);
+    harness.pass(500);
+    assert.equal(burst(A), 5);
+    const others = harness.send(C, handshake(GUID_2)).length + harness.send(A6, handshake(GUID_2)).length;
+    assert.equal(others, 1, 'and other pairs are not slowed down');
+  });
+
+  test('a slow path of single packets is held to the same rate', () => {
+    const harness = new Harness(testConfig({ quota: { perSource: 0, total: 0, bytesPerSecond: 1 } }));
+    harness.pair();
+    const again = handshake();
+    // Handshakes of the own pair are data that no flow takes.
+    const passed = Array.from({ length: 2000 }, () => harness.send(A, again).length).filter(Boolean).length;
+    assert.equal(passed, Math.floor(0x10000 / again.length));
+    assert.equal(harness.drops('rate-limited'), 2000 - passed);
+  });
+
+  test('a changed quota of bytes holds for living pairs', () => {
+    const harness = new Harness();
+    harness.pair();
+    const load = new Uint8Array(60_000);
+    const passes = () => harness.send(A, load).length + harness.send(A, load).length;
+    assert.equal(passes(), 2);
+    const quota = (bytesPerSecond: number) => testConfig({ quota: { perSource: 0, total: 0, bytesPerSecond } });
+    harness.run(() => harness.service.updateConfig(quota(1000), harness.now));
+    assert.equal(passes(), 1);
+    harness.run(() => harness.service.updateConfig(quota(0), harness.now));
+    assert.equal(passes(), 2);
   });
 
   test('MACs of who does not know the key are on a budget, those of who does are free', () => {
@@ -247,7 +289,7 @@ describe('caps', () => {
   });
 
   test('a flood of handshakes leaves nothing behind', () => {
-    const harness = new Harness(testConfig({ quota: { perSource: 0, total: 100 } }));
+    const harness = new Harness(testConfig({ quota: { perSource: 0, total: 100, bytesPerSecond: 0 } }));
     for (let turn = 0; turn < 5_000; turn++) {
       const from = endpoint(`198.18.${turn >> 8}.${turn & 255}:7`);
       harness.send(from, handshake(guid(`flood ${turn}`)));

@@ -51,5 +51,5 @@ test('ClientMap forgets a host with its last client', () => {
 });
 
 function allocationOf(client: Endpoint): Allocation {
-  return new Allocation(new UdpClient(socket, client), 'user', 0, 'transaction1');
+  return new Allocation(new UdpClient(socket, client), 'user', 0, 'transaction1', 0);
 }

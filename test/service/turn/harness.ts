@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import type { Flow } from '../../../src/flow/flow.ts';
+import type { Flow, FlowCounters } from '../../../src/flow/flow.ts';
 import { type Endpoint, parseEndpoint, sameEndpoint } from '../../../src/net/endpoint.ts';
-import { IdSource, type SocketId, type StreamId } from '../../../src/net/ids.ts';
+import { type FlowId, IdSource, type SocketId, type StreamId } from '../../../src/net/ids.ts';
 import type { OpenResult } from '../../../src/net/open-result.ts';
 import { type Prefix, parsePrefix } from '../../../src/net/prefix.ts';
 import type { Millis } from '../../../src/net/time.ts';
+import { BlockList, type StrikeOptions } from '../../../src/service/block-list.ts';
 import type { Order } from '../../../src/service/service.ts';
 import type { TurnConfig } from '../../../src/service/turn/config.ts';
 import { TurnService } from '../../../src/service/turn/turn.ts';
@@ -85,6 +86,10 @@ export const silent: Answer = () => undefined;
 /** A service on virtual time with an engine that only binds. Keeps what is open and what flows there are, and checks their order. */
 export class Harness {
   readonly service: TurnService;
+  /** Tell the service by applyBlocks(). */
+  readonly blocks: BlockList;
+  /** What flows have carried, as the test says. */
+  readonly carried = new Map<FlowId, FlowCounters>();
   readonly ids: IdSource;
   readonly listener4: SocketId;
   readonly listener6: SocketId;
@@ -95,9 +100,20 @@ export class Harness {
   readonly ports = new Map<SocketId, Endpoint>();
   readonly flows = new Map<number, Flow>();
 
-  constructor(config: TurnConfig = testConfig(), seed: string | number = 1, ids = new IdSource()) {
+  constructor(
+    config: TurnConfig = testConfig(),
+    seed: string | number = 1,
+    ids = new IdSource(),
+    strikes?: StrikeOptions,
+  ) {
     this.ids = ids;
-    this.service = new TurnService(config, ids, seededRandom(seed));
+    this.blocks = new BlockList(seededRandom('blocks'), strikes);
+    const flows = { read: (flow: FlowId) => this.carried.get(flow) };
+    this.service = new TurnService(config, ids, seededRandom(seed), {
+      blocks: this.blocks,
+      flows,
+      streamBytes: () => undefined,
+    });
     this.listener4 = ids.socket();
     this.listener6 = ids.socket();
     this.service.addListener(this.listener4, LISTENER_4);
@@ -149,6 +165,11 @@ export class Harness {
     }
     this.now = end;
     return orders;
+  }
+
+  block(text: string): Order[] {
+    this.blocks.add(prefix(text));
+    return this.run(() => this.service.applyBlocks(this.now));
   }
 
   /** A datagram of a peer at the relayed port with this number. */

@@ -25,8 +25,8 @@ describe('a handshake with the relay', () => {
     assert.equal(world.relay.service.stats().clients, 0, 'an initiation can be forged');
     assert.deepEqual(alice.send(alice.initiator.data()), [], 'a keepalive wants no answer');
     assert.deepEqual(
-      world.relay.service.clients().map(({ peers, proven, packets }) => ({ peers, proven, packets })),
-      [{ peers: ['alice'], proven: true, packets: 1 }],
+      [...world.relay.service.clients()].map(({ names, proven, sent }) => ({ names, proven, packets: sent.packets })),
+      [{ names: ['alice'], proven: true, packets: 1 }],
     );
     assert.equal(world.relay.flows.size, 0);
   });
@@ -153,7 +153,7 @@ describe('a proven endpoint', () => {
     prover.send(late, '198.18.0.1:1');
     assert.equal(world.relay.drops('replayed-proof'), 2);
     assert.deepEqual(
-      world.relay.service.clients().map(({ endpoint: { address } }) => address),
+      [...world.relay.service.clients()].map(({ endpoint: { address } }) => address),
       ['203.0.113.1'],
     );
     const bent = prover.initiator.data('', 100n);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeWireguard } from '../../../src/wire/wireguard/message.ts';
+import { KeptMirror } from '../kept-mirror.ts';
 import { seededRandom } from '../seeded.ts';
 import { endpoint, registered } from './harness.ts';
 import { World } from './world.ts';
@@ -32,7 +33,9 @@ for (let seed = 1; seed <= 10; seed++) {
       receive(from, packet);
     };
     world.arrives = () => below(12) !== 0;
+    let mirror = new KeptMirror(world.relay.service, withoutCounts);
     for (let step = 0; step < 800; step++) {
+      if (step % 5 === 0) mirror.check();
       const peer = peers[below(peers.length)];
       const other = names[below(names.length)] ?? '';
       const old = seen[below(seen.length || 1)]?.slice();
@@ -70,7 +73,10 @@ for (let seed = 1; seed <= 10; seed++) {
           }
           break;
         case 9:
-          if (below(8) === 0) restart(world);
+          if (below(8) !== 0) break;
+          mirror.check();
+          restart(world);
+          mirror = new KeptMirror(world.relay.service, withoutCounts);
           break;
         default:
           world.settle();
@@ -96,6 +102,11 @@ for (let seed = 1; seed <= 10; seed++) {
     assert.equal(world.relay.flows.size, 0);
     assert.equal(world.relay.service.stats().clients, 0);
   });
+}
+
+/** Counts and times go on with every packet; they are written when something else changes. */
+function withoutCounts(value: object): unknown {
+  return 'totals' in value ? {} : { ...value, lastSeen: 0, packets: 0, bytes: 0 };
 }
 
 /** With what was kept, or without. */

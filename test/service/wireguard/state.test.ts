@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { BlockList } from '../../../src/service/block-list.ts';
 import { SnapshotError } from '../../../src/service/wireguard/snapshot.ts';
 import { mac1Key, sign } from '../../../src/wire/wireguard/mac.ts';
+import { KeptMirror } from '../kept-mirror.ts';
 import { seededRandom } from '../seeded.ts';
 import { prefix } from '../turn/harness.ts';
 import { endpoint, keyOf, privateKeyOf, registered, START } from './harness.ts';
@@ -15,12 +16,14 @@ describe('client records', () => {
     world.pass(10_000);
     alice.say('bob', 'x'.repeat(100));
     world.settle();
-    const [first, second] = world.relay.service.clients().toSorted((a, b) => a.endpoint.port - b.endpoint.port);
-    assert.deepEqual([first?.peers, second?.peers], [['alice'], ['bob']]);
+    const [first, second] = [...world.relay.service.clients()].sort((a, b) => a.endpoint.port - b.endpoint.port);
+    assert.deepEqual([first?.names, second?.names], [['alice'], ['bob']]);
     assert.equal(first?.lastSeen, world.relay.now);
     assert.ok(first !== undefined && first.firstSeen < START + 1000);
-    assert.ok(first.bytes > 100 && first.packets >= 1, JSON.stringify(first));
-    assert.ok(second !== undefined && second.lastSeen < world.relay.now);
+    assert.ok(first.sent.bytes > 100 && first.sent.packets >= 1, JSON.stringify(first));
+    assert.ok(second?.lastSeen !== undefined && second.lastSeen < world.relay.now);
+    // What made a client of the other was sent before there was a record of it.
+    assert.deepEqual(second.received, { packets: first.sent.packets + 1, bytes: first.sent.bytes + 92 });
   });
 
   test('end after five minutes without a packet, not before, with everything that rests on them', () => {
@@ -154,6 +157,18 @@ describe('snapshots', () => {
     const other = new World({ peers: registered('carol') });
     other.relay.run(() => other.relay.service.restore(snapshot, START));
     assert.equal(other.relay.service.stats().clients, 0);
+  });
+
+  test('a client with a live link stays, however old what is written of its last packet', () => {
+    const { world } = pair({ timeout: 30_000 });
+    const { values } = new KeptMirror(world.relay.service);
+    world.relay.restart();
+    world.relay.now += 100_000;
+    world.relay.run(() => world.relay.service.restoreEntries(values, world.relay.now));
+    assert.equal(world.relay.service.stats().clients, 2);
+    assert.equal(world.relay.flows.size, 2);
+    world.pass(110_000);
+    assert.equal(world.relay.service.stats().clients, 0, 'nobody spoke since');
   });
 
   test('of another version, or into a service that has clients, are mistakes', () => {

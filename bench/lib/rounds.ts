@@ -1,0 +1,31 @@
+/** Samples by contestant, one a round, in order: round n of one stands beside round n of the others. */
+export type Rounds<Sample, Name extends string = string> = Partial<Record<Name, Sample[]>>;
+
+/** Round by round, one contestant after the other; the first round warms up caches and compilers and is thrown away. */
+export async function alternate<Sample, One extends { readonly name: string }>(
+  contestants: readonly One[],
+  counted: number,
+  faults: string[],
+  take: (contestant: One) => Promise<Sample>,
+): Promise<Rounds<Sample, One['name']>> {
+  const samples: Rounds<Sample> = {};
+  for (let round = 0; round <= counted; round++) {
+    for (const contestant of contestants) {
+      await attempt(contestant.name, faults, async () => {
+        const sample = await take(contestant);
+        if (round > 0) samples[contestant.name] = [...(samples[contestant.name] ?? []), sample];
+      });
+    }
+  }
+  return samples as Rounds<Sample, One['name']>;
+}
+
+/** A contestant that fails does not take the others' figures with it. */
+export async function attempt(name: string, faults: string[], action: () => Promise<void>): Promise<void> {
+  try {
+    await action();
+  } catch (error) {
+    const fault = `${name}: ${error instanceof Error ? error.message : String(error)}`;
+    if (!faults.includes(fault)) faults.push(fault);
+  }
+}

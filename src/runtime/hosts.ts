@@ -1,0 +1,71 @@
+import type { Config } from '../control/config/schema.ts';
+import type { Log } from '../control/log/log.ts';
+import type { StateSecrets } from '../control/state/secrets.ts';
+import type { Endpoint } from '../net/endpoint.ts';
+import type { IdSource } from '../net/ids.ts';
+import type { Common } from '../service/common.ts';
+import { ownAddresses } from './addresses.ts';
+import type { Driver } from './driver.ts';
+import { ForwardHost } from './forward-host.ts';
+import { PairHost } from './pair-host.ts';
+import { planListeners, type TurnPlan } from './plan.ts';
+import { TurnHost } from './turn-host.ts';
+import { WireguardHost } from './wireguard-host.ts';
+
+/** Services whose `listen` nobody wrote: their default listeners may be left out where the machine cannot have them. */
+export interface Defaults {
+  readonly turn: boolean;
+  readonly wireguard: boolean;
+  readonly pair: boolean;
+}
+
+export interface HostParts {
+  readonly config: Config;
+  readonly defaults: Defaults;
+  readonly plan: TurnPlan;
+  readonly secrets: StateSecrets;
+  readonly driver: Driver;
+  readonly ids: IdSource;
+  readonly common: Common;
+  readonly admin: Endpoint | undefined;
+  readonly log: Log;
+}
+
+/** A host for each service that has a section; nothing is bound yet. */
+export interface Hosts {
+  readonly turn: TurnHost | undefined;
+  readonly wireguard: WireguardHost | undefined;
+  readonly pair: PairHost | undefined;
+  readonly forward: ForwardHost | undefined;
+}
+
+export function makeHosts(parts: HostParts): Hosts {
+  return { turn: makeTurn(parts), wireguard: makeWireguard(parts), pair: makePair(parts), forward: makeForward(parts) };
+}
+
+function makeTurn(parts: HostParts): TurnHost | undefined {
+  const { turn, wireguard, pair } = parts.config;
+  if (turn === undefined) return undefined;
+  for (const note of parts.plan.notes) parts.log.info(note);
+  const others = [wireguard, pair].flatMap((service) => service?.listen ?? []).map(({ local }) => local);
+  return new TurnHost({ ...parts, turn, others });
+}
+
+function makeWireguard(parts: HostParts): WireguardHost | undefined {
+  const { wireguard } = parts.config;
+  if (wireguard === undefined) return undefined;
+  const own = ownAddresses();
+  const listeners = planListeners(wireguard.listen, parts.defaults.wireguard, own);
+  return new WireguardHost({ ...parts, wireguard, listeners, ownAddresses: own.map(({ address }) => address) });
+}
+
+function makePair(parts: HostParts): PairHost | undefined {
+  const { pair } = parts.config;
+  if (pair === undefined) return undefined;
+  return new PairHost({ ...parts, pair, listeners: planListeners(pair.listen, parts.defaults.pair, ownAddresses()) });
+}
+
+/** Forwards may come while the relay runs. */
+export function makeForward({ config: { forward }, driver, ids, common }: HostParts): ForwardHost | undefined {
+  return forward === undefined ? undefined : new ForwardHost({ forward, driver, ids, common });
+}

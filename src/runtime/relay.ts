@@ -1,0 +1,297 @@
+import { setImmediate } from 'node:timers/promises';
+import { openLocal } from '../control/admin/local-socket.ts';
+import type { ReloadReport } from '../control/admin/operations.ts';
+import { type AdminServer, openAdmin, serveApi } from '../control/admin/server.ts';
+import { notTransparent } from '../control/config/check-forward.ts';
+import type { Config } from '../control/config/schema.ts';
+import type { ProcessLog } from '../control/log/log.ts';
+import { EXPOSITION_TYPE, expose } from '../control/metrics/exposition.ts';
+import { collectProcess } from '../control/metrics/process.ts';
+import { collectBlocks, collectBuild, collectEngine } from '../control/metrics/relay.ts';
+import type { StateSecrets } from '../control/state/secrets.ts';
+import { readVersion } from '../control/version.ts';
+import type { ServiceName } from '../flow/flow.ts';
+import { IdSource } from '../net/ids.ts';
+import type { Common } from '../service/common.ts';
+import type { ServiceEvent } from '../service/service.ts';
+import { ownAddresses } from './addresses.ts';
+import type { Summary } from './banner.ts';
+import { bindFailureOf, explainBindFailure } from './bind-failures.ts';
+import { Blocks } from './blocks.ts';
+import type { RelayOptions } from './compose.ts';
+import { drainAll } from './draining.ts';
+import { Driver } from './driver.ts';
+import type { ChosenEngine } from './engines.ts';
+import { drainable, isWaitedFor, type ServiceHost } from './host.ts';
+import { type Hosts, makeForward, makeHosts } from './hosts.ts';
+import { InheritedSockets } from './inherited-sockets.ts';
+import { Keeper } from './keeper.ts';
+import type { Stoppable } from './lifecycle.ts';
+import { Operating } from './operating.ts';
+import { planTurn, type TurnPlan } from './plan.ts';
+import { compareConfigs } from './reloading.ts';
+import { resolveName } from './resolver.ts';
+import { SteadyClock } from './steady-clock.ts';
+import { summarize } from './summary.ts';
+
+/** A relay that runs in this process. */
+export class Relay implements Stoppable {
+  readonly #options: RelayOptions;
+  /** What was taken over last; what needs a restart is as it was at the start. */
+  #running: Config;
+  readonly #log: ProcessLog;
+  readonly #secrets: StateSecrets;
+  readonly #secretsKept: boolean;
+  readonly #plan: TurnPlan;
+  readonly #ids = new IdSource();
+  readonly #inherited = InheritedSockets.fromEnvironment(process.env);
+  readonly #chosen: ChosenEngine;
+  readonly #driver: Driver;
+  readonly #version = readVersion();
+  readonly #blocks: Blocks;
+  readonly #common: Common;
+  readonly #operating: Operating;
+  #state: 'starting' | 'ready' | 'draining' | 'stopping' = 'starting';
+  #hosts: Hosts = { turn: undefined, wireguard: undefined, pair: undefined, forward: undefined };
+  #admin: AdminServer | undefined;
+  #closeLocal: (() => Promise<void>) | undefined;
+  #keeper: Keeper | undefined;
+  /** Reloads that overlap are done one after the other. */
+  #lastReload: Promise<unknown> = Promise.resolve();
+
+  constructor(options: RelayOptions, chosen: ChosenEngine, secrets: StateSecrets, secretsKept: boolean) {
+    const { config, defaults, log } = options;
+    this.#options = options;
+    this.#running = config;
+    this.#log = log;
+    this.#secrets = secrets;
+    this.#secretsKept = secretsKept;
+    this.#plan = planTurn(config, defaults.turn, ownAddresses());
+    this.#chosen = chosen;
+    const steady = new SteadyClock();
+    const clock = () => steady.now();
+    this.#driver = new Driver({
+      ids: this.#ids,
+      createEngine: (sink) => this.#chosen.create(sink, this.#ids),
+      onEvent: (service, event) => this.#logEvent(service, event),
+      resolve: resolveName,
+      inherit: (spec) => this.#inherited.take(spec),
+      clock,
+    });
+    const { engine } = this.#driver;
+    this.#blocks = new Blocks({ config, log, clock, apply: () => this.#applyBlocks() });
+    this.#common = {
+      blocks: this.#blocks.list,
+      flows: { read: (flow) => engine.flowCounters(flow) },
+      streamBytes: (stream) => engine.streamBytes(stream),
+    };
+    this.#operating = new Operating({
+      version: this.#version,
+      stateFolder: config.state,
+      engineWhy: this.#chosen.why,
+      driver: this.#driver,
+      blocks: this.#blocks,
+      hosts: () => this.#allHosts(),
+      forward: () => this.#hosts.forward,
+      admin: () => this.#admin?.local,
+      state: () => this.#state,
+      reload: () => this.reload(),
+      drain: () => this.#refuseNew(),
+    });
+  }
+
+  /**
+   * The admin listeners come first, so that they can say that the others are not ready yet. Nobody is listened to before all that was kept is
+   * restored.
+   */
+  async open(keeps: boolean): Promise<string[]> {
+    const inUse = await this.#openLocal();
+    // Ports would be in use as well, and none of them is the point.
+    if (inUse !== undefined) return [inUse];
+    const reasons = [...(await this.#openAdmin()), ...this.#beyondEngine(this.#options.config)];
+    this.#driver.hold();
+    this.#hosts = makeHosts(this.#parts());
+    for (const host of this.#allHosts()) reasons.push(...(await host.open()).map(explainBindFailure));
+    for (const socket of this.#inherited.left) {
+      this.#log.warn('a socket was handed over that no listener names', { socket });
+    }
+    if (reasons.length > 0) return reasons;
+    if (keeps) await this.#restore();
+    this.#driver.engine.dropUnknown?.();
+    this.#driver.release();
+    this.#state = 'ready';
+    return reasons;
+  }
+
+  /**
+   * Not ready first, then the listeners, the admin listeners last: whoever balances load sees it coming. No client is told anything: all of
+   * them are written down, and go on with the next process.
+   */
+  async stop(): Promise<void> {
+    this.#state = 'stopping';
+    for (const host of this.#allHosts()) host.close();
+    this.#blocks.close();
+    await this.#keeper?.settle();
+    this.#driver.freeze();
+    await this.#keeper?.finish();
+    await this.#driver.stop();
+    await Promise.all([this.#keeper?.close(), this.#admin?.close(), this.#closeLocal?.()]);
+  }
+
+  async #restore(): Promise<void> {
+    const { config, log } = this.#options;
+    this.#keeper = new Keeper({ folder: config.state, driver: this.#driver, log });
+    this.#keeper.restore(this.#allHosts().map(({ service }) => service));
+    // The engine's answers for restored ports, where it has them at once.
+    await setImmediate();
+    this.#keeper.start();
+  }
+
+  /** Not ready, and nobody new; resolves when the last is gone. */
+  async drain(): Promise<void> {
+    this.#state = 'draining';
+    const all = this.#allHosts();
+    const [waited, others] = [drainable(all.filter(isWaitedFor)), drainable(all.filter((host) => !isWaitedFor(host)))];
+    for (const service of others) this.#driver.run(service, (now) => service.drain(now));
+    await drainAll(this.#driver, waited, this.#log);
+  }
+
+  /** Certificates, and what services take over while they run; a faulty configuration changes nothing. */
+  reload(): Promise<ReloadReport> {
+    const done = this.#lastReload.then(() => this.#reload());
+    this.#lastReload = done.catch(() => {});
+    return done;
+  }
+
+  summary(): Summary {
+    return summarize({
+      version: this.#version,
+      config: this.#options.config,
+      plan: this.#plan,
+      secrets: this.#secrets,
+      secretsKept: this.#secretsKept,
+      engine: this.#driver.engine,
+      engineWhy: this.#chosen.why,
+      hosts: this.#hosts,
+      admin: this.#admin?.local,
+    });
+  }
+
+  async #reload(): Promise<ReloadReport> {
+    this.#hosts.turn?.reloadTls();
+    const read = await this.#options.reread?.();
+    const nothing = { changed: [], needsRestart: [], faults: [], warnings: [], failures: [] };
+    if (read === undefined) return { ok: true, ...nothing };
+    if (!read.ok) {
+      for (const fault of read.faults) this.#log.error(fault);
+      this.#log.error('the configuration was not taken over, what runs goes on');
+      return { ok: false, ...nothing, faults: read.faults };
+    }
+    const { config, warnings } = read;
+    for (const warning of warnings) this.#log.warn(warning);
+    const { now, afterRestart } = compareConfigs(this.#options.config, this.#running, config);
+    this.#running = config;
+    const failures = await this.#takeOver(config);
+    for (const failure of failures) this.#log.error(failure);
+    if (afterRestart.length > 0) this.#log.warn('these settings need a restart', { keys: afterRestart });
+    this.#log.info('configuration read again', { changed: now });
+    return { ok: failures.length === 0, ...nothing, changed: now, needsRestart: afterRestart, warnings, failures };
+  }
+
+  async #takeOver(config: Config): Promise<string[]> {
+    const beyond = this.#beyondEngine(config);
+    if (beyond.length > 0) return beyond;
+    this.#log.setLevel(config.log.level);
+    this.#blocks.configure(config.limits.block);
+    if (config.forward !== undefined && this.#hosts.forward === undefined) {
+      this.#hosts = { ...this.#hosts, forward: makeForward({ ...this.#parts(), config }) };
+    }
+    const failures: string[] = [];
+    for (const host of this.#allHosts()) failures.push(...(await host.update(config)).map(explainBindFailure));
+    return failures;
+  }
+
+  /** What the configuration asks of the engine that it cannot do. */
+  #beyondEngine({ forward = [] }: Config): string[] {
+    const { name, capabilities } = this.#driver.engine;
+    const beyond = capabilities.transparentSource ? [] : forward.filter(({ transparent }) => transparent);
+    return beyond.map((one) => `forward ${one.name}: transparent ${notTransparent(name)}`);
+  }
+
+  /** The same for a relay that runs on: nobody is cut off, and nobody waits. */
+  #refuseNew(): void {
+    if (this.#state !== 'ready') return;
+    this.#state = 'draining';
+    this.#log.info('draining: no new clients');
+    for (const service of drainable(this.#allHosts()))
+      this.#driver.run(service, (now) => service.drain(now, 'endless'));
+  }
+
+  #parts() {
+    return {
+      config: this.#options.config,
+      defaults: this.#options.defaults,
+      plan: this.#plan,
+      secrets: this.#secrets,
+      driver: this.#driver,
+      ids: this.#ids,
+      common: this.#common,
+      admin: this.#admin?.local,
+      log: this.#log,
+    };
+  }
+
+  #allHosts(): ServiceHost[] {
+    const { turn, wireguard, pair, forward } = this.#hosts;
+    return [turn, wireguard, pair, forward].filter((host) => host !== undefined);
+  }
+
+  #applyBlocks(): void {
+    for (const { service } of this.#allHosts()) this.#driver.run(service, (now) => service.applyBlocks(now));
+  }
+
+  /** The reason when another relay has the state folder. */
+  async #openLocal(): Promise<string | undefined> {
+    const result = await openLocal(this.#options.config.state, (request, response) =>
+      serveApi(request, response, this.#operating, (error) => this.#onAdminError(error)),
+    );
+    if (result.ok) this.#closeLocal = result.close;
+    else if (result.failure === 'in-use') return result.reason;
+    else this.#log.warn(result.reason);
+    return undefined;
+  }
+
+  async #openAdmin(): Promise<string[]> {
+    const { listen, token } = this.#options.config.admin;
+    if (listen === undefined) return [];
+    const collectors = [
+      collectBuild(this.#version),
+      collectEngine(this.#driver.engine),
+      collectBlocks(() => this.#blocks.size),
+      () => this.#allHosts().flatMap((host) => host.collect()),
+      collectProcess,
+    ];
+    try {
+      this.#admin = await openAdmin({
+        listen,
+        token,
+        notReady: () => (this.#state === 'ready' ? undefined : this.#state),
+        metrics: () => expose(collectors),
+        metricsType: EXPOSITION_TYPE,
+        operations: this.#operating,
+        onError: (error) => this.#onAdminError(error),
+      });
+      return [];
+    } catch (error) {
+      return [explainBindFailure({ key: 'admin.listen', transport: 'http', local: listen, ...bindFailureOf(error) })];
+    }
+  }
+
+  #onAdminError(error: unknown): void {
+    this.#log.error('an admin request failed', { error: String(error) });
+  }
+
+  #logEvent(service: ServiceName, { level, name, fields }: ServiceEvent): void {
+    this.#log[level](name, { service, ...fields });
+  }
+}

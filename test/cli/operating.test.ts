@@ -1,0 +1,299 @@
+// The commands that ask a relay that runs, against one that does, with a live client of every service.
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import type { BlockView, ClientView, FlowView, ReloadReport, Status } from '../../src/control/admin/operations.ts';
+import { temporaryFolder } from '../control/config/rig.ts';
+import { culvert, culvertUp, waitFor } from './culvert.ts';
+import { Live } from './live.ts';
+
+describe('with clients of every service', () => {
+  test('status, clients and flows show them; a block cuts them all, at once and for good', async (context) => {
+    const live = await Live.start(context);
+    const links = {
+      turn: await live.turn(),
+      pair: await live.pair(),
+      wireguard: await live.wireguard(),
+      tcp: await live.tcp(),
+    };
+    for (const [name, works] of Object.entries(links)) assert.ok(await works(), name);
+
+    const status = await live.json<Status>('status');
+    assert.equal(status.state, 'ready');
+    assert.deepEqual(
+      status.services.map(({ service, clients }) => [service, clients]),
+      [
+        ['turn', 1],
+        ['wireguard', 2],
+        ['pair', 2],
+        ['forward', 1],
+      ],
+    );
+    for (const { service, flows, toPeer } of status.services) {
+      assert.ok(toPeer.bytes > 0, service);
+      assert.ok(service === 'forward' || flows > 0, service);
+    }
+    const [forward] = status.forwards;
+    assert.equal(forward?.name, 'web');
+    assert.deepEqual([forward?.down, forward?.inUse, forward?.upstreams.length], [false, 1, 1]);
+    assert.equal(forward?.upstreams[0]?.up, true);
+    const page = (await live.ask('status')).stdout;
+    assert.match(page, /^Culvert \d+\.\d+\.\d+\n {2}state +ready\n {2}up +/);
+    assert.match(page, /^ {2}engine +\w+, \S+ \(auto: /m);
+    assert.match(page, /^ {2}turn +udp +127\.0\.0\.1:\d+$/m);
+    assert.match(page, /^ {2}forward +tcp +127\.0\.0\.1:\d+ +web$/m);
+    assert.match(page, /^ {2}wireguard +2 +\d+ /m);
+    assert.match(page, /^ {2}web +up +1 +127\.0\.0\.1:\d+ +up +\S/m);
+
+    const { clients, total } = await live.json<{ clients: ClientView[]; total: number }>('clients');
+    assert.equal(total, 6);
+    assert.deepEqual(new Set(clients.map(({ service }) => service)), new Set(['turn', 'wireguard', 'pair', 'forward']));
+    const turn = clients.find(({ service }) => service === 'turn');
+    assert.deepEqual([turn?.id, turn?.listener], ['alice', `127.0.0.1:${live.at('turn').port}`]);
+    assert.ok(turn !== undefined && turn.sent.packets > 0 && turn.received.packets === turn.sent.packets);
+    const web = clients.find(({ service }) => service === 'forward');
+    assert.ok(web !== undefined && web.id === 'web' && web.sent.bytes > 0 && web.received.bytes > 0);
+    const listed = (await live.ask('clients', '--service', 'pair')).stdout.trimEnd().split('\n');
+    assert.equal(listed.length, 3);
+    assert.match(listed[0] ?? '', /^ {2}service +client +who +came in at /);
+    assert.match(listed[1] ?? '', /^ {2}pair +127\.0\.0\.1:\d+ +[0-9a-f]{12} +127\.0\.0\.1:\d+ /);
+    const all = await live.ask('clients', '--limit', '0', '--json');
+    assert.equal(JSON.parse(all.stdout).total, 6);
+    const few = await live.ask('clients', '--limit', '2');
+    assert.equal(few.stdout.trimEnd().split('\n').length, 3);
+    assert.match(few.stderr, /^culvert: these are 2 of 6 \(--limit 0 shows all\)\n$/);
+
+    const flows = await live.json<{ flows: FlowView[]; total: number }>('flows', '--service', 'turn');
+    assert.deepEqual(new Set(flows.flows.map(({ selector }) => selector)), new Set(['channel 0x4000', '']));
+    assert.match((await live.ask('flows')).stdout, /^ {2}wireguard +to_peer +\S+ +\S+ +receiver 0x00000002 /m);
+
+    const blocked = await live.ask('block', 'add', '127.0.0.0/8', '--reason', 'a test');
+    assert.deepEqual([blocked.code, blocked.stdout, blocked.stderr], [0, '127.0.0.0/8 blocked\n', '']);
+    const now = await live.json<Status>('status');
+    assert.deepEqual(
+      now.services.map(({ service, clients, flows }) => [service, clients, flows]),
+      ['turn', 'wireguard', 'pair', 'forward'].map((service) => [service, 0, 0]),
+    );
+    for (const [name, works] of Object.entries(links)) assert.ok(!(await works()), `${name} goes on`);
+    const after = await live.json<Status>('status');
+    for (const { service, drops } of after.services) {
+      // The connection is cut, so that nothing more comes by it.
+      if (service !== 'forward') assert.ok((drops.blocked ?? 0) > 0, service);
+    }
+    assert.ok(after.blocks.refused > 0);
+    await assert.rejects(live.turn());
+
+    const removed = await live.ask('block', 'remove', '127.0.0.0/8', '--json');
+    assert.deepEqual(JSON.parse(removed.stdout), { changed: [{ prefix: '127.0.0.0/8', kept: true }] });
+    assert.ok(await (await live.turn())());
+    assert.ok(await (await live.tcp())());
+  });
+
+  test('drain takes nobody new, and waits for the last', async (context) => {
+    const live = await Live.start(context);
+    const works = await live.tcp();
+    assert.ok(await works());
+    const first = await live.json<{ left: number }>('drain');
+    assert.equal(first.left, 1);
+    assert.match((await live.ask('drain')).stdout, /^1 left \(.*forward 1.*\)\n$/);
+    assert.match((await live.ask('status')).stdout, /^ {2}state +draining: 1 left$/m);
+    assert.equal(await (await live.tcp())(), false);
+    const waiting = live.ask('drain', '--wait');
+    assert.ok(await works(), 'who is there stays');
+    await live.ask('block', 'add', '127.0.0.1');
+    const done = await waiting;
+    assert.equal(done.code, 0);
+    assert.match(done.stdout, /^1 left .*\n0 left .*\n$/);
+    assert.equal(live.running?.child.exitCode, null, 'it runs on');
+  });
+});
+
+describe('blocks', () => {
+  test('survive a restart, expire, and are listed; those of the configuration stay', async (context) => {
+    const live = await Live.start(context, 'limits: { block: [198.51.100.0/24] }');
+    assert.equal(
+      (await live.ask('block', 'add', '192.0.2.1', '2001:db8::/32', '--for', '1h', '--reason', 'probing')).code,
+      0,
+    );
+    assert.equal((await live.ask('block', 'add', '192.0.2.9', '--for', '1s')).code, 0);
+    assert.equal(statSync(join(live.state, 'blocks.json')).mode & 0o777, 0o600);
+    live.running?.child.kill('SIGKILL');
+    await live.running?.ended();
+    await live.up();
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    const { blocks } = await live.json<{ blocks: BlockView[] }>('block', 'list');
+    const prefixes = blocks.map(({ prefix, by, note }) => [prefix, by, note]).sort();
+    assert.deepEqual(prefixes, [
+      ['192.0.2.1/32', 'manual', 'probing'],
+      ['198.51.100.0/24', 'configured', ''],
+      ['2001:db8::/32', 'manual', 'probing'],
+    ]);
+    const page = (await live.ask('block', 'list')).stdout;
+    assert.match(page, /^ {2}192\.0\.2\.1\/32 +command +in 5\d min( \d+ s)? +probing$/m);
+    assert.match(page, /^ {2}198\.51\.100\.0\/24 +configuration +until removed$/m);
+
+    const refused = await live.ask('block', 'remove', '198.51.100.0/24');
+    assert.deepEqual([refused.code, refused.stdout], [1, '']);
+    assert.match(
+      refused.stderr,
+      /^culvert: 198\.51\.100\.0\/24 is blocked by the configuration: take it out of limits\.block/,
+    );
+    const unknown = await live.ask('block', 'remove', '203.0.113.1');
+    assert.equal(unknown.code, 1);
+    assert.match(unknown.stderr, /^culvert: 203\.0\.113\.1\/32 is not blocked/);
+  });
+});
+
+describe('reload', () => {
+  test('says what changed and what waits; a faulty file changes nothing', async (context) => {
+    const live = await Live.start(context);
+    const forward = `forward: [{ name: other, listen: "tcp://127.0.0.1:0", to: "tcp://127.0.0.1:9" }]`;
+    live.write(forward, 'limits: { block: [203.0.113.0/24], connections: 5 }\nlog: { level: debug }');
+    const report = await live.json<ReloadReport>('reload');
+    assert.deepEqual(report, {
+      ok: true,
+      changed: ['forward.other', 'forward.web', 'limits.block', 'log.level'],
+      needsRestart: ['limits.connections'],
+      faults: [],
+      warnings: [],
+      failures: [],
+    });
+    assert.match((await live.ask('block', 'list')).stdout, /203\.0\.113\.0\/24 +configuration/);
+    assert.deepEqual(
+      (await live.json<Status>('status')).forwards.map(({ name }) => name),
+      ['other'],
+    );
+    assert.deepEqual((await live.ask('reload')).stdout, 'Nothing changed.\nWaits for a restart: limits.connections\n');
+
+    writeFileSync(live.file, `${readFileSync(live.file, 'utf8')}turm: {}\n`);
+    const faulty = await live.ask('reload');
+    assert.deepEqual([faulty.code, faulty.stdout], [1, '']);
+    const [first, second] = faulty.stderr.trimEnd().split('\n');
+    assert.match(first ?? '', /^culvert: .*culvert\.yaml:\d+: turm: /);
+    assert.equal(second, 'culvert: nothing was changed: the configuration is faulty');
+    const asJson = await live.ask('reload', '--json');
+    assert.equal(asJson.code, 1);
+    assert.equal((JSON.parse(asJson.stdout) as ReloadReport).faults.length, 1);
+    assert.equal((await live.ask('status')).code, 0, 'a faulty file still says where the relay is');
+  });
+
+  test('pair settings and users count from the next client on', async (context) => {
+    const live = await Live.start(context);
+    const text = readFileSync(live.file, 'utf8');
+    writeFileSync(live.file, text.replace('pair: {', 'pair: { idle: 7s,').replace('s3cret', 'other'));
+    const { changed, needsRestart } = await live.json<ReloadReport>('reload');
+    assert.deepEqual([changed, needsRestart], [['pair.idle', 'turn.users'], []]);
+    await assert.rejects(live.turn());
+  });
+});
+
+describe('finding the relay', () => {
+  const commands = [
+    ['status'],
+    ['clients'],
+    ['flows'],
+    ['block', 'list'],
+    ['block', 'add', '192.0.2.1'],
+    ['block', 'remove', '192.0.2.1'],
+    ['reload'],
+    ['drain'],
+  ];
+
+  test('where none runs, each command says so in one line, exit code 1', async (context) => {
+    const folder = temporaryFolder(context);
+    for (const command of commands) {
+      for (const json of [[], ['--json']]) {
+        const done = await culvert([...command, '--state', folder, ...json]);
+        assert.deepEqual([done.code, done.stdout], [1, ''], command.join(' '));
+        assert.equal(
+          done.stderr,
+          `culvert: no relay runs with state folder ${folder}: start it with "culvert up", or name the folder of one that runs with --state or --config\n`,
+        );
+      }
+    }
+    const missing = await culvert(['status'], { CULVERT_STATE: join(folder, 'none') });
+    assert.equal(missing.code, 1);
+  });
+
+  test('wrong usage is exit code 2', async () => {
+    const cases = [
+      ['clients', '--service', 'dns'],
+      ['clients', '--limit', 'many'],
+      ['block'],
+      ['block', 'add'],
+      ['block', 'add', 'nonsense'],
+      ['block', 'add', '192.0.2.1/24'],
+      ['block', 'add', '192.0.2.1', '--for', 'ever'],
+      ['drain', '--now'],
+      ['status', '--config', '/nowhere.yaml', '--bogus'],
+    ];
+    for (const args of cases) {
+      const done = await culvert(args);
+      assert.deepEqual([done.code, done.stdout], [2, ''], args.join(' '));
+      assert.notEqual(done.stderr, '');
+    }
+  });
+
+  test('by the state folder, also one whose path is longer than a socket address', async (context) => {
+    const folder = join(temporaryFolder(context), 'x'.repeat(100), 'state');
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const settings = ['turn.listen', 'wireguard.listen', 'pair.listen'].flatMap((key) => [
+      '--set',
+      `${key}=udp://127.0.0.1:0`,
+    ]);
+    const running = await culvertUp(context, [...settings, '--set', 'admin.listen=off'], { CULVERT_STATE: folder });
+    const done = await culvert(['status', '--state', folder]);
+    assert.equal(done.code, 0, done.stderr);
+    assert.equal(statSync(join(folder, 'admin.sock')).mode & 0o777, 0o600);
+    running.child.kill('SIGTERM');
+    assert.equal(await running.ended(), 0);
+    assert.equal(existsSync(join(folder, 'admin.sock')), false);
+  });
+
+  test('a socket that a killed relay left behind is nobody, and is replaced', async (context) => {
+    const live = await Live.start(context);
+    live.running?.child.kill('SIGKILL');
+    await live.running?.ended();
+    assert.ok(existsSync(join(live.state, 'admin.sock')));
+    assert.match((await live.ask('status')).stderr, /^culvert: no relay runs with state folder/);
+    await live.up();
+    assert.equal((await live.ask('status')).code, 0);
+  });
+
+  test('a second relay with the same state folder does not start, and leaves the first alone', async (context) => {
+    const live = await Live.start(context);
+    const second = await culvert(['up', '--config', live.file]);
+    assert.deepEqual([second.code, second.stdout], [1, '']);
+    assert.match(
+      second.stderr,
+      /^culvert: state folder \S+ is in use by another relay that runs \(.*--set state=DIR\)\n$/m,
+    );
+    assert.equal((await live.ask('status')).code, 0);
+    assert.equal((await live.json<Status>('status')).pid, live.running?.child.pid);
+  });
+
+  test('something else at the socket, or a relay that hangs, is said', async (context) => {
+    const folder = temporaryFolder(context);
+    const server = createServer((socket) => void socket.end('nonsense\r\n\r\n'));
+    await new Promise<void>((resolve) => server.listen(join(folder, 'admin.sock'), resolve));
+    context.after(() => void server.close());
+    const done = await culvert(['status', '--state', folder]);
+    assert.equal(done.code, 1);
+    assert.match(done.stderr, /^culvert: the relay with state folder \S+ does not answer \(.*\)\n$/);
+  });
+
+  test('where the state folder cannot be made, the relay runs without', async (context) => {
+    const file = join(temporaryFolder(context), 'file');
+    writeFileSync(file, '');
+    const settings = ['turn.listen', 'wireguard.listen', 'pair.listen'].flatMap((key) => [
+      '--set',
+      `${key}=udp://127.0.0.1:0`,
+    ]);
+    const running = await culvertUp(context, [...settings, '--set', 'admin.listen=off'], {
+      CULVERT_STATE: join(file, 'state'),
+    });
+    await waitFor(() => running.stderr().includes('no local admin socket'));
+  });
+});

@@ -1,0 +1,264 @@
+import assert from 'node:assert/strict';
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { readJournal } from '../../src/control/state/journal-lines.ts';
+import { culvert, waitFor } from './culvert.ts';
+import { Clients, type Context, RestartRig, Wire } from './restart-rig.ts';
+
+async function begin(context: Context) {
+  const upstream = await Wire.open(context);
+  const rig = await RestartRig.make(context, upstream.local.port);
+  const running = await rig.up();
+  const clients = await Clients.meet(context, rig, upstream);
+  return { rig, running, clients };
+}
+
+/** Until the journal has an entry of each service, the answered session included. */
+async function untilKept({ state }: RestartRig): Promise<void> {
+  const entries = () => {
+    const { values } = readJournal(join(state, 'clients.journal'));
+    return ['turn', 'pair', 'forward'].map((service) => JSON.stringify([...(values.get(service)?.values() ?? [])]));
+  };
+  await waitFor(() => {
+    const [turn = '', pair = '', forward = ''] = entries();
+    return turn.includes('"channels":[{') && pair.includes('"busy":true') && forward.includes('"answered":true');
+  });
+}
+
+/** Nobody begins anew: what each of them did last goes on where it was. */
+async function goOn(rig: RestartRig, clients: Clients, what: string): Promise<void> {
+  const { turn, channel, relayed, peer, pair, forward, upstream } = clients;
+  const [a, b] = pair;
+  const source = upstream.heard[0]?.from;
+  assert.ok((await turn.refresh(600)) > 0);
+  turn.sendChannelData(channel, Buffer.from(`out ${what}`));
+  await waitFor(() => peer.heard.at(-1)?.text === `out ${what}`);
+  assert.deepEqual(peer.heard.at(-1)?.from, relayed, 'from the old relayed port');
+  peer.send(relayed, `in ${what}`);
+  await waitFor(() => clients.received.at(-1) === `in ${what}`);
+  a.send(rig.at('pair'), `a ${what}`);
+  b.send(rig.at('pair'), `b ${what}`);
+  await waitFor(() => a.heard.at(-1)?.text === `b ${what}` && b.heard.at(-1)?.text === `a ${what}`);
+  forward.send(rig.at('forward'), `up ${what}`);
+  await waitFor(() => upstream.heard.at(-1)?.text === `up ${what}`);
+  assert.deepEqual(upstream.heard.at(-1)?.from, source, 'from the old source port');
+  if (source !== undefined) upstream.send(source, `down ${what}`);
+  await waitFor(() => forward.heard.at(-1)?.text === `down ${what}`);
+}
+
+describe('a relay that is killed', () => {
+  test('goes on with every client, after two crashes in a row too', async (context) => {
+    const { rig, running, clients } = await begin(context);
+    await goOn(rig, clients, 'first');
+    await untilKept(rig);
+    // Traffic in every direction that a client may send in without hearing of it.
+    const noise = setInterval(() => {
+      clients.peer.send(clients.relayed, 'noise');
+      for (const end of clients.pair) end.send(rig.at('pair'), 'noise');
+      clients.forward.send(rig.at('forward'), 'noise');
+    }, 2);
+    context.after(() => clearInterval(noise));
+    running.child.kill('SIGKILL');
+    await running.ended();
+    const second = await rig.up();
+    second.child.kill('SIGKILL');
+    await second.ended();
+    const third = await rig.up();
+    clearInterval(noise);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await goOn(rig, clients, 'again');
+    const refused = 'culvert_turn_responses_total{method="refresh",class="error"';
+    for (const code of ['401', '437', '438']) assert.equal(await rig.metric(`${refused},code="${code}"}`), 0);
+    assert.equal(await rig.metric('culvert_turn_allocations'), 1);
+    assert.equal(await rig.metric('culvert_drops_total{service="forward",reason="restore-failed"}'), 0);
+    assert.match(third.stderr(), /took up what an earlier run kept/);
+    assert.doesNotMatch(third.stderr(), /WARN|ERROR/);
+    assert.equal(statSync(join(rig.state, 'clients.journal')).mode & 0o777, 0o600);
+    assert.doesNotMatch(readFileSync(join(rig.state, 'clients.journal'), 'utf8'), /wonderland/);
+  });
+
+  test('starts with a journal that is damaged, cut off, or of another version, and says so in one line', async (context) => {
+    const { rig, running, clients } = await begin(context);
+    await untilKept(rig);
+    running.child.kill('SIGKILL');
+    await running.ended();
+    const file = join(rig.state, 'clients.journal');
+    const good = readFileSync(file);
+    const wrong = Buffer.from(good);
+    wrong[60] = (wrong[60] ?? 0) ^ 1;
+    for (const [content, fault] of [
+      [wrong, /is damaged at line 2: what stands before it is taken up$/m],
+      [good.subarray(0, good.length - 5), /ends within line \d+: what stands before it is taken up$/m],
+      [Buffer.from('3f044e49 {"culvert":"clients","version":2}\n'), /is of another version of Culvert \(format 2\)/],
+      [Buffer.alloc(0), /is empty/],
+    ] as const) {
+      writeFileSync(file, content);
+      const next = await rig.up();
+      assert.equal(next.stderr().match(/WARN/g)?.length, 1, next.stderr());
+      assert.match(next.stderr(), fault);
+      next.child.kill('SIGKILL');
+      await next.ended();
+    }
+    writeFileSync(file, good);
+    await rig.up();
+    await goOn(rig, clients, 'at last');
+  });
+
+  test('drops what the configuration no longer has, and keeps the others', async (context) => {
+    const { rig, running, clients } = await begin(context);
+    await untilKept(rig);
+    running.child.kill('SIGKILL');
+    await running.ended();
+    const next = await rig.up({ 'turn.users': '{"bob":"builder"}', forward: '[]' });
+    assert.equal(await rig.metric('culvert_turn_allocations'), 0);
+    assert.match(next.stderr(), /took up .*"service":"turn","entries":1,"leftOut":1/);
+    const [a, b] = clients.pair;
+    a.send(rig.at('pair'), 'still here');
+    await waitFor(() => b.heard.at(-1)?.text === 'still here');
+  });
+
+  test('a relayed port that another program has taken ends that allocation alone', async (context) => {
+    const { rig, running, clients } = await begin(context);
+    await untilKept(rig);
+    running.child.kill('SIGKILL');
+    await running.ended();
+    const thief = await Wire.open(context, clients.relayed.port);
+    const next = await rig.up();
+    assert.equal(thief.local.port, clients.relayed.port);
+    assert.equal(await rig.metric('culvert_turn_allocations'), 0);
+    assert.equal(await rig.metric('culvert_drops_total{service="turn",reason="restore-failed"}'), 1);
+    assert.match(next.stderr(), /took up .*"service":"turn","entries":1,"leftOut":1/);
+    const [a, b] = clients.pair;
+    a.send(rig.at('pair'), 'still here');
+    await waitFor(() => b.heard.at(-1)?.text === 'still here');
+  });
+});
+
+describe('a relay that is stopped', () => {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    test(`by ${signal} tells no client, and goes on with those that it does not drain`, async (context) => {
+      const { rig, running, clients } = await begin(context);
+      if (signal === 'SIGTERM') await untilKept(rig);
+      const heard = clients.received.length;
+      // That drains pairs and sessions of forwards; a second signal waits for nothing.
+      if (signal === 'SIGTERM') setTimeout(() => running.child.kill('SIGINT'), 500);
+      running.child.kill(signal);
+      await running.ended();
+      assert.equal(clients.received.length, heard);
+      await rig.up();
+      assert.ok((await clients.turn.refresh(600)) > 0);
+      if (signal === 'SIGINT') await goOn(rig, clients, 'again');
+    });
+  }
+
+  test('by culvert down; purged, nothing is left but the secrets', async (context) => {
+    const { rig, running, clients } = await begin(context);
+    const environment = { CULVERT_STATE: rig.state };
+    const done = await culvert(['down'], environment);
+    assert.equal(done.code, 0, done.stderr);
+    assert.equal(done.stdout, `stopped (process ${running.child.pid})\n`);
+    assert.equal(await running.ended(), 0);
+    const next = await rig.up();
+    await goOn(rig, clients, 'again');
+    const purged = JSON.parse((await culvert(['down', '--purge', '--json'], environment)).stdout);
+    assert.deepEqual(purged, {
+      stopped: true,
+      pid: next.child.pid,
+      removed: [join(rig.state, 'clients.journal')],
+    });
+    assert.deepEqual(readdirSync(rig.state), ['secrets.json']);
+    const nothing = await culvert(['down'], environment);
+    assert.deepEqual([nothing.code, nothing.stdout], [0, `no relay runs with ${rig.state}\n`]);
+  });
+});
+
+describe('culvert up --takeover', () => {
+  test('takes every client over under load; what is lost is counted', async (context) => {
+    const { rig, running, clients } = await begin(context);
+    const { peer, relayed, pair, forward, upstream } = clients;
+    const [a, b] = pair;
+    const seen = { turn: new Set<string>(), pair: new Set<string>(), forward: new Set<string>() };
+    clients.onReceived = (text) => void seen.turn.add(text);
+    b.onText = (text) => void seen.pair.add(text);
+    upstream.onText = (text) => void seen.forward.add(text);
+    let sent = 0;
+    let last = performance.now();
+    let slowest = 0;
+    // 2,000 a second of each.
+    const load = setInterval(() => {
+      slowest = Math.max(slowest, performance.now() - last);
+      last = performance.now();
+      for (let count = 0; count < 4; count++) {
+        const text = `n${sent++}`;
+        peer.send(relayed, text);
+        a.send(rig.at('pair'), text);
+        forward.send(rig.at('forward'), text);
+      }
+    }, 2);
+    context.after(() => clearInterval(load));
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const next = await rig.up({}, '--takeover');
+    assert.equal(await running.ended(), 0, running.stderr());
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    clearInterval(load);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const lost = Object.fromEntries(Object.entries(seen).map(([service, got]) => [service, sent - got.size]));
+    context.diagnostic(`of ${sent} datagrams each: lost ${JSON.stringify(lost)}`);
+    for (const [service, count] of Object.entries(lost)) assert.ok(count < sent / 2, `${service}: ${count} of ${sent}`);
+    await goOn(rig, clients, 'taken over');
+    assert.match(next.stderr(), /taking over/);
+    assert.match(running.stderr(), /handing over/);
+  });
+
+  test('that fails leaves the old one running, with its clients', async (context) => {
+    const { rig, running, clients } = await begin(context);
+    for (const fault of ['udp://192.0.2.77:1', 'nonsense']) {
+      await assert.rejects(rig.up({ 'turn.listen': fault }, '--takeover'), /culvert: .*turn\.listen/);
+      await waitFor(
+        async () =>
+          (await fetch(`http://127.0.0.1:${rig.at('admin').port}/readyz`).catch(() => undefined))?.ok === true,
+      );
+      assert.equal(running.child.exitCode, null);
+      await goOn(rig, clients, fault);
+    }
+    assert.match(running.stderr(), /did not start: this one goes on/);
+    assert.equal((await culvert(['down'], { CULVERT_STATE: rig.state })).code, 0);
+    assert.equal(await running.ended(), 0);
+  });
+
+  test('without a relay to take over from is a start like any other', async (context) => {
+    const upstream = await Wire.open(context);
+    const rig = await RestartRig.make(context, upstream.local.port);
+    const running = await rig.up({}, '--takeover');
+    assert.match(running.stderr(), /no relay to take over from/);
+    await Clients.meet(context, rig, upstream);
+  });
+});
+
+describe('a state folder', () => {
+  test('that another relay uses is left alone', async (context) => {
+    const { rig, running, clients } = await begin(context);
+    const free = 'udp://127.0.0.1:0';
+    const away = { 'turn.listen': free, 'pair.listen': free, forward: '[]', 'admin.listen': 'off' };
+    const inUse = new RegExp(`state folder .* is in use by another relay that runs .process ${running.child.pid}: `);
+    await assert.rejects(rig.up(away), inUse);
+    await untilKept(rig);
+    running.child.kill('SIGKILL');
+    await running.ended();
+    await rig.up();
+    await goOn(rig, clients, 'again');
+  });
+
+  test('that cannot be written is a warning', async (context) => {
+    const upstream = await Wire.open(context);
+    const rig = await RestartRig.make(context, upstream.local.port);
+    // A file where the folder should be: root too cannot write there.
+    writeFileSync(rig.state, '');
+    chmodSync(rig.state, 0o600);
+    const running = await rig.up();
+    assert.match(running.stderr(), /WARN: the state folder cannot be used: clients are not kept over a restart/);
+    await Clients.meet(context, rig, upstream);
+    assert.equal(existsSync(join(rig.state, 'clients.journal')), false);
+  });
+});

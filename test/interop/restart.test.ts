@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { missing } from '../requirements.ts';
+import { type Child, startChild, waitFor } from './rig/children.ts';
+import { HUB_IPV4, makeLan } from './rig/netns.ts';
+import { parseUclient } from './rig/uclient.ts';
+
+const COUNT = 400;
+const EVERY_MILLIS = 20;
+
+/**
+ * coturn's client ends at the first ICMP error, so its wire is cut while nobody listens: what it sends is lost as it would be in a network. It
+ * goes on with its allocations, channels and nonce, and is told nothing.
+ */
+test('turnutils_uclient outlives the relay that it began with', {
+  skip: missing('coturn', 'netns'),
+}, async (context) => {
+  const lan = makeLan(`cr${process.pid}`);
+  const folder = mkdtempSync(join(tmpdir(), 'culvert-restart-'));
+  const children: Child[] = [];
+  context.after(async () => {
+    for (const child of children) await child.stop();
+    lan.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const file = join(folder, 'culvert.yaml');
+  const turn = {
+    listen: [`udp://${HUB_IPV4}:3478`],
+    users: { alice: 'wonderland' },
+    peers: { allow: ['10.99.0.0/16'] },
+  };
+  // JSON is YAML.
+  writeFileSync(
+    file,
+    JSON.stringify({ state: join(folder, 'state'), turn, admin: { listen: 'http://127.0.0.1:8666' } }),
+  );
+  const startRelay = async () => {
+    const args = ['netns', 'exec', lan.hub, process.execPath, LAUNCHER, 'up', '--config', file];
+    const relay = startChild('ip', args);
+    children.push(relay);
+    await waitFor(async () => relay.output().includes('metrics'), 20_000, `the relay to start: ${relay.output()}`);
+    return relay;
+  };
+  const metric = (line: string) => {
+    const text = execFileSync('ip', ['netns', 'exec', lan.hub, process.execPath, '-e', FETCH]).toString();
+    return Number(new RegExp(`^${line} (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
+  };
+  const wire = (...state: string[]) => execFileSync('ip', ['-n', lan.hub, 'link', 'set', 'p10', ...state]);
+
+  const site = lan.join('client', 10);
+  const first = await startRelay();
+  const flags = ['-y', '-c', '-u', 'alice', '-w', 'wonderland', '-n', `${COUNT}`, '-z', `${EVERY_MILLIS}`, HUB_IPV4];
+  const client = startChild('ip', ['netns', 'exec', site.namespace, 'turnutils_uclient', ...flags]);
+  children.push(client);
+  await waitFor(async () => metric('culvert_turn_allocations') === 2, 10_000, 'two allocations');
+  // Past the second within which changes are written.
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  wire('nomaster');
+  first.process.kill('SIGKILL');
+  await first.stop();
+  const second = await startRelay();
+  wire('master', 'br0');
+  assert.equal(metric('culvert_turn_allocations'), 2, second.output());
+  const patience = COUNT * EVERY_MILLIS + 20_000;
+  await waitFor(async () => client.ended() !== undefined, patience, `uclient to end: ${client.output()}`);
+  const { sent = 0, received = 0 } = parseUclient(client.output());
+  context.diagnostic(`of ${sent} messages ${received} arrived`);
+  assert.equal(client.ended()?.code, 0, client.output().slice(-2000));
+  assert.ok(received > sent / 2 && received > 2 * COUNT * 0.5, client.output().slice(-2000));
+  for (const code of ['401', '437', '438']) {
+    assert.equal(metric(`culvert_turn_responses_total\\{method="[a-z_]+",class="error",code="${code}"\\}`), 0, code);
+  }
+});
+
+const LAUNCHER = fileURLToPath(new URL('../../bin/culvert.mjs', import.meta.url));
+const FETCH = 'fetch("http://127.0.0.1:8666/metrics").then((r) => r.text()).then((t) => process.stdout.write(t))';
