@@ -107,6 +107,8 @@ export interface ConnectSpec {
   readonly keepAlive?: KeepAlive;
   /** The address to connect from; its port may be 0. */
   readonly from?: Endpoint;
+  /** The stream that it will be joined with: an engine of several threads puts it there too. */
+  readonly beside?: StreamId;
 }
 
 export interface JoinSpec {

@@ -58,6 +58,9 @@ export class Rig {
   readonly closedStreams: StreamId[] = [];
   readonly ends = new Map<StreamId, StreamEnd>();
   readonly connected = new Map<StreamId, ConnectResult>();
+  /** For tests that decide at once, as a service does. */
+  onStream: (stream: StreamId) => void = () => {};
+  onConnected: (stream: StreamId) => void = () => {};
   #now: Millis = 1_700_000_000_000;
   readonly #tick: ((engine: Engine) => void) | undefined;
   readonly #network: Network;
@@ -163,7 +166,10 @@ export class Rig {
         this.idle.push({ flow, service });
         this.carriedByIdle.push(this.engine.flowCounters(flow)?.packets);
       },
-      streamOpened: (stream, at, from) => this.streams.push({ stream, at, from }),
+      streamOpened: (stream, at, from) => {
+        this.streams.push({ stream, at, from });
+        this.onStream(stream);
+      },
       streamData: (stream, chunk) => {
         this.streamBytes.set(stream, Buffer.concat([this.streamBytes.get(stream) ?? Buffer.alloc(0), chunk]));
       },
@@ -171,7 +177,10 @@ export class Rig {
         this.closedStreams.push(stream);
         this.ends.set(stream, end);
       },
-      streamConnected: (stream, result) => this.connected.set(stream, result),
+      streamConnected: (stream, result) => {
+        this.connected.set(stream, result);
+        this.onConnected(stream);
+      },
     };
   }
 }
