@@ -31,12 +31,15 @@ export async function startRelay(options: RelayOptions): Promise<StartResult> {
 
   const choice = chooseEngine(config, log);
   if (!choice.ok) return { ok: false, reasons: [choice.reason] };
-  log.info('engine chosen', { why: choice.engine.why });
 
   const relay = new Relay(options, choice.engine, secrets.secrets, secrets.kept);
   const claimed = (await options.claim?.()) ?? { ok: true, keeps: false };
   const reasons = claimed.ok ? await relay.open(claimed.keeps) : [claimed.reason];
-  if (reasons.length === 0) return { ok: true, relay };
+  if (reasons.length === 0) {
+    const { name, mode, why } = relay.summary().engine;
+    log.info('engine', { name, mode, why });
+    return { ok: true, relay };
+  }
   await relay.stop();
   return { ok: false, reasons };
 }

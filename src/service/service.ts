@@ -80,7 +80,7 @@ export type Order =
       readonly droppable: boolean;
     }
   | { readonly type: 'closeStream'; readonly stream: StreamId }
-  /** Answered by handleStreamConnected, after `timeout` at the latest. `from`: the address to connect from. */
+  /** Answered by handleStreamConnected, after `timeout` at the latest. `from`: the address to connect from; `beside`: whom it will be joined with. */
   | {
       readonly type: 'connect';
       readonly stream: StreamId;
@@ -88,6 +88,7 @@ export type Order =
       readonly timeout: Millis;
       readonly keepAlive?: KeepAlive;
       readonly from?: Endpoint;
+      readonly beside?: StreamId;
     }
   /** Wants the next piece of a held stream (64 KiB at most), by handleStreamData; then it is held again. */
   | { readonly type: 'read'; readonly stream: StreamId }

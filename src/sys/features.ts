@@ -1,10 +1,11 @@
 import { errnoName } from './errno.ts';
 import { errno } from './ffi.ts';
 import { libc, loadLibc, sendmmsg } from './libc.ts';
+import { SubmissionRing } from './submission-ring.ts';
 import { openUdp, SOL_UDP, trySetOption, UDP_GRO, UDP_SEGMENT } from './udp-socket.ts';
 
 /** What the kernel may or may not do for us. Each is tried once, and the answer kept. */
-export type FeatureName = 'recvmmsg' | 'sendmmsg' | 'udp-gro' | 'udp-segment';
+export type FeatureName = 'io-uring' | 'recvmmsg' | 'sendmmsg' | 'udp-gro' | 'udp-segment';
 
 export type Feature =
   | { readonly supported: true }
@@ -46,6 +47,13 @@ const probes: Readonly<Record<FeatureName, { readonly needs: string; readonly at
         const sent = sendmmsg(libc(), fd, 0, 0, 0);
         return sent < 0 ? errnoName(-sent) : undefined;
       }),
+  },
+  'io-uring': {
+    needs: 'Linux 5.4',
+    attempt: () => {
+      new SubmissionRing(2).close();
+      return undefined;
+    },
   },
   'udp-gro': { needs: 'Linux 5.0', attempt: () => tryUdpOption(UDP_GRO, 1) },
   'udp-segment': { needs: 'Linux 4.18', attempt: () => tryUdpOption(UDP_SEGMENT, 1200) },

@@ -54,6 +54,11 @@ export function addressOf(bytes: ArrayBufferView | ArrayBufferLike): number {
   return Number(loadedForeign().address(bytes));
 }
 
+/** Memory that somebody else gave us, such as a mapping: good for as long as he keeps it. */
+export function memoryAt(address: number, size: number): ArrayBuffer {
+  return loadedForeign().view(BigInt(address), size);
+}
+
 type Foreign = typeof import('koffi');
 
 let loaded: Foreign | Error | undefined;

@@ -130,10 +130,14 @@ export class SendBatch {
     this.#words[this.#current + CONTROL_SIZE] = CONTROL_SPACE;
   }
 
-  /** How many went out from the one at `first` on, or −errno of that one. Never blocks. */
-  send(fd: number, first: number): number {
-    const messages = this.#arena.address + this.#room.messages + first * MESSAGE_BYTES;
-    return sendmmsg(this.#calls, fd, messages, this.#messages - first, MSG_DONTWAIT);
+  /** How many went out from the one at `first` on, up to the one before `end`; or −errno of the first. Never blocks. */
+  send(fd: number, first: number, end: number = this.#messages): number {
+    return sendmmsg(this.#calls, fd, this.address(first), end - first, MSG_DONTWAIT);
+  }
+
+  /** Of the message. */
+  address(message: number): number {
+    return this.#arena.address + this.#room.messages + message * MESSAGE_BYTES;
   }
 }
 

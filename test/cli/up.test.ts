@@ -56,6 +56,23 @@ describe('culvert up', () => {
     assert.match(running.stderr(), /stopping.*SIGTERM/);
   });
 
+  test('without koffi, auto says why it is portable, and batched by name ends with 1', async (context) => {
+    const hook = `import { registerHooks } from 'node:module';
+      registerHooks({ resolve: (name, at, next) => {
+        if (name === 'koffi') throw new Error('nobody installed it');
+        return next(name, at);
+      } });`;
+    const without = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(hook)}` };
+    const state = join(temporaryFolder(context), 'state');
+    const running = await culvertUp(context, ['--json', ...LOOPBACK], { CULVERT_STATE: state, ...without });
+    const { engine } = JSON.parse(running.stdout()) as Summary;
+    assert.equal(engine.name, 'portable');
+    assert.match(engine.why, /^auto: batched does not run here, .*nobody installed it/);
+    const ended = await culvert(['up', '--engine', 'batched', ...LOOPBACK], { CULVERT_STATE: state, ...without });
+    assert.equal(ended.code, 1);
+    assert.match(ended.stderr, /culvert: the batched engine does not run here: .*nobody installed it/);
+  });
+
   test('relays with the credentials that it generated, as probe finds them', async (context) => {
     const { summary, state, admin } = await upOnLoopback(context);
     const server = summary.generated?.iceServer;

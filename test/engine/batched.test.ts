@@ -12,9 +12,9 @@ enableCompileCache();
 for (const [name, switches] of [
   ['batched, one worker', {}],
   ['batched, two workers', { workers: 2 }],
-  ['batched, without GSO', { gso: false }],
+  ['batched, without GSO', { gso: false, uring: false }],
   ['batched, without GRO', { gro: false }],
-  ['batched, without both, two workers', { gso: false, gro: false, workers: 2 }],
+  ['batched, without both, two workers', { gso: false, gro: false, uring: false, workers: 2 }],
 ] as const) {
   engineConformance({
     name,

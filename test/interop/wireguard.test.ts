@@ -61,6 +61,9 @@ for (const registered of [false, true]) {
       await allMeet('first contact', 20);
       assertEachGetsItsOwn(context, peers);
       assert.equal(world.metric('culvert_clients{service="wireguard"}'), 5);
+      const relayed = (datapath: string) =>
+        world.metric(`culvert_packets_total{service="wireguard",direction="to_peer",datapath="${datapath}"}`) >= 600;
+      assert.ok(relayed('batched') || relayed('portable'));
 
       await world.stopRelay({ signal: 'SIGTERM', forget: false });
       await world.startRelay();
@@ -83,7 +86,8 @@ function assertEachGetsItsOwn(context: { diagnostic(text: string): void }, peers
     for (const [to, other] of peers.entries()) {
       if (from === to) continue;
       const echoes = 20 + 10 * from + 3 * to;
-      one.site.run('ping', '-q', '-c', String(echoes), '-i', '0.005', other.inner);
+      const said = one.site.run('ping', '-q', '-c', String(echoes), '-i', '0.005', other.inner);
+      if (!said.includes(' 0% packet loss')) context.diagnostic(`${one.name} to ${other.name}: ${said}`);
       for (const place of [from, to]) due[place] = (due[place] ?? 0) + echoes;
     }
   }

@@ -38,6 +38,7 @@ export const configSchema = section('Configuration of Culvert.', {
         true,
       ),
       gro: v.optional(flag('Whether the kernel may hand over as one what came in a row (UDP_GRO).'), true),
+      uring: v.optional(flag('Whether what leaves by many sockets may go to the kernel by one call (io_uring).'), true),
     }),
     {},
   ),

@@ -1,6 +1,7 @@
 import type { Arena } from '../../sys/arena.ts';
 import { EAGAIN, EINTR, EINVAL, EIO, EMSGSIZE, errnoName } from '../../sys/errno.ts';
 import { SendBatch } from '../../sys/send-batch.ts';
+import type { SubmissionRing } from '../../sys/submission-ring.ts';
 import { sendFailureOf } from '../portable/error-names.ts';
 import {
   ADD,
@@ -28,7 +29,7 @@ import type { BucketMemory } from './shared-buckets.ts';
 import type { WorkerCounts } from './worker-counts.ts';
 
 const HEADER_BYTES = 4;
-const MOST_MESSAGES = 512;
+export const MOST_MESSAGES = 512;
 const MOST_PIECES = 4096;
 /** UDP_MAX_SEGMENTS of older kernels. */
 const MOST_IN_TRAIN = 64;
@@ -42,6 +43,8 @@ export interface EgressParts {
   readonly segments: Segments;
   readonly buckets: BucketMemory;
   readonly counts: WorkerCounts;
+  /** Takes MOST_MESSAGES; undefined where the kernel or a sandbox has none. */
+  readonly ring: SubmissionRing | undefined;
 }
 
 /**
@@ -59,7 +62,9 @@ export class Egress {
   readonly #slot: Int32Array = new Int32Array(MOST_MESSAGES);
   readonly #first: Int32Array = new Int32Array(MOST_MESSAGES);
   readonly #size: Int32Array = new Int32Array(MOST_MESSAGES);
-  /** Trains that the kernel refused, to be sent one by one: three numbers each, as above. */
+  readonly #fds: Int32Array = new Int32Array(MOST_MESSAGES);
+  readonly #results: Int32Array = new Int32Array(MOST_MESSAGES);
+  /** Trains that the kernel refused, to be sent one by one: four numbers each, as above. */
   #refused: number[] = [];
 
   /** What it takes of the arena. */
@@ -72,9 +77,8 @@ export class Egress {
   }
 
   /** From now on from this socket. */
-  begin(fd: number): void {
+  from(fd: number): void {
     this.#fd = fd;
-    this.#batch.begin();
   }
 
   /** All datagrams of one flow, from the first of its chain on. */
@@ -95,21 +99,18 @@ export class Egress {
     else this.#gather(slot, first, segments.count, this.#parts.control[CONTROL_GSO] === 1);
   }
 
-  /** Sends what is gathered. */
+  /** Sends what is gathered; then nothing of the batch is needed any more. */
   end(): void {
     this.#transmit();
     while (this.#refused.length > 0) {
-      const [refused, retry] = [this.#refused, this.#batch];
+      const refused = this.#refused;
       this.#refused = [];
-      retry.begin();
-      for (let n = 0; n < refused.length; n += 3) {
+      for (let n = 0; n < refused.length; n += 4) {
+        this.#fd = refused[n + 3] ?? -1;
         this.#gather(refused[n] ?? 0, refused[n + 1] ?? 0, refused[n + 2] ?? 0, false);
       }
       this.#transmit();
     }
-  }
-
-  clear(): void {
     this.#header = 0;
   }
 
@@ -164,6 +165,7 @@ export class Egress {
         batch.message(slots, at + SLOT_TO, slots[at + SLOT_TO_SIZE] ?? 0);
         this.#slot[message] = slot;
         this.#first[message] = n;
+        this.#fds[message] = this.#fd;
         train = 0;
         size = length;
         total = 0;
@@ -224,15 +226,37 @@ export class Egress {
 
   #transmit(): void {
     const batch = this.#batch;
-    for (let done = 0; done < batch.messages; ) {
-      const sent = batch.send(this.#fd, done);
-      if (sent > 0) done += sent;
-      else if (sent === -EAGAIN) {
-        // The kernel takes no more: who sends faster than the network loses what is too much here, not in a queue of ours.
-        for (; done < batch.messages; done++) this.#lost(done, 'send-queue-full');
-      } else if (sent !== -EINTR) this.#failed(done++, -sent);
+    const { ring } = this.#parts;
+    // Where all leave by one socket sendmmsg is one call too, and the cheaper one.
+    if (ring === undefined || this.#endOfSocket(0) === batch.messages) {
+      for (let first = 0; first < batch.messages; first = this.#sendRun(first));
+    } else {
+      ring.sendAll(batch, this.#fds, this.#results);
+      for (let n = 0; n < batch.messages; n++) {
+        const result = this.#results[n] ?? 0;
+        if (result < 0) this.#failed(n, -result);
+      }
     }
     batch.begin();
+  }
+
+  /** Sends the neighbours of one message that leave by the same socket; where the next socket begins. */
+  #sendRun(first: number): number {
+    const end = this.#endOfSocket(first);
+    const fd = this.#fds[first] ?? -1;
+    for (let done = first; done < end; ) {
+      const sent = this.#batch.send(fd, done, end);
+      if (sent > 0) done += sent;
+      else if (sent === -EAGAIN) for (; done < end; done++) this.#failed(done, EAGAIN);
+      else if (sent !== -EINTR) this.#failed(done++, -sent);
+    }
+    return end;
+  }
+
+  #endOfSocket(first: number): number {
+    let end = first;
+    while (end < this.#batch.messages && this.#fds[end] === this.#fds[first]) end += 1;
+    return end;
   }
 
   /** A train may be refused where its datagrams are not: by a device that cannot cut, or because of the route's MTU. */
@@ -241,6 +265,11 @@ export class Egress {
     const slot = this.#slot[message] ?? 0;
     const first = this.#first[message] ?? 0;
     const size = this.#size[message] ?? 0;
+    if (errno === EAGAIN) {
+      // The kernel takes no more: who sends faster than the network loses what is too much here, not in a queue of ours.
+      this.#lost(message, 'send-queue-full');
+      return;
+    }
     if (size === 1 || (errno !== EINVAL && errno !== EIO && errno !== EMSGSIZE)) {
       this.#lost(message, sendFailureOf(errnoName(errno)));
       return;
@@ -249,7 +278,7 @@ export class Egress {
     // Every route takes datagrams of this size: it is the trains that this kernel does not.
     if (errno === EIO || length <= SURELY_FITS) Atomics.store(control, CONTROL_GSO, 0);
     else slots[slot * SLOT_WORDS + SLOT_NO_TRAINS] = length;
-    this.#refused.push(slot, first, size);
+    this.#refused.push(slot, first, size, this.#fds[message] ?? -1);
   }
 
   #lost(message: number, reason: string): void {

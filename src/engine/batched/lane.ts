@@ -12,6 +12,7 @@ import { QUIT, type WorkerMemory, type WorkerStart } from './worker-start.ts';
 
 export interface LaneParts {
   readonly shared: SharedMemory;
+  readonly uring: boolean;
   readonly onMiss: MissHandler;
   /** A worker ended by a fault; another one takes its place. */
   readonly onFault: (error: Error) => void;
@@ -79,7 +80,8 @@ export class Lane implements Reader {
   }
 
   #start(): Worker {
-    const start: WorkerStart = { shared: this.#parts.shared, own: this.#own, epoll: this.#epoll.fd.number };
+    const { shared, uring } = this.#parts;
+    const start: WorkerStart = { shared, uring, own: this.#own, epoll: this.#epoll.fd.number };
     const worker = new Worker(ENTRY, {
       eval: true,
       name: 'culvert batched',

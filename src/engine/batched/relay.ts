@@ -1,4 +1,5 @@
 import { ReceiveBatch } from '../../sys/receive-batch.ts';
+import type { SubmissionRing } from '../../sys/submission-ring.ts';
 import { Egress } from './egress.ts';
 import { FlowReader } from './flow-reader.ts';
 import { Ingress } from './ingress.ts';
@@ -38,7 +39,8 @@ export class Relay {
   #nextOfSocket: Int32Array = new Int32Array(1024);
   #epoch = 0;
 
-  constructor(shared: SharedMemory, own: WorkerMemory) {
+  /** `ring`: for sending from many sockets at a time, where there is one. */
+  constructor(shared: SharedMemory, own: WorkerMemory, ring?: SubmissionRing) {
     this.#sockets = new Int32Array(shared.sockets);
     this.#slots = new Int32Array(shared.slots);
     this.#state = new Int32Array(own.state);
@@ -63,6 +65,7 @@ export class Relay {
       segments: this.#segments,
       buckets: new BucketMemory(shared),
       counts,
+      ring,
     });
   }
 
@@ -90,9 +93,9 @@ export class Relay {
       this.#sortLiving();
       const now = this.#time[CONTROL_TIME] || Date.now();
       for (const [socket, first] of this.#firstBySocket) this.#send(socket, first, now);
+      this.#egress.end();
       this.#firstBySocket.clear();
       this.#segments.clear();
-      this.#egress.clear();
     }
     this.#ingress.clear();
   }
@@ -117,11 +120,10 @@ export class Relay {
 
   #send(socket: number, first: number, now: number): void {
     const { slot, first: firstSegment } = this.#segments;
-    this.#egress.begin(this.#sockets[socket * SOCKET_WORDS + SOCKET_FD] ?? -1);
+    this.#egress.from(this.#sockets[socket * SOCKET_WORDS + SOCKET_FD] ?? -1);
     for (let n = first; n >= 0; n = this.#nextOfSocket[n] ?? -1) {
       this.#egress.flow(slot[n] ?? 0, firstSegment[n] ?? -1, now);
     }
-    this.#egress.end();
   }
 
   #sendUp(first: number): void {

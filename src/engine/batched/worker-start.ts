@@ -7,6 +7,8 @@ export interface WorkerStart {
   readonly own: WorkerMemory;
   /** A descriptor that watches sockets by their place. */
   readonly epoll: number;
+  /** Whether io_uring may be used, which the kernel can. */
+  readonly uring: boolean;
 }
 
 /** What a worker has of its own and the main thread looks at. */

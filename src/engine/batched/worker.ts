@@ -1,11 +1,31 @@
 import { workerData } from 'node:worker_threads';
 import { EpollWait } from '../../sys/epoll.ts';
 import { EINTR, SystemError } from '../../sys/errno.ts';
+import { SubmissionRing } from '../../sys/submission-ring.ts';
+import { MOST_MESSAGES } from './egress.ts';
 import { Relay } from './relay.ts';
 import { QUIT, type WorkerStart } from './worker-start.ts';
 
-function run({ shared, own, epoll }: WorkerStart): void {
-  const relay = new Relay(shared, own);
+function run({ shared, own, epoll, uring }: WorkerStart): void {
+  const ring = uring ? openRing() : undefined;
+  try {
+    serve(new Relay(shared, own, ring), epoll);
+  } finally {
+    ring?.close();
+  }
+}
+
+/** Sending goes without it where its memory or its descriptor is not to be had. */
+function openRing(): SubmissionRing | undefined {
+  try {
+    return new SubmissionRing(MOST_MESSAGES);
+  } catch (error) {
+    if (error instanceof SystemError) return undefined;
+    throw error;
+  }
+}
+
+function serve(relay: Relay, epoll: number): void {
   const wait = new EpollWait(epoll, MOST_READY);
   const places: number[] = [];
   for (;;) {

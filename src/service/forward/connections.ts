@@ -190,6 +190,7 @@ function connectNext(core: Core, connection: Connection, now: Millis): void {
     stream,
     to: target.place(listener.offset),
     timeout,
+    beside: connection.client,
     ...(keepAlive && { keepAlive }),
   });
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, describe, test } from 'node:test';
 import fc from 'fast-check';
+import { MOST_MESSAGES } from '../../../src/engine/batched/egress.ts';
 import { createSharedMemory } from '../../../src/engine/batched/layout.ts';
 import { createMissMemory, MissReader } from '../../../src/engine/batched/miss-ring.ts';
 import { Relay } from '../../../src/engine/batched/relay.ts';
@@ -14,8 +15,10 @@ import type { Discriminator, Encapsulation, Flow } from '../../../src/flow/flow.
 import { FlowTable } from '../../../src/flow/flow-table.ts';
 import type { Endpoint } from '../../../src/net/endpoint.ts';
 import { type Fd, openDescriptors } from '../../../src/sys/fd.ts';
+import { feature } from '../../../src/sys/features.ts';
 import { ReceiveBatch } from '../../../src/sys/receive-batch.ts';
 import { decodeSockaddr } from '../../../src/sys/sockaddr.ts';
+import { SubmissionRing } from '../../../src/sys/submission-ring.ts';
 import { bindTo, enlargeBuffers, openUdp, sendTo } from '../../../src/sys/udp-socket.ts';
 import { bucketId, channelData, exampleFlow, socketId } from '../../flow/example.ts';
 import { missing } from '../../requirements.ts';
@@ -73,8 +76,9 @@ const bursts = fc.array(fc.tuple(fc.nat(2), payloads, fc.integer({ min: 1, max: 
 
 describe('the data path of a worker', { skip: missing('ffi', 'ipv6') }, () => {
   for (const switches of [
-    { gso: true, gro: true },
-    { gso: false, gro: false },
+    { gso: true, gro: true, uring: true },
+    { gso: true, gro: false, uring: false },
+    { gso: false, gro: false, uring: true },
   ]) {
     test(`does what the reference says, ${JSON.stringify(switches)}`, async () => {
       await fc.assert(
@@ -105,7 +109,7 @@ describe('the data path of a worker', { skip: missing('ffi', 'ipv6') }, () => {
         flowLists,
         fc.array(fc.tuple(fc.nat(2), payloads, fc.nat(30)), { maxLength: 25 }),
         async (shapesOf, arrivals) => {
-          using rig = new Rig({ gso: true, gro: false });
+          using rig = new Rig({ gso: true, gro: false, uring: false });
           const flows = shapesOf.map(([shape, from, to, bucket], index) =>
             exampleFlow({
               ...shape,
@@ -127,7 +131,7 @@ describe('the data path of a worker', { skip: missing('ffi', 'ipv6') }, () => {
   });
 
   test('flows come and go, the index grows and is cleaned, and none is lost or left', async () => {
-    using rig = new Rig({ gso: true, gro: true });
+    using rig = new Rig({ gso: true, gro: true, uring: true });
     for (let round = 0; round < 3; round++) {
       const flows = Array.from({ length: 3000 }, (_, n) =>
         exampleFlow({
@@ -172,8 +176,10 @@ class Rig implements Disposable {
   readonly #destinations: { fd: Fd; local: Endpoint }[] = [];
   readonly #at: Endpoint;
   readonly #batch = new ReceiveBatch(64);
+  readonly #ring: SubmissionRing | undefined;
 
-  constructor({ gso, gro }: { gso: boolean; gro: boolean }) {
+  constructor({ gso, gro, uring }: { gso: boolean; gro: boolean; uring: boolean }) {
+    if (uring && feature('io-uring').supported) this.#ring = new SubmissionRing(MOST_MESSAGES);
     new Int32Array(this.#memory.control)[1] = gso ? 1 : 0;
     this.#ports = new UdpPorts(this.#memory, new DropCounts(), gro);
     const reader = { takesTrains: true, add: () => {}, remove: () => {}, settle: () => {} };
@@ -188,11 +194,8 @@ class Rig implements Disposable {
       const { port: from } = decodeSockaddr(sender, 0);
       this.#missed.push(`${port?.id} ${from} ${hex(payload)}`);
     });
-    this.#relay = new Relay(this.#memory, {
-      state: new SharedArrayBuffer(64),
-      counts: this.#counts.memory,
-      misses,
-    });
+    const own = { state: new SharedArrayBuffer(64), counts: this.#counts.memory, misses };
+    this.#relay = new Relay(this.#memory, own, this.#ring);
     this.#subject = new FlowTable(
       1000,
       new SharedFlows({
@@ -255,6 +258,7 @@ class Rig implements Disposable {
 
   [Symbol.dispose](): void {
     this.#misses.close();
+    this.#ring?.close();
     for (const id of this.#ports.ids) this.#ports.close(this.#ports.get(id) ?? assert.fail());
     for (const { fd } of [...this.#senders, ...this.#destinations]) fd.close();
   }
