@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { after, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { MOST_MESSAGES } from '../../../src/engine/batched/egress.ts';
-import { createSharedMemory } from '../../../src/engine/batched/layout.ts';
+import { CONTROL_GSO, createSharedMemory } from '../../../src/engine/batched/layout.ts';
 import { createMissMemory, MissReader } from '../../../src/engine/batched/miss-ring.ts';
 import { Relay } from '../../../src/engine/batched/relay.ts';
 import { SharedFlows } from '../../../src/engine/batched/shared-flows.ts';
@@ -154,6 +154,23 @@ describe('the data path of a worker', { skip: missing('ffi', 'ipv6') }, () => {
     }
   });
 
+  test('an address that nothing can be sent to takes trains from nobody else', async () => {
+    using rig = new Rig({ gso: true, gro: false, uring: false });
+    // Socket 2 is bound to the loopback device, which does not lead there: EINVAL, as a blackhole route answers for whatever is bound.
+    const nowhere = { family: 4, address: '192.0.2.1', port: 9 } as const;
+    const [bad, good] = [
+      exampleFlow({ id: 1, remote: rig.sender(0), via: 2, to: nowhere }),
+      exampleFlow({ id: 2, remote: rig.sender(1), via: 2, to: rig.destination(0) }),
+    ];
+    rig.install([bad, good]);
+    assert.deepEqual(rig.lost(Array.from({ length: 4 }, () => ({ from: 0, payload: new Uint8Array(100) }))), 4);
+    assert.equal(rig.trains, true);
+    await rig.expectSame(
+      Array.from({ length: 4 }, () => ({ from: 1, payload: new Uint8Array(100) })),
+      1001,
+    );
+  });
+
   after(() => assert.deepEqual(openDescriptors(), []));
 });
 
@@ -252,6 +269,19 @@ class Rig implements Disposable {
     assert.equal(this.#drops() - before, dropped.length);
   }
 
+  /** How many of these were lost when they were to leave. */
+  lost(arrivals: readonly Arrival[]): number {
+    for (const { from, payload } of arrivals) sendTo(this.#senders[from]?.fd ?? assert.fail(), payload, this.#at);
+    new Float64Array(this.#memory.control)[1] = 1000;
+    const before = this.#drops();
+    this.#relay.turn([this.#ports.get(socketId(1))?.place ?? assert.fail()]);
+    return this.#drops() - before;
+  }
+
+  get trains(): boolean {
+    return new Int32Array(this.#memory.control)[CONTROL_GSO] === 1;
+  }
+
   expectSameCounts(flows: readonly Flow[]): void {
     for (const { id } of flows) assert.deepEqual(this.#subject.counters(id), this.#reference.counters(id));
   }
@@ -266,7 +296,7 @@ class Rig implements Disposable {
   #drops(): number {
     let sum = 0;
     this.#counts.eachDrop((_owner, reason, packets) => {
-      assert.ok(reason === 'too-big' || reason === 'rate-limited', reason);
+      assert.ok(EXPECTED_DROPS.has(reason), reason);
       sum += packets;
     });
     return sum;
@@ -297,5 +327,6 @@ function hex(bytes: Uint8Array): string {
   return `${bytes.length} bytes: ${createHash('sha1').update(bytes).digest('hex')}`;
 }
 
+const EXPECTED_DROPS: ReadonlySet<string> = new Set(['too-big', 'rate-limited', 'bad-address', 'unreachable']);
 const FOUR: Endpoint = { family: 4, address: '127.0.0.1', port: 0 };
 const SIX: Endpoint = { family: 6, address: '::1', port: 0 };
