@@ -101,7 +101,9 @@ describe('streams in workers', { skip: missing('ffi') }, () => {
     const before = descriptors();
     const client = await open(forward.local);
     client.on('error', () => {});
-    await until(() => forward.upstreams.length === 1, 'the upstream');
+    client.on('end', () => client.destroy());
+    client.resume();
+    await until(() => forward.rig.connected.size === 1, 'the join');
     client.write(randomBytes(100_000));
     const closed = new Promise((resolve) => client.once('close', resolve));
     await workers[0]?.terminate();
