@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
+import { feature } from '../src/sys/features.ts';
 import { loadLibrary } from '../src/sys/ffi.ts';
 
 /** What a test may need beyond Node. */
@@ -20,7 +21,8 @@ export type Requirement =
   | 'haproxy'
   | 'nginx'
   | 'nft'
-  | 'ffi';
+  | 'ffi'
+  | 'trains';
 
 /** For node:test's `skip` option: false to run, or the reason why not. With CULVERT_REQUIRE=all nothing is skipped, so that what is missing fails. */
 export function missing(...requirements: Requirement[]): string | false {
@@ -51,6 +53,10 @@ const probes: Record<Requirement, () => string | undefined> = {
   ffi: () => {
     const libc = loadLibrary([null], {});
     return libc.ok ? undefined : libc.detail;
+  },
+  trains: () => {
+    const missed = (['udp-segment', 'udp-gro'] as const).find((name) => !feature(name).supported);
+    return missed && `the kernel lacks ${missed}`;
   },
   ipv6: () => {
     try {
