@@ -12,6 +12,8 @@ export interface Idler {
 export class IdleWheel<T extends Idler> {
   readonly #granularity: Millis;
   readonly #slots = new Map<number, Set<T>>();
+  /** No entry is due before; a slot that was left empty may be named too. */
+  #earliest = Number.POSITIVE_INFINITY;
 
   constructor(granularity: Millis) {
     this.#granularity = granularity;
@@ -28,6 +30,7 @@ export class IdleWheel<T extends Idler> {
     }
     entries.add(entry);
     entry.slot = slot;
+    if (slot < this.#earliest) this.#earliest = slot;
   }
 
   clear(entry: T): void {
@@ -38,12 +41,21 @@ export class IdleWheel<T extends Idler> {
     entry.slot = -1;
   }
 
+  /** Before then nothing is due; Infinity when nothing is set. */
+  next(): Millis {
+    return this.#earliest * this.#granularity;
+  }
+
   /** Takes out everything that is due. */
   takeDue(now: Millis): T[] {
     const current = Math.floor(now / this.#granularity);
     const due: T[] = [];
+    this.#earliest = Number.POSITIVE_INFINITY;
     for (const [slot, entries] of this.#slots) {
-      if (slot > current) continue;
+      if (slot > current) {
+        this.#earliest = Math.min(this.#earliest, slot);
+        continue;
+      }
       this.#slots.delete(slot);
       for (const entry of entries) {
         entry.slot = -1;

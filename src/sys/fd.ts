@@ -16,6 +16,12 @@ export class Fd {
     if (!open.delete(this)) throw new Error(`${this.what} is closed already`);
     libc().close(this.number);
   }
+
+  /** Somebody else makes an Fd of the number, in this thread or another. */
+  giveAway(): number {
+    if (!open.delete(this)) throw new Error(`${this.what} is closed already`);
+    return this.number;
+  }
 }
 
 /** What the descriptors of this thread that are open are for. */

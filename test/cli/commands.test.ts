@@ -18,7 +18,11 @@ describe('usage', () => {
       stderr: /^culvert: unknown option '--bogus' \("culvert up --help" tells more\)\n$/,
     },
     { args: ['up', '--set', 'turn.realm'], code: 2, stderr: /^culvert: --set turn\.realm: must be path=value/ },
-    { args: ['up', '--engine', 'xdp'], code: 2, stderr: /^culvert: --engine: the xdp engine is not available/ },
+    {
+      args: ['up', '--engine', 'xdp', '--set', 'interfaces=nowhere0', '--set', 'log.level=error'],
+      code: 1,
+      stderr: /the xdp engine does not run here: .*\(.*\)/,
+    },
     {
       args: ['up', '--config', '/nowhere.yaml'],
       code: 2,

@@ -204,7 +204,7 @@ describe('a relay that is stopped', () => {
       removed: [join(rig.state, 'clients.journal')],
     });
     assert.deepEqual(readdirSync(rig.state), ['secrets.json']);
-    const nothing = await culvert(['down'], environment);
+    const nothing = await culvert(['down', '--state', rig.state]);
     assert.deepEqual([nothing.code, nothing.stdout], [0, `no relay runs with ${rig.state}\n`]);
   });
 });

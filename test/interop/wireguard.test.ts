@@ -86,7 +86,8 @@ function assertEachGetsItsOwn(context: { diagnostic(text: string): void }, peers
     for (const [to, other] of peers.entries()) {
       if (from === to) continue;
       const echoes = 20 + 10 * from + 3 * to;
-      one.site.run('ping', '-q', '-c', String(echoes), '-i', '0.005', other.inner);
+      const said = one.site.run('ping', '-q', '-c', String(echoes), '-i', '0.005', other.inner);
+      if (!said.includes(' 0% packet loss')) context.diagnostic(`${one.name} to ${other.name}: ${said}`);
       for (const place of [from, to]) due[place] = (due[place] ?? 0) + echoes;
     }
   }

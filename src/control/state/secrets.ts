@@ -74,7 +74,7 @@ export function readSecrets(folder: string): SecretsResult | undefined {
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     return {
       ok: false,
-      reason: `${file}: cannot be read (${code ?? 'unknown error'}; check its owner and permissions)`,
+      reason: `${file}: cannot be read (${code ?? 'unknown error'}; check its owner and permissions, or choose another folder: --set state=DIR)`,
     };
   }
   const parsed = v.safeParse(secretsFile, source);

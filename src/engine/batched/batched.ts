@@ -27,6 +27,8 @@ import { Lanes } from './lanes.ts';
 import { CONTROL_GSO, CONTROL_TIME, createSharedMemory } from './layout.ts';
 import type { MissHandler } from './miss-ring.ts';
 import { SharedFlows } from './shared-flows.ts';
+import { StreamRooms } from './stream-rooms.ts';
+import { SpliceRoom } from './streams/splice-room.ts';
 import { UdpPorts } from './udp-ports.ts';
 
 export interface BatchedOptions extends StreamLimits {
@@ -79,7 +81,7 @@ class Batched implements BatchedEngine {
   readonly #lanes: Lanes;
   /** Reads the listeners until there is something to relay. */
   #dormant: Dormant | undefined;
-  readonly #room: StreamRoom;
+  readonly #rooms: StreamRooms;
   /** Answers to openPort that the sink has not had yet. */
   readonly #answers = new Map<SocketId, OpenResult>();
   readonly #sweeper: NodeJS.Timeout;
@@ -120,19 +122,20 @@ class Batched implements BatchedEngine {
       },
       onError: () => this.#drops.add('engine', 'receive-failed'),
     });
-    this.#room = new StreamRoom(sink, options.ids, this.#drops, options);
+    const parts = { sink, ids: options.ids, drops: this.#drops, workers: options.workers ?? 1, onFault };
+    this.#rooms = new StreamRooms(new StreamRoom(sink, options.ids, this.#drops, options), new SpliceRoom(parts));
     this.#sweeper = setInterval(() => this.#reap(), sweepEvery).unref();
   }
 
   async listen(socket: SocketId, spec: ListenSpec): Promise<OpenResult> {
     this.#refuseKnown(socket);
-    if (spec.transport !== 'udp') return this.#room.listen(socket, spec);
+    if (spec.transport !== 'udp') return this.#rooms.listen(socket, spec);
     const reader = this.#dormant ?? this.#lanes.forListener();
     return this.#ports.open(socket, spec.local, listenerBuffers(spec.buffers), reader, spec.inherited);
   }
 
   updateTls(socket: SocketId, tls: TlsMaterial): void {
-    this.#room.updateTls(socket, tls);
+    this.#rooms.updateTls(socket, tls);
   }
 
   openPort(socket: SocketId, local: Endpoint): void {
@@ -148,13 +151,13 @@ class Batched implements BatchedEngine {
     if (port !== undefined) {
       this.#flows.removeSocket(socket);
       this.#ports.close(port);
-    } else if (!this.#room.close(socket) && !unanswered) {
+    } else if (!this.#rooms.close(socket) && !unanswered) {
       throw new EngineMisuse(`socket ${socket} is not open`);
     }
   }
 
   stopListening(socket: SocketId): void {
-    this.#room.stopListening(socket);
+    this.#rooms.stopListening(socket);
   }
 
   send(from: SocketId, to: Endpoint, packet: Uint8Array): void {
@@ -162,23 +165,23 @@ class Batched implements BatchedEngine {
   }
 
   write(stream: StreamId, packet: Uint8Array, droppable: boolean): void {
-    this.#room.streams.write(stream, packet, droppable);
+    this.#rooms.write(stream, packet, droppable);
   }
 
   closeStream(stream: StreamId): void {
-    this.#room.streams.close(stream);
+    this.#rooms.closeStream(stream);
   }
 
   connect(stream: StreamId, spec: ConnectSpec): void {
-    this.#room.streams.connect(stream, spec);
+    this.#rooms.connect(stream, spec);
   }
 
   read(stream: StreamId): void {
-    this.#room.streams.read(stream);
+    this.#rooms.read(stream);
   }
 
   join(a: StreamId, b: StreamId, spec: JoinSpec): void {
-    this.#room.streams.join(a, b, spec);
+    this.#rooms.join(a, b, spec);
   }
 
   addFlow(flow: Flow): void {
@@ -210,12 +213,16 @@ class Batched implements BatchedEngine {
   }
 
   streamBytes(stream: StreamId): number | undefined {
-    return this.#room.streams.bytesOf(stream);
+    return this.#rooms.bytesOf(stream);
   }
 
   stats(): EngineStats {
-    const traffic = mergeTraffic(this.#lanes.traffic(), this.#room.streams.traffic());
-    return { flows: this.#flows.sizes(), traffic, drops: this.#lanes.addDrops(this.#drops.read()) };
+    const traffic = mergeTraffic(this.#lanes.traffic(), this.#rooms.traffic());
+    return {
+      flows: this.#flows.sizes(),
+      traffic,
+      drops: addDrops(this.#lanes.addDrops(this.#drops.read()), this.#rooms.drops()),
+    };
   }
 
   tick(): void {
@@ -227,7 +234,7 @@ class Batched implements BatchedEngine {
     clearInterval(this.#sweeper);
     this.#answers.clear();
     // The workers first: they must not read from descriptors that are somebody else's.
-    await Promise.all([this.#lanes.close(), this.#room.closeAll()]);
+    await Promise.all([this.#lanes.close(), this.#rooms.closeAll()]);
     for (const socket of this.#ports.ids) this.closePort(socket);
   }
 
@@ -264,7 +271,7 @@ class Batched implements BatchedEngine {
 
   #refuseKnown(socket: SocketId): void {
     if (this.#closed) throw new EngineMisuse('the engine is closed');
-    if (this.#ports.get(socket) !== undefined || this.#room.has(socket) || this.#answers.has(socket)) {
+    if (this.#ports.get(socket) !== undefined || this.#rooms.has(socket) || this.#answers.has(socket)) {
       throw new EngineMisuse(`socket ${socket} is open already`);
     }
   }
@@ -272,3 +279,9 @@ class Batched implements BatchedEngine {
 
 /** As many as there are ports, of both families. */
 const MOST_SOCKETS = 131_072;
+
+function addDrops(counted: EngineStats['drops'], more: ReadonlyMap<string, number>): EngineStats['drops'] {
+  const engine = new Map(counted.get('engine'));
+  for (const [reason, count] of more) engine.set(reason, (engine.get(reason) ?? 0) + count);
+  return engine.size === 0 ? counted : new Map([...counted, ['engine', engine]]);
+}

@@ -53,7 +53,7 @@ export class StreamListener {
       return failure ?? { ok: true, local: spec.transport === 'unix' ? UNIX_ENDPOINT : spec.local };
     }
     if (spec.transport !== 'unix') return this.#bindTo(spec.local);
-    if (await isStale(spec.path)) rmSync(spec.path, { force: true });
+    await removeStale(spec.path);
     const failure = await this.#listen({ path: spec.path, backlog: BACKLOG });
     return failure ?? { ok: true, local: UNIX_ENDPOINT };
   }
@@ -98,6 +98,11 @@ export class StreamListener {
       else resolve();
     });
   }
+}
+
+/** Removes the socket of a process that is gone; whatever else is at `path` stays. */
+export async function removeStale(path: string): Promise<void> {
+  if (await isStale(path)) rmSync(path, { force: true });
 }
 
 /** Nobody listens any more at what a process left behind that could not take it along. */

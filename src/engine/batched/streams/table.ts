@@ -1,0 +1,110 @@
+import type { IdleWheel } from '../../../flow/idle-wheel.ts';
+import type { Fd } from '../../../sys/fd.ts';
+import { resetWhenClosed } from '../../../sys/stream-socket.ts';
+import type { Accepting } from './acceptor.ts';
+import { DROPS, DROPS_AT, type StreamDrop, type StreamMemory } from './messages.ts';
+import type { Pipes } from './pipes.ts';
+import type { Reports } from './reports.ts';
+import { Stream, type StreamState } from './stream.ts';
+
+/** The streams of a worker: how they come into it, and how they leave. */
+export class StreamTable {
+  readonly #byNumber: (Stream | undefined)[] = [];
+  readonly #byHandle = new Map<number, Stream>();
+  readonly #owned: Uint8Array;
+  readonly #bytes: Float64Array;
+  readonly #counts: Float64Array;
+  readonly #wheel: IdleWheel<Stream | Accepting>;
+  readonly #pipes: Pipes;
+  readonly #reports: Reports;
+  /** Of the loop. */
+  turn = 0;
+
+  constructor(memory: StreamMemory, wheel: IdleWheel<Stream | Accepting>, pipes: Pipes, reports: Reports) {
+    this.#owned = new Uint8Array(memory.owned);
+    this.#bytes = new Float64Array(memory.bytes);
+    this.#counts = new Float64Array(memory.counts);
+    this.#wheel = wheel;
+    this.#pipes = pipes;
+    this.#reports = reports;
+  }
+
+  add(handle: number, fd: Fd, listener: Accepting | undefined, state: StreamState): Stream {
+    const stream = new Stream(handle, fd, listener, this.turn, state);
+    this.#byNumber[fd.number] = stream;
+    this.#byHandle.set(handle, stream);
+    this.#owned[fd.number] = 1;
+    this.#bytes[fd.number] = 0;
+    return stream;
+  }
+
+  /** Whose event it is; undefined for one of an earlier owner of the number. */
+  ofEvent(number: number): Stream | undefined {
+    const stream = this.#byNumber[number];
+    return stream?.born === this.turn ? undefined : stream;
+  }
+
+  get(handle: number): Stream | undefined {
+    return this.#byHandle.get(handle);
+  }
+
+  /** Nobody asks for it any more. */
+  forget(stream: Stream): void {
+    this.#byHandle.delete(stream.handle);
+  }
+
+  /** Another thread has it from now on, by the number of its descriptor. */
+  giveAway(stream: Stream): number {
+    stream.state = 'gone';
+    this.#wheel.clear(stream);
+    this.#byHandle.delete(stream.handle);
+    this.#byNumber[stream.fd.number] = undefined;
+    this.#owned[stream.fd.number] = 0;
+    return stream.fd.giveAway();
+  }
+
+  /** The service is told, unless it does not know the stream any more. */
+  end(stream: Stream, clean: boolean): void {
+    if (stream.state === 'gone') return;
+    stream.state = 'gone';
+    this.#wheel.clear(stream);
+    if (stream.pipe !== undefined) {
+      if (stream.piped > 0) this.#pipes.discard(stream.pipe);
+      else this.#pipes.give(stream.pipe);
+      stream.pipe = undefined;
+    }
+    stream.front = undefined;
+    stream.rest = undefined;
+    const { number } = stream.fd;
+    this.#byNumber[number] = undefined;
+    this.#owned[number] = 0;
+    // From here on the number may be somebody else's.
+    stream.fd.close();
+    stream.listener?.leaveSeat();
+    if (this.#byHandle.delete(stream.handle)) this.#reports.closed(stream.handle, stream.bytes, clean);
+  }
+
+  /** Both ends of a pair, or a stream alone. What one side lost must not look complete to the other: resets, not ends. */
+  cut(stream: Stream): void {
+    const { partner } = stream;
+    for (const end of [stream, partner]) {
+      if (end === undefined || end.state === 'gone') continue;
+      resetWhenClosed(end.fd);
+      this.end(end, false);
+    }
+  }
+
+  /** Cuts what was accepted at a listener. */
+  cutAllOf(listener: Accepting): void {
+    for (const stream of this.#byNumber) if (stream?.listener === listener) this.cut(stream);
+  }
+
+  endAll(): void {
+    for (const stream of this.#byNumber) if (stream !== undefined) this.end(stream, false);
+  }
+
+  drop(reason: StreamDrop): void {
+    const at = DROPS_AT + DROPS.indexOf(reason);
+    this.#counts[at] = (this.#counts[at] ?? 0) + 1;
+  }
+}

@@ -1,0 +1,242 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { readdirSync, readlinkSync } from 'node:fs';
+import { enableCompileCache } from 'node:module';
+import { connect, createServer, type Socket } from 'node:net';
+import { after, describe, type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { Worker } from 'node:worker_threads';
+import { createBatchedEngine } from '../../../src/engine/batched/batched.ts';
+import type { Endpoint } from '../../../src/net/endpoint.ts';
+import { openDescriptors } from '../../../src/sys/fd.ts';
+import { missing } from '../../requirements.ts';
+import { type Bound, type ConformanceOptions, loopback, Rig, until } from '../conformance/rig.ts';
+
+enableCompileCache();
+
+// What only streams in workers can get wrong.
+describe('streams in workers', { skip: missing('ffi') }, () => {
+  for (const workers of [1, 2]) {
+    test(`2,000 connections of any size, ended by either side first, arrive whole: ${workers} worker(s)`, async (t) => {
+      const forward = await Forward.start(t, { workers });
+      const before = descriptors();
+      const sizes = Array.from({ length: 2000 }, (_, n) => randomSize(n));
+      const tasks = sizes.map((size, n) => async () => exchange(forward.local, size, n));
+      await inTurns(tasks, 50);
+      await until(() => forward.rig.ends.size === 4000, 'the end of all streams');
+      const unclean = [...forward.rig.ends.values()].filter(({ clean }) => !clean);
+      assert.equal(unclean.length, 0);
+      const moved = forward.rig.engine.stats().traffic.reduce((sum, { bytes }) => sum + bytes, 0);
+      assert.equal(
+        moved,
+        sizes.reduce((sum, size) => sum + 2 * size, 0),
+      );
+      // Pipes wait for the next: nothing else is left.
+      await until(() => descriptors().sockets <= before.sockets, 'sockets to be closed');
+      assert.ok(descriptors().pipes - before.pipes <= 2 * 64 * workers, `${descriptors().pipes} pipes`);
+      assert.equal(forward.rig.drops('engine', 'stream-error'), 0);
+    });
+  }
+
+  test('readers that take nothing hold little each, and silent streams hold no pipe', async (t) => {
+    const forward = await Forward.start(t, { hold: true });
+    const clients = [await open(forward.local)];
+    await until(() => forward.upstreams.length === 1, 'the worker');
+    const before = descriptors();
+    for (let n = 1; n < 100; n++) clients.push(await open(forward.local));
+    t.after(() => {
+      for (const client of clients) client.destroy();
+    });
+    await until(() => forward.upstreams.length === 100, 'all upstreams');
+    assert.ok(descriptors().pipes === before.pipes, 'nothing was sent yet');
+    const chunk = randomBytes(8 * MIB);
+    for (const client of clients) client.write(chunk);
+    const moved = (): number => forward.rig.engine.stats().traffic[0]?.bytes ?? 0;
+    for (let last = -1; last !== moved(); await pause(200)) last = moved();
+    // The kernel's buffers of both sockets, at most 10 MiB on loopback, and a part of the 64 MiB that all pipes have together.
+    assert.ok(moved() < 100 * 8 * MIB, 'something waits at its source');
+    const received = forward.upstreams.map((socket) => {
+      let got = 0;
+      socket.on('data', (bytes: Buffer) => (got += bytes.length));
+      socket.resume();
+      return () => got;
+    });
+    await until(() => received.every((got) => got() === chunk.length), 'everything, once they read');
+    await until(() => descriptors().pipes - before.pipes <= 2 * 64, 'pipes to be given back');
+  });
+
+  test('a small packet waits for nothing', async (t) => {
+    const forward = await Forward.start(t, { hold: true });
+    const client = await open(forward.local);
+    t.after(() => client.destroy());
+    client.setNoDelay(true);
+    await until(() => forward.upstreams.length === 1, 'the upstream');
+    const [upstream] = forward.upstreams;
+    assert.ok(upstream);
+    upstream.setNoDelay(true);
+    upstream.on('data', (bytes: Buffer) => upstream.write(bytes));
+    upstream.resume();
+    let got = 0;
+    client.on('data', (bytes: Buffer) => (got += bytes.length));
+    const begin = performance.now();
+    for (let n = 0; n < 50; n++) {
+      // Two packets at a time: the second would wait for the acknowledgement of the first, 40 ms, if nobody had asked for haste.
+      client.write('a');
+      await pause(0);
+      client.write('b');
+      await until(() => got === 2 * (n + 1), 'both to come back');
+    }
+    assert.ok(performance.now() - begin < 50 * 40, `${performance.now() - begin} ms`);
+  });
+
+  test('a worker that ends unasked is told of, its streams end, and another one goes on', async (t) => {
+    const workers: Worker[] = [];
+    const note = (worker: Worker): unknown => workers.push(worker);
+    process.on('worker', note);
+    t.after(() => process.removeListener('worker', note));
+    const faults: Error[] = [];
+    const forward = await Forward.start(t, { hold: true, onFault: (error) => faults.push(error) });
+    const before = descriptors();
+    const client = await open(forward.local);
+    client.on('error', () => {});
+    await until(() => forward.upstreams.length === 1, 'the upstream');
+    client.write(randomBytes(100_000));
+    const closed = new Promise((resolve) => client.once('close', resolve));
+    await workers[0]?.terminate();
+    await closed;
+    await until(() => forward.rig.ends.size === 2, 'the end of both');
+    assert.equal(faults.length, 1);
+    assert.equal(forward.rig.drops('engine', 'stream-worker-failed'), 1);
+    forward.upstreams[0]?.destroy();
+    await until(() => descriptors().sockets <= before.sockets, 'its descriptors to be closed');
+    const again = await open(forward.local);
+    t.after(() => again.destroy());
+    await until(() => forward.upstreams.length === 2, 'another upstream');
+  });
+
+  test('out of descriptors: counted, without spinning, and it goes on when there are some', () => {
+    const program = fileURLToPath(new URL('accept-without-descriptors.ts', import.meta.url));
+    const shell = 'ulimit -n 80 && exec "$0" "$1"';
+    const report = JSON.parse(execFileSync('sh', ['-c', shell, process.execPath, program], { encoding: 'utf8' }));
+    assert.ok(report.failed >= 1 && report.failed <= 30, `${report.failed} failed accepts in a second`);
+    assert.ok(report.cpu < 0.5, `${report.cpu} s of CPU time in a second`);
+    assert.equal(report.served, true);
+  });
+
+  after(() => assert.deepEqual(openDescriptors(), []));
+});
+
+interface ForwardOptions {
+  readonly workers?: number;
+  /** Upstreams are left alone, paused; else they send back what comes. */
+  readonly hold?: boolean;
+  readonly onFault?: (error: Error) => void;
+}
+
+/** A forward to an upstream of the test's own, decided upon as the service would. */
+class Forward {
+  readonly rig: Rig;
+  readonly local: Endpoint;
+  readonly upstreams: Socket[];
+
+  static async start(t: TestContext, { workers = 1, hold = false, onFault }: ForwardOptions): Promise<Forward> {
+    const upstreams: Socket[] = [];
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: hold }, (socket) => {
+      upstreams.push(socket);
+      socket.on('error', () => {});
+      if (!hold) socket.pipe(socket);
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    t.after(() => {
+      server.close();
+      for (const socket of upstreams) socket.destroy();
+    });
+    const address = server.address();
+    assert.ok(typeof address === 'object' && address !== null);
+    const options: ConformanceOptions = {
+      name: 'batched',
+      create: (parts) => createBatchedEngine({ ...parts, workers, seed: 1, ...(onFault && { onFault }) }),
+      skips: {},
+    };
+    const rig = await Rig.start(t, options);
+    const id = rig.ids.socket();
+    const spec = { transport: 'tcp', local: loopback(4), maxStreams: 5000, held: true } as const;
+    const result = await rig.engine.listen(id, spec);
+    assert.ok(result.ok);
+    rig.onStream = (stream) => {
+      const upstream = rig.ids.stream();
+      const then = { with: stream, first: new Uint8Array(0), service: 'forward', idle: 0 } as const;
+      rig.engine.connect(upstream, { to: loopback(4, address.port), timeout: 5000, join: then });
+    };
+    return new Forward(rig, { id, local: result.local }, upstreams);
+  }
+
+  private constructor(rig: Rig, { local }: Bound, upstreams: Socket[]) {
+    this.rig = rig;
+    this.local = local;
+    this.upstreams = upstreams;
+  }
+}
+
+/** Sends so many bytes and gets the same back; ends its way early or only when everything is back. */
+async function exchange(local: Endpoint, size: number, n: number): Promise<void> {
+  const socket = await open(local);
+  const data = randomBytes(size);
+  const hash = createHash('sha256');
+  let got = 0;
+  socket.on('data', (bytes: Buffer) => {
+    hash.update(bytes);
+    got += bytes.length;
+    if (got === size && n % 2 === 1) socket.end();
+  });
+  const ended = once(socket, 'end');
+  if (n % 2 === 0) socket.end(data);
+  else if (size === 0) socket.end();
+  else socket.write(data);
+  await ended;
+  assert.equal(hash.digest('hex'), createHash('sha256').update(data).digest('hex'), `connection ${n} of ${size} bytes`);
+}
+
+function randomSize(n: number): number {
+  if (n % 50 === 0) return 0;
+  if (n % 40 === 1) return MIB + (randomBytes(4).readUInt32LE() % MIB);
+  return randomBytes(4).readUInt32LE() % (n % 3 === 0 ? 200 : 70_000);
+}
+
+async function open(local: Endpoint): Promise<Socket> {
+  const socket = connect({ host: local.address, port: local.port, allowHalfOpen: true });
+  await once(socket, 'connect');
+  return socket;
+}
+
+async function inTurns(tasks: readonly (() => Promise<void>)[], atOnce: number): Promise<void> {
+  const left = tasks.values();
+  await Promise.all(
+    Array.from({ length: atOnce }, async () => {
+      for (const task of left) await task();
+    }),
+  );
+}
+
+function descriptors(): { sockets: number; pipes: number } {
+  const kinds = readdirSync('/proc/self/fd').map((name) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${name}`).split(':', 1)[0];
+    } catch {
+      return '';
+    }
+  });
+  return {
+    sockets: kinds.filter((kind) => kind === 'socket').length,
+    pipes: kinds.filter((kind) => kind === 'pipe').length,
+  };
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+const MIB = 1024 * 1024;
