@@ -55,6 +55,10 @@ export class EdgePoll {
     return this.#events.words[(index * EVENT_BYTES) >> 2] ?? 0;
   }
 
+  get descriptor(): number {
+    return this.#fd.number;
+  }
+
   close(): void {
     this.#fd.close();
   }

@@ -10,7 +10,6 @@ import { fileURLToPath } from 'node:url';
 import type { Worker } from 'node:worker_threads';
 import { createBatchedEngine } from '../../../src/engine/batched/batched.ts';
 import type { Endpoint } from '../../../src/net/endpoint.ts';
-import type { StreamId } from '../../../src/net/ids.ts';
 import { openDescriptors } from '../../../src/sys/fd.ts';
 import { missing } from '../../requirements.ts';
 import { type Bound, type ConformanceOptions, loopback, Rig, until } from '../conformance/rig.ts';
@@ -43,8 +42,10 @@ describe('streams in workers', { skip: missing('ffi') }, () => {
 
   test('readers that take nothing hold little each, and silent streams hold no pipe', async (t) => {
     const forward = await Forward.start(t, { hold: true });
+    const clients = [await open(forward.local)];
+    await until(() => forward.upstreams.length === 1, 'the worker');
     const before = descriptors();
-    const clients = await Promise.all(Array.from({ length: 100 }, () => open(forward.local)));
+    for (let n = 1; n < 100; n++) clients.push(await open(forward.local));
     t.after(() => {
       for (const client of clients) client.destroy();
     });
@@ -100,7 +101,9 @@ describe('streams in workers', { skip: missing('ffi') }, () => {
     const before = descriptors();
     const client = await open(forward.local);
     client.on('error', () => {});
-    await until(() => forward.upstreams.length === 1, 'the upstream');
+    client.on('end', () => client.destroy());
+    client.resume();
+    await until(() => forward.rig.connected.size === 1, 'the join');
     client.write(randomBytes(100_000));
     const closed = new Promise((resolve) => client.once('close', resolve));
     await workers[0]?.terminate();
@@ -165,15 +168,10 @@ class Forward {
     const spec = { transport: 'tcp', local: loopback(4), maxStreams: 5000, held: true } as const;
     const result = await rig.engine.listen(id, spec);
     assert.ok(result.ok);
-    const clients = new Map<StreamId, StreamId>();
     rig.onStream = (stream) => {
       const upstream = rig.ids.stream();
-      clients.set(upstream, stream);
-      rig.engine.connect(upstream, { to: loopback(4, address.port), timeout: 5000, beside: stream });
-    };
-    rig.onConnected = (upstream) => {
-      const client = clients.get(upstream);
-      if (client !== undefined) rig.engine.join(client, upstream, { service: 'forward', idle: 0 });
+      const then = { with: stream, first: new Uint8Array(0), service: 'forward', idle: 0 } as const;
+      rig.engine.connect(upstream, { to: loopback(4, address.port), timeout: 5000, join: then });
     };
     return new Forward(rig, { id, local: result.local }, upstreams);
   }

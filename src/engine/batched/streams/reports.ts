@@ -49,21 +49,21 @@ export class Reports {
     this.#send(true);
   }
 
-  /** `descriptor`: of no meaning where there is an errno. */
-  connected(handle: number, errno: number, descriptor: number): void {
-    this.#put({ kind: REPORT.connected, handle, first: errno, second: descriptor });
+  /** `descriptor`: of no meaning where there is an errno. `urgent`: somebody waits for it. */
+  connected(handle: number, errno: number, descriptor: number, urgent: boolean): void {
+    this.#put({ kind: REPORT.connected, handle, first: errno, second: descriptor, urgent });
   }
 
   closed(handle: number, bytes: number, clean: boolean): void {
-    this.#put({ kind: REPORT.closed, handle, first: bytes, second: clean ? 1 : 0 });
+    this.#put({ kind: REPORT.closed, handle, first: bytes, second: clean ? 1 : 0, urgent: false });
   }
 
   released(handle: number, descriptor: number): void {
-    this.#put({ kind: REPORT.released, handle, first: descriptor, second: 0 });
+    this.#put({ kind: REPORT.released, handle, first: descriptor, second: 0, urgent: true });
   }
 
   unlistened(listener: number): void {
-    this.#put({ kind: REPORT.unlistened, handle: listener, first: 0, second: 0 });
+    this.#put({ kind: REPORT.unlistened, handle: listener, first: 0, second: 0, urgent: true });
   }
 
   /** When the main thread should hear of what it has not heard of; Infinity when there is nothing. */
@@ -97,12 +97,12 @@ export class Reports {
     if (!this.roomy || !this.#write(report)) this.#waiting.push(report);
   }
 
-  #write({ kind, handle, first, second }: Report): boolean {
+  #write({ kind, handle, first, second, urgent }: Report): boolean {
     const at = this.#ring.begin(kind, handle, 16);
     if (at < 0) return false;
     this.#ring.setNumber(at, first);
     this.#ring.setNumber(at + 8, second);
-    this.#send(kind !== REPORT.closed);
+    this.#send(urgent);
     return true;
   }
 }
@@ -112,6 +112,7 @@ interface Report {
   readonly handle: number;
   readonly first: number;
   readonly second: number;
+  readonly urgent: boolean;
 }
 
 /** How late the main thread may hear of an end. */

@@ -41,6 +41,7 @@ export class Stream implements Idler {
   prompt: boolean;
   sends = 0;
   partner: Stream | undefined = undefined;
+  joining: Joining | undefined = undefined;
   /** Written to it before the join and not taken yet. */
   front: Uint8Array | undefined = undefined;
 
@@ -68,6 +69,15 @@ export class Stream implements Idler {
     this.state = state;
     this.prompt = listener !== undefined;
   }
+}
+
+/** What follows when it is connected. */
+export interface Joining {
+  /** Handle of the stream that it is joined with. */
+  readonly client: number;
+  readonly service: number;
+  readonly idle: Millis;
+  readonly first: Uint8Array | undefined;
 }
 
 export type StreamState = 'connecting' | 'held' | 'joined' | 'lingering' | 'gone';

@@ -12,7 +12,7 @@ import { CHUNK_BYTES, type StreamMemory, trafficPlace } from './messages.ts';
 import { Mover } from './mover.ts';
 import { Pipes } from './pipes.ts';
 import type { Reports } from './reports.ts';
-import type { Stream } from './stream.ts';
+import type { Joining, Stream } from './stream.ts';
 import { StreamTable } from './table.ts';
 
 /** What a worker does with its streams: at the service's word, and when the kernel tells of something. */
@@ -42,13 +42,20 @@ export class WorkerStreams {
     return this.#again.length > 0;
   }
 
-  connect(handle: number, { fd, errno }: Dialled, timeout: Millis, keepAlive: KeepAliveSeconds | undefined): void {
+  connect(
+    handle: number,
+    { fd, errno }: Dialled,
+    timeout: Millis,
+    keepAlive: KeepAliveSeconds | undefined,
+    joining: Joining | undefined,
+  ): void {
     if (fd === undefined) {
-      this.#reports.connected(handle, errno, 0);
+      this.#reports.connected(handle, errno, 0, true);
       return;
     }
     const stream = this.table.add(handle, fd, undefined, 'connecting');
     stream.keepAlive = keepAlive;
+    stream.joining = joining;
     if (errno === 0) {
       this.#settled(stream);
       return;
@@ -277,15 +284,22 @@ export class WorkerStreams {
     stream.state = 'held';
     if (stream.keepAlive === undefined) this.#wheel.clear(stream);
     else this.#wheel.set(stream, this.now + SETTLED_AFTER);
-    this.#reports.connected(stream.handle, 0, stream.fd.number);
-    // What was written meanwhile.
-    this.#serve(stream);
+    const { joining } = stream;
+    this.#reports.connected(stream.handle, 0, stream.fd.number, joining === undefined);
+    if (joining === undefined) {
+      // What was written meanwhile.
+      this.#serve(stream);
+      return;
+    }
+    stream.joining = undefined;
+    stream.front = joining.first ?? stream.front;
+    this.join(joining.client, stream.handle, joining.service, joining.idle);
   }
 
   #refused(stream: Stream, reason: number): void {
     this.table.forget(stream);
     this.table.end(stream, false);
-    this.#reports.connected(stream.handle, reason, 0);
+    this.#reports.connected(stream.handle, reason, 0, true);
   }
 
   #keepAlive(stream: Stream, times: KeepAliveSeconds): void {
