@@ -99,14 +99,17 @@ function restoreReservation(core: Core, record: ReservationRecord, now: Millis):
   return true;
 }
 
-/** On another address it would not be the one that the client was told. */
+/**
+ * On another address it would not be the one that the client was told. Where that is bound is this process's business: an interface
+ * without a carrier has no addresses for Node, and then every address is bound.
+ */
 function reopen(core: Core, { local, advertised }: RelayRecord, holder: Allocation | undefined): Relay | undefined {
   const address = local.family === 4 ? core.config.relay.ipv4 : core.config.relay.ipv6;
-  if (address?.bind !== local.address || address.advertised !== advertised) return undefined;
+  if (address?.advertised !== advertised) return undefined;
   if (!core.pools[local.family]?.takeThis(local.port)) return undefined;
-  const relay = new Relay(core.ids.socket(), local, advertised, holder);
+  const relay = new Relay(core.ids.socket(), { ...local, address: address.bind }, advertised, holder);
   core.table.sockets.set(relay.socket, relay);
-  core.orders.add({ type: 'openPort', socket: relay.socket, local });
+  core.orders.add({ type: 'openPort', socket: relay.socket, local: relay.local });
   return relay;
 }
 
