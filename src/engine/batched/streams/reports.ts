@@ -7,8 +7,10 @@ export class Reports {
   readonly #ring: RingWriter;
   /** At most an answer and an end for each stream. */
   #waiting: Report[] = [];
-  #dueAt: Millis = Number.POSITIVE_INFINITY;
+  #urgent = false;
   #unheard = false;
+  #urgentAt: Millis = NEVER;
+  #lazyAt: Millis = NEVER;
 
   constructor(memory: RingMemory) {
     this.#ring = new RingWriter(memory);
@@ -68,28 +70,37 @@ export class Reports {
 
   /** When the main thread should hear of what it has not heard of; Infinity when there is nothing. */
   get dueAt(): Millis {
-    return this.#dueAt;
+    return Math.min(this.#urgentAt, this.#lazyAt);
   }
 
-  /** What had to wait goes out, and the main thread is woken if it sleeps and there is something that does not wait for the next. */
-  flush(now: Millis): void {
+  /**
+   * What had to wait goes out, and the main thread is woken if it sleeps: at once when it is `quiet`, that is when the kernel has no more news,
+   * else a little later, so that one wake-up is for many.
+   */
+  flush(now: Millis, quiet: boolean): void {
     if (this.#waiting.length > 0) {
       const sent = this.#waiting.findIndex((report) => !this.#write(report));
       this.#waiting = sent < 0 ? [] : this.#waiting.slice(sent);
     }
-    if (this.#dueAt > now) {
-      if (this.#dueAt === Number.POSITIVE_INFINITY && this.#unheard) this.#dueAt = now + PATIENCE;
-      return;
-    }
-    this.#dueAt = Number.POSITIVE_INFINITY;
+    if (this.#urgent && this.#urgentAt === NEVER) this.#urgentAt = now + LULL;
+    if (this.#unheard && this.#lazyAt === NEVER) this.#lazyAt = now + PATIENCE;
+    if (this.dueAt > now && !(quiet && this.#urgent)) return;
+    this.#urgentAt = NEVER;
+    this.#lazyAt = NEVER;
+    this.#urgent = false;
     this.#unheard = false;
     if (this.#ring.takeSleeper()) this.#ring.notify();
+  }
+
+  /** Whether somebody should be woken as soon as there are no more news. */
+  get urgent(): boolean {
+    return this.#urgent;
   }
 
   /** An end can wait: whoever asks for something hears of the ends before it too, as they come in order. */
   #send(urgent: boolean): void {
     this.#ring.send();
-    if (urgent) this.#dueAt = 0;
+    if (urgent) this.#urgent = true;
     else this.#unheard = true;
   }
 
@@ -117,3 +128,6 @@ interface Report {
 
 /** How late the main thread may hear of an end. */
 const PATIENCE: Millis = 5;
+/** And of all else, while the worker is busy. */
+const LULL: Millis = 0.3;
+const NEVER = Number.POSITIVE_INFINITY;

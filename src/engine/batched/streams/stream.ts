@@ -27,6 +27,10 @@ export class Stream implements Idler {
   writable = true;
   /** The peer said its last, or is gone: there is an end to be read behind what is there. */
   hungUp = false;
+  /** That end is a FIN, and everything before it has come. */
+  finished = false;
+  /** It sent urgent data, at which reads stop and splices stay. */
+  urgent = false;
   /** Its end was read. */
   ended = false;
   /** Ours was sent. */

@@ -2,7 +2,7 @@ import type { IdleWheel } from '../../../flow/idle-wheel.ts';
 import type { Millis } from '../../../net/time.ts';
 import { SECOND } from '../../../net/time.ts';
 import { Arena } from '../../../sys/arena.ts';
-import { type EdgePoll, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../../../sys/edge-poll.ts';
+import { type EdgePoll, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from '../../../sys/edge-poll.ts';
 import { Fd } from '../../../sys/fd.ts';
 import { streamCalls } from '../../../sys/stream-calls.ts';
 import { connectError, type KeepAliveSeconds, probeSilence, SHUT_WR } from '../../../sys/stream-socket.ts';
@@ -61,7 +61,7 @@ export class WorkerStreams {
       return;
     }
     stream.readable = false;
-    this.#mover.watch(stream, EPOLLIN | EPOLLOUT | EPOLLRDHUP);
+    this.#mover.watch(stream, EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP);
     this.#wheel.set(stream, this.now + timeout);
   }
 
@@ -149,6 +149,8 @@ export class WorkerStreams {
   tell(stream: Stream, events: number): void {
     if ((events & (EPOLLIN | GONE)) !== 0) stream.readable = true;
     if ((events & GONE) !== 0) stream.hungUp = true;
+    if ((events & (EPOLLRDHUP | EPOLLERR)) === EPOLLRDHUP) stream.finished = true;
+    if ((events & EPOLLPRI) !== 0) stream.urgent = true;
     if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) !== 0) stream.writable = true;
     if (stream.state === 'connecting') {
       if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) !== 0) this.#connected(stream, events);
@@ -235,7 +237,7 @@ export class WorkerStreams {
 
   #readChunk(stream: Stream): void {
     if (!stream.readable) {
-      this.#mover.watch(stream, EPOLLIN | EPOLLRDHUP);
+      this.#mover.watch(stream, EPOLLIN | EPOLLPRI | EPOLLRDHUP);
       return;
     }
     if (!this.#reports.takesChunk) {
