@@ -74,6 +74,7 @@ export class UdpPorts {
       this.#adopt({ id, fd, family: local.family, reader, place, generation: this.#nextGeneration() });
       return { ok: true, local: bound };
     } catch (error) {
+      Atomics.store(this.#sockets, place * SOCKET_WORDS + SOCKET_OPEN, 0);
       this.#byPlace[place] = undefined;
       this.#ports.delete(id);
       this.#vacancies.give(place);
@@ -83,10 +84,10 @@ export class UdpPorts {
   }
 
   /** Gives every socket to another reader. Throws SystemError. */
-  moveAll(readerOf: (port: UdpPort) => Reader): void {
+  moveAll(reader: Reader): void {
     for (const port of this.#ports.values()) {
       port.reader.remove(port.fd);
-      this.#beReadBy(port, readerOf(port));
+      this.#beReadBy(port, reader);
     }
   }
 
