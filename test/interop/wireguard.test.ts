@@ -49,10 +49,12 @@ for (const registered of [false, true]) {
       const [alice, bob, ...others] = peers;
       assert.ok(alice && bob);
       const before = peers.map(({ site }) => site.received());
-      alice.site.run('ping', '-q', '-c', '300', '-i', '0.005', bob.inner);
+      const said = alice.site.run('ping', '-q', '-c', '300', '-i', '0.005', bob.inner);
+      assert.match(said, /300 received/);
+      // At most: a device counts a train of datagrams as one packet.
       const got = peers.map(({ site }, index) => site.received() - (before[index] ?? 0));
       context.diagnostic(`300 echoes from peer0 to peer1; packets received: ${got.join(', ')}`);
-      for (const count of got.slice(0, 2)) assert.ok(count >= 300 && count < 330, `${count}`);
+      for (const count of got.slice(0, 2)) assert.ok(count < 330, `${count}`);
       for (const count of got.slice(2)) assert.ok(count < 30, `${count} packets at one of ${others.length} others`);
       assert.equal(world.metric('culvert_clients{service="wireguard"}'), 5);
       const relayed = (datapath: string) =>
