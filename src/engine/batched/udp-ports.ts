@@ -76,6 +76,7 @@ export class UdpPorts {
       this.#adopt({ id, fd, family: local.family, reader, place, generation: this.#nextGeneration() });
       return { ok: true, local: bound };
     } catch (error) {
+      Atomics.store(this.#sockets, place * SOCKET_WORDS + SOCKET_OPEN, 0);
       this.#byPlace[place] = undefined;
       this.#ports.delete(id);
       this.#leave(reader, place);
@@ -85,10 +86,10 @@ export class UdpPorts {
   }
 
   /** Gives every socket to another reader. Throws SystemError. */
-  moveAll(readerOf: (port: UdpPort) => Reader): void {
+  moveAll(reader: Reader): void {
     for (const port of this.#ports.values()) {
       port.reader.remove(port.fd);
-      this.#beReadBy(port, readerOf(port));
+      this.#beReadBy(port, reader);
     }
   }
 
