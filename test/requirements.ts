@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
+import { feature } from '../src/sys/features.ts';
 import { loadLibrary } from '../src/sys/ffi.ts';
 import { probeBpf } from '../src/sys/libbpf/probe.ts';
 
@@ -22,6 +23,7 @@ export type Requirement =
   | 'nginx'
   | 'nft'
   | 'ffi'
+  | 'trains'
   | 'bpf'
   | 'clang';
 
@@ -54,6 +56,10 @@ const probes: Record<Requirement, () => string | undefined> = {
   ffi: () => {
     const libc = loadLibrary([null], {});
     return libc.ok ? undefined : libc.detail;
+  },
+  trains: () => {
+    const missed = (['udp-segment', 'udp-gro'] as const).find((name) => !feature(name).supported);
+    return missed && `the kernel lacks ${missed}`;
   },
   bpf: () => {
     const answer = probes.netns() ?? probeBpf();

@@ -107,8 +107,17 @@ export interface ConnectSpec {
   readonly keepAlive?: KeepAlive;
   /** The address to connect from; its port may be 0. */
   readonly from?: Endpoint;
-  /** The stream that it will be joined with: an engine of several threads puts it there too. */
-  readonly beside?: StreamId;
+  /** What is to follow, without a question in between. */
+  readonly join?: ConnectJoin;
+}
+
+/**
+ * As soon as it is connected, `first` is written to it and the client's stream `with` is joined with it; the sink is told of the connection
+ * then.
+ */
+export interface ConnectJoin extends JoinSpec {
+  readonly with: StreamId;
+  readonly first: Uint8Array;
 }
 
 export interface JoinSpec {

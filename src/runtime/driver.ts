@@ -1,4 +1,4 @@
-import type { Engine, EngineSink, ListenSpec } from '../engine/engine.ts';
+import type { ConnectSpec, Engine, EngineSink, ListenSpec } from '../engine/engine.ts';
 import type { ServiceName } from '../flow/flow.ts';
 import { type Endpoint, endpointKey } from '../net/endpoint.ts';
 import type { IdSource, SocketId, StreamId } from '../net/ids.ts';
@@ -212,7 +212,7 @@ export class Driver {
         return;
       case 'connect':
         this.#streamOwners.set(order.stream, seat);
-        this.engine.connect(order.stream, order);
+        this.engine.connect(order.stream, connectSpec(order, seat.service.name));
         return;
       case 'read':
         this.engine.read(order.stream);
@@ -255,6 +255,10 @@ export class Driver {
     }
     return seat;
   }
+}
+
+function connectSpec({ join, ...rest }: Extract<Order, { type: 'connect' }>, service: ServiceName): ConnectSpec {
+  return join === undefined ? rest : { ...rest, join: { ...join, service } };
 }
 
 async function noResolver(): Promise<Resolution> {

@@ -80,7 +80,10 @@ export type Order =
       readonly droppable: boolean;
     }
   | { readonly type: 'closeStream'; readonly stream: StreamId }
-  /** Answered by handleStreamConnected, after `timeout` at the latest. `from`: the address to connect from; `beside`: whom it will be joined with. */
+  /**
+   * Answered by handleStreamConnected, after `timeout` at the latest. `from`: the address to connect from. `join`: as soon as
+   * it is connected, `first` is written to it and `with`, the client's, is joined with it, as by the orders below; then the answer comes.
+   */
   | {
       readonly type: 'connect';
       readonly stream: StreamId;
@@ -88,7 +91,7 @@ export type Order =
       readonly timeout: Millis;
       readonly keepAlive?: KeepAlive;
       readonly from?: Endpoint;
-      readonly beside?: StreamId;
+      readonly join?: { readonly with: StreamId; readonly first: Uint8Array; readonly idle: Millis };
     }
   /** Wants the next piece of a held stream (64 KiB at most), by handleStreamData; then it is held again. */
   | { readonly type: 'read'; readonly stream: StreamId }

@@ -55,6 +55,10 @@ export class EdgePoll {
     return this.#events.words[(index * EVENT_BYTES) >> 2] ?? 0;
   }
 
+  get descriptor(): number {
+    return this.#fd.number;
+  }
+
   close(): void {
     this.#fd.close();
   }
@@ -68,6 +72,7 @@ export class EdgePoll {
 }
 
 export const EPOLLIN = 0x1;
+export const EPOLLPRI = 0x2;
 export const EPOLLOUT = 0x4;
 export const EPOLLERR = 0x8;
 export const EPOLLHUP = 0x10;

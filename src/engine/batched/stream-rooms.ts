@@ -52,8 +52,8 @@ export class StreamRooms {
   }
 
   closeStream(stream: StreamId): void {
-    if (this.#held.hasStream(stream)) this.#held.closeStream(stream);
-    else this.#node.streams.close(stream);
+    this.#held.closeStream(stream);
+    this.#node.streams.close(stream);
   }
 
   connect(stream: StreamId, spec: ConnectSpec): void {

@@ -90,6 +90,10 @@ export class Streams {
       socket.on('error', () => drops.add('engine', 'stream-error'));
       if (spec.keepAlive !== undefined && !('path' in spec.to)) keepAlive(socket, spec.keepAlive);
       this.#adopt(id, socket, undefined, intake);
+      if (spec.join !== undefined) {
+        if (spec.join.first.length > 0) this.write(id, spec.join.first, false);
+        this.join(spec.join.with, id, spec.join);
+      }
       sink.streamConnected(id, { ok: true });
     });
   }

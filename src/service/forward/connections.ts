@@ -100,12 +100,7 @@ export function handleConnected(core: Core, connection: Connection, result: Conn
   counts.connected += 1;
   if (target.up) target.reason = undefined;
   connection.state = 'joined';
-  const header = proxyHeaderFor(rule.proxyOut, 'stream', connection);
-  for (const packet of [header, connection.held]) {
-    if (packet.length > 0) core.orders.add({ type: 'write', stream: upstream, packet, droppable: false });
-  }
   connection.held = NOTHING;
-  core.orders.add({ type: 'join', a: connection.client, b: upstream, idle: rule.idle });
 }
 
 /** One of the two streams ended. Once joined, the other ends by itself and the connection with the later one. */
@@ -184,13 +179,14 @@ function connectNext(core: Core, connection: Connection, now: Millis): void {
   tried.push(target);
   target.active += 1;
   core.streams.set(stream, connection);
-  const { connectTimeout: timeout, keepAlive } = forward.rule;
+  const { connectTimeout: timeout, keepAlive, idle, proxyOut } = forward.rule;
+  const first = concat(proxyHeaderFor(proxyOut, 'stream', connection), connection.held);
   core.orders.add({
     type: 'connect',
     stream,
     to: target.place(listener.offset),
     timeout,
-    beside: connection.client,
+    join: { with: connection.client, first, idle },
     ...(keepAlive && { keepAlive }),
   });
 }
@@ -230,6 +226,7 @@ function leaveUpstream(core: Core, connection: Connection): void {
 }
 
 function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
+  if (a.length === 0) return b;
   const both = new Uint8Array(a.length + b.length);
   both.set(a);
   both.set(b, a.length);

@@ -10,8 +10,9 @@ import { fileURLToPath } from 'node:url';
 import type { Worker } from 'node:worker_threads';
 import { createBatchedEngine } from '../../../src/engine/batched/batched.ts';
 import type { Endpoint } from '../../../src/net/endpoint.ts';
-import type { StreamId } from '../../../src/net/ids.ts';
 import { openDescriptors } from '../../../src/sys/fd.ts';
+import { addressOf } from '../../../src/sys/ffi.ts';
+import { streamCalls } from '../../../src/sys/stream-calls.ts';
 import { missing } from '../../requirements.ts';
 import { type Bound, type ConformanceOptions, loopback, Rig, until } from '../conformance/rig.ts';
 
@@ -43,26 +44,28 @@ describe('streams in workers', { skip: missing('ffi') }, () => {
 
   test('readers that take nothing hold little each, and silent streams hold no pipe', async (t) => {
     const forward = await Forward.start(t, { hold: true });
+    const clients = [await open(forward.local)];
+    await until(() => forward.upstreams.length === 1, 'the worker');
     const before = descriptors();
-    const clients = await Promise.all(Array.from({ length: 100 }, () => open(forward.local)));
+    for (let n = 1; n < READERS; n++) clients.push(await open(forward.local));
     t.after(() => {
       for (const client of clients) client.destroy();
     });
-    await until(() => forward.upstreams.length === 100, 'all upstreams');
+    await until(() => forward.upstreams.length === READERS, 'all upstreams');
     assert.ok(descriptors().pipes === before.pipes, 'nothing was sent yet');
-    const chunk = randomBytes(8 * MIB);
+    const chunk = randomBytes(16 * MIB);
     for (const client of clients) client.write(chunk);
     const moved = (): number => forward.rig.engine.stats().traffic[0]?.bytes ?? 0;
-    for (let last = -1; last !== moved(); await pause(200)) last = moved();
-    // The kernel's buffers of both sockets, at most 10 MiB on loopback, and a part of the 64 MiB that all pipes have together.
-    assert.ok(moved() < 100 * 8 * MIB, 'something waits at its source');
-    const received = forward.upstreams.map((socket) => {
-      let got = 0;
-      socket.on('data', (bytes: Buffer) => (got += bytes.length));
+    await standstill(moved);
+    // The kernel's buffers of two sockets, some megabytes each, and a part of the 64 MiB that all pipes have together.
+    assert.ok(moved() < READERS * 14 * MIB, `${moved() / READERS / MIB} MiB for each`);
+    let received = 0;
+    for (const socket of forward.upstreams) {
+      socket.on('data', (bytes: Buffer) => (received += bytes.length));
       socket.resume();
-      return () => got;
-    });
-    await until(() => received.every((got) => got() === chunk.length), 'everything, once they read');
+    }
+    await standstill(() => received);
+    assert.equal(received, READERS * chunk.length);
     await until(() => descriptors().pipes - before.pipes <= 2 * 64, 'pipes to be given back');
   });
 
@@ -90,6 +93,38 @@ describe('streams in workers', { skip: missing('ffi') }, () => {
     assert.ok(performance.now() - begin < 50 * 40, `${performance.now() - begin} ms`);
   });
 
+  test('urgent data holds nothing up', async (t) => {
+    const forward = await Forward.start(t, { hold: true });
+    const client = await open(forward.local);
+    t.after(() => client.destroy());
+    await until(() => forward.upstreams.length === 1, 'the upstream');
+    const [upstream] = forward.upstreams;
+    assert.ok(upstream);
+    const got = createHash('sha256');
+    let size = 0;
+    upstream.on('data', (bytes: Buffer) => {
+      got.update(bytes);
+      size += bytes.length;
+    });
+    upstream.resume();
+    const { fd } = (client as Socket & { _handle: { fd: number } })._handle;
+    const sent = createHash('sha256');
+    let expected = 0;
+    // Also in the middle of what is spliced.
+    for (const length of [2, 3, 300_000, 300_000, 4]) {
+      const bytes = randomBytes(length);
+      sent.update(bytes);
+      expected += length;
+      await new Promise((resolve) => client.write(bytes, resolve));
+      assert.equal(streamCalls().send(fd, addressOf(URGENT), URGENT.length, MSG_OOB), URGENT.length);
+      await until(() => size === expected, `${expected} bytes, not ${size}`);
+    }
+    client.end();
+    await once(upstream, 'end');
+    // The urgent byte itself is not in the stream of who does not ask for it.
+    assert.equal(got.digest('hex'), sent.digest('hex'));
+  });
+
   test('a worker that ends unasked is told of, its streams end, and another one goes on', async (t) => {
     const workers: Worker[] = [];
     const note = (worker: Worker): unknown => workers.push(worker);
@@ -100,7 +135,9 @@ describe('streams in workers', { skip: missing('ffi') }, () => {
     const before = descriptors();
     const client = await open(forward.local);
     client.on('error', () => {});
-    await until(() => forward.upstreams.length === 1, 'the upstream');
+    client.on('end', () => client.destroy());
+    client.resume();
+    await until(() => forward.rig.connected.size === 1, 'the join');
     client.write(randomBytes(100_000));
     const closed = new Promise((resolve) => client.once('close', resolve));
     await workers[0]?.terminate();
@@ -165,15 +202,10 @@ class Forward {
     const spec = { transport: 'tcp', local: loopback(4), maxStreams: 5000, held: true } as const;
     const result = await rig.engine.listen(id, spec);
     assert.ok(result.ok);
-    const clients = new Map<StreamId, StreamId>();
     rig.onStream = (stream) => {
       const upstream = rig.ids.stream();
-      clients.set(upstream, stream);
-      rig.engine.connect(upstream, { to: loopback(4, address.port), timeout: 5000, beside: stream });
-    };
-    rig.onConnected = (upstream) => {
-      const client = clients.get(upstream);
-      if (client !== undefined) rig.engine.join(client, upstream, { service: 'forward', idle: 0 });
+      const then = { with: stream, first: new Uint8Array(0), service: 'forward', idle: 0 } as const;
+      rig.engine.connect(upstream, { to: loopback(4, address.port), timeout: 5000, join: then });
     };
     return new Forward(rig, { id, local: result.local }, upstreams);
   }
@@ -239,8 +271,15 @@ function descriptors(): { sockets: number; pipes: number } {
   };
 }
 
+async function standstill(count: () => number): Promise<void> {
+  for (let last = -1; last !== count(); await pause(500)) last = count();
+}
+
 function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
+const URGENT = Buffer.from('!');
+const MSG_OOB = 1;
+const READERS = 20;
 const MIB = 1024 * 1024;

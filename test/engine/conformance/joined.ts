@@ -104,6 +104,31 @@ export function joinTests(options: ConformanceOptions): void {
     assert.equal((await got).toString(), 'new header|data|more');
   });
 
+  test('a connect may say what follows: what is written first, and whom it is joined with', async (t) => {
+    const { rig, client, a } = await accepted(t, options);
+    client.write('from the client');
+    const { upstream, b } = await connected(t, rig, {
+      join: { with: a, first: Buffer.from('header|'), service: 'forward', idle: 0 },
+    });
+    const [asked, answered] = [collect(upstream), collect(client)];
+    client.end();
+    assert.equal((await asked).toString(), 'header|from the client');
+    assert.throws(() => rig.engine.join(a, b, { service: 'forward', idle: 0 }), EngineMisuse);
+    upstream.end('an answer');
+    assert.equal((await answered).toString(), 'an answer');
+    await until(() => rig.ends.size === 2, 'the end of both');
+    assert.deepEqual(rig.ends.get(a), { bytes: 15, clean: true });
+  });
+
+  test('a connect whose client is gone when it is made ends', async (t) => {
+    const { rig, client, a } = await accepted(t, options);
+    rig.engine.closeStream(a);
+    client.destroy();
+    const join = { with: a, first: Buffer.alloc(0), service: 'forward', idle: 0 } as const;
+    const { b } = await connected(t, rig, { join });
+    await until(() => rig.ends.has(b), 'the end of the connection');
+  });
+
   test('a held stream that ends while somebody asks is closed', async (t) => {
     const { rig, client, a } = await accepted(t, options);
     rig.engine.read(a);

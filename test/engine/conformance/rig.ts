@@ -60,7 +60,6 @@ export class Rig {
   readonly connected = new Map<StreamId, ConnectResult>();
   /** For tests that decide at once, as a service does. */
   onStream: (stream: StreamId) => void = () => {};
-  onConnected: (stream: StreamId) => void = () => {};
   #now: Millis = 1_700_000_000_000;
   readonly #tick: ((engine: Engine) => void) | undefined;
   readonly #network: Network;
@@ -177,10 +176,7 @@ export class Rig {
         this.closedStreams.push(stream);
         this.ends.set(stream, end);
       },
-      streamConnected: (stream, result) => {
-        this.connected.set(stream, result);
-        this.onConnected(stream);
-      },
+      streamConnected: (stream, result) => this.connected.set(stream, result),
     };
   }
 }

@@ -1,18 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parsePrefix } from '../../../src/net/prefix.ts';
-import { endpoint, goal, Harness, one, rule, types } from './harness.ts';
+import { NOTHING } from '../../../src/service/forward/connection.ts';
+import { endpoint, firstWords, goal, Harness, one, rule, types } from './harness.ts';
 
 const prefixes = (...texts: string[]) => texts.flatMap((text) => parsePrefix(text) ?? []);
 
-test('a client is held, an upstream connected, and the two joined', () => {
+test('a client is held until an upstream is connected, with which he is joined', () => {
   const harness = new Harness(rule(['192.0.2.1:80'], { idle: 7000 }));
   const { stream, orders } = harness.open('198.51.100.1:5000');
   assert.deepEqual(types(orders), ['connect']);
   const connect = one(orders, 'connect');
   assert.equal(goal(connect), '192.0.2.1:80');
   assert.equal(connect.timeout, 3000);
-  assert.deepEqual(harness.connected(connect.stream), [{ type: 'join', a: stream, b: connect.stream, idle: 7000 }]);
+  assert.deepEqual(connect.join, { with: stream, first: NOTHING, idle: 7000 });
+  assert.deepEqual(harness.connected(connect.stream), []);
   assert.equal(harness.service.stats().connections, 1);
   assert.deepEqual(harness.closed(stream, 10), []);
   assert.equal(harness.service.stats().connections, 1, 'until the other has ended too');
@@ -117,11 +119,7 @@ test('PROXY in: the header names the client, what follows goes first, and a head
   assert.deepEqual(orders, [{ type: 'read', stream }]);
   assert.deepEqual(harness.data(stream, Buffer.from('PROXY TCP4 203.0.1')), [{ type: 'read', stream }]);
   const connect = one(harness.data(stream, Buffer.from('13.9 192.0.2.5 4000 443\r\nGET /')), 'connect');
-  const joined = harness.connected(connect.stream);
-  assert.deepEqual(
-    joined.map((order) => (order.type === 'write' ? Buffer.from(order.packet).toString() : order.type)),
-    ['PROXY TCP4 203.0.113.9 192.0.2.5 4000 443\r\n', 'GET /', 'join'],
-  );
+  assert.equal(firstWords(connect).toString(), 'PROXY TCP4 203.0.113.9 192.0.2.5 4000 443\r\nGET /');
   assert.deepEqual(types(harness.open('203.0.113.8:1').orders), ['connect'], 'others come without');
 });
 
@@ -146,9 +144,8 @@ test('PROXY in: garbage, silence and strangers end', () => {
 test('without a header that came in, the header that goes out names who connected, and where', () => {
   const harness = new Harness(rule(['192.0.2.1:80'], { proxyOut: 'v2' }));
   const connect = one(harness.open('198.51.100.7:4321').orders, 'connect');
-  const write = one(harness.connected(connect.stream), 'write');
   assert.equal(
-    Buffer.from(write.packet).toString('hex'),
+    firstWords(connect).toString('hex'),
     `0d0a0d0a000d0a515549540a2111000c${'c6336407'}${'c0000250'}${'10e1'}${'1f40'}`,
   );
 });

@@ -185,3 +185,9 @@ export function goal({ to }: OrderOf<'connect'>): string {
 }
 
 const STRIKES = { limit: 3, window: 10_000, duration: 60_000, maxBlocks: 10 };
+
+/** What an upstream gets before anything that is moved. */
+export function firstWords({ join }: OrderOf<'connect'>): Buffer {
+  assert.ok(join);
+  return Buffer.from(join.first);
+}

@@ -92,8 +92,9 @@ export class BoundListeners {
     // What others have too must go on listening for them.
     if (!listener.inherited) stopAccepting(listener.fd);
     if (listener.path !== undefined) rmSync(listener.path, { force: true });
-    this.#leaving.set(listener.id, { listener, left: links.length });
+    this.#leaving.set(listener.id, { listener, left: Math.max(1, links.length) });
     for (const link of links) link.unlisten(listener.id, cut);
+    if (links.length === 0) this.left(listener.id);
   }
 
   /** A worker has let go of one. */

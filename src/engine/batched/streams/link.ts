@@ -12,10 +12,14 @@ import {
   COMMAND,
   CONNECT_BYTES,
   CONNECT_FAMILY,
+  CONNECT_FIRST_SIZE,
+  CONNECT_IDLE,
   CONNECT_KEEP_ALIVE,
+  CONNECT_SERVICE,
   CONNECT_SIZES,
   CONNECT_SOURCE,
   CONNECT_TARGET,
+  CONNECT_WITH,
   COUNTS,
   DESCRIPTORS_MOST,
   LISTEN_BYTES,
@@ -48,7 +52,9 @@ export class WorkerLink {
   #waiting: (() => boolean)[] = [];
   #draining = false;
   #flushing = false;
+  /** It was told to end, or has ended. */
   #ended = false;
+  #gone = false;
 
   constructor(shared: SharedByLinks, events: LinkEvents) {
     this.#events = events;
@@ -94,8 +100,9 @@ export class WorkerLink {
   }
 
   /** Throws SystemError for a path that is too long. */
-  connect(stream: StreamId, { to, from, timeout, keepAlive }: ConnectSpec): void {
-    this.#put(COMMAND.connect, stream, CONNECT_BYTES, (ring, at) => {
+  connect(stream: StreamId, { to, from, timeout, keepAlive }: ConnectSpec, then: JoinThen): void {
+    const { first } = then;
+    this.#put(COMMAND.connect, stream, CONNECT_BYTES + first.length, (ring, at) => {
       const target = at + CONNECT_TARGET;
       const size =
         'path' in to ? encodePath(to.path, ring.bytes.subarray(target)) : encodeSockaddr(to, ring.view, target);
@@ -108,6 +115,11 @@ export class WorkerLink {
       ring.setWord(at + CONNECT_SIZES, size);
       ring.setWord(at + CONNECT_SIZES + 4, source);
       ring.setWord(at + CONNECT_FAMILY, 'path' in to ? 0 : to.family);
+      ring.setNumber(at + CONNECT_WITH, then.handle);
+      ring.setNumber(at + CONNECT_IDLE, then.idle);
+      ring.setWord(at + CONNECT_SERVICE, then.service);
+      ring.setWord(at + CONNECT_FIRST_SIZE, first.length);
+      if (first.length > 0) ring.bytes.set(first, at + CONNECT_BYTES);
     });
   }
 
@@ -184,8 +196,9 @@ export class WorkerLink {
       const unsent = this.#waiting.findIndex((write) => !write());
       this.#waiting = unsent < 0 ? [] : this.#waiting.slice(unsent);
     }
-    if (this.#commands.takeSleeper()) this.#bell.ring();
-    if (this.#waiting.length === 0) return;
+    // After its end the bell's number may be somebody else's.
+    if (!this.#gone && this.#commands.takeSleeper()) this.#bell.ring();
+    if (this.#waiting.length === 0 || this.#gone) return;
     this.#flushing = true;
     setTimeout(this.#flush, 1);
   };
@@ -194,13 +207,7 @@ export class WorkerLink {
   readonly #drain = (): void => {
     this.#draining = true;
     let left = PORTION;
-    for (; left > 0 && !this.#ended && this.#reports.next(); left--) {
-      try {
-        this.#events.report(this, this.#reports);
-      } finally {
-        this.#reports.release();
-      }
-    }
+    while (left > 0 && this.#hear()) left--;
     this.#draining = false;
     this.#flush();
     if (this.#ended) return;
@@ -208,17 +215,39 @@ export class WorkerLink {
     else setImmediate(this.#drain);
   };
 
+  /** One report; false when there is none. */
+  #hear(): boolean {
+    if (this.#ended || !this.#reports.next()) return false;
+    try {
+      this.#events.report(this, this.#reports);
+    } finally {
+      this.#reports.release();
+    }
+    return true;
+  }
+
   #exit(failure: Error): void {
     running.delete(this);
     if (running.size === 0) process.removeListener('exit', stopAll);
-    this.#bell.fd.close();
     const unasked = !this.#ended;
+    // Its last words.
+    while (this.#hear());
     this.#ended = true;
+    this.#gone = true;
+    this.#bell.fd.close();
     // A worker that ended by itself has closed everything; one that was ended by others could not.
     const owned = new Uint8Array(this.#memory.owned);
     for (let number = owned.indexOf(1); number >= 0; number = owned.indexOf(1, number + 1)) libc().close(number);
     if (unasked) this.#events.failed(this, failure);
   }
+}
+
+/** What follows a connect; a handle of 0: nothing. */
+export interface JoinThen {
+  readonly handle: number;
+  readonly service: number;
+  readonly idle: Millis;
+  readonly first: Uint8Array;
 }
 
 type Fill = (ring: RingWriter, at: number) => void;

@@ -8,16 +8,21 @@ import { Accepting, Acceptor } from './acceptor.ts';
 import { dial } from './dial.ts';
 import {
   COMMAND,
+  CONNECT_BYTES,
   CONNECT_FAMILY,
+  CONNECT_FIRST_SIZE,
+  CONNECT_IDLE,
   CONNECT_KEEP_ALIVE,
+  CONNECT_SERVICE,
   CONNECT_SIZES,
   CONNECT_SOURCE,
   CONNECT_TARGET,
+  CONNECT_WITH,
   type StreamMemory,
 } from './messages.ts';
 import { Reports } from './reports.ts';
 import { RingReader } from './ring.ts';
-import { Stream } from './stream.ts';
+import { type Joining, Stream } from './stream.ts';
 import { WorkerStreams } from './worker-streams.ts';
 
 /**
@@ -34,6 +39,7 @@ export class StreamLoop {
   readonly #reports: Reports;
   readonly #streams: WorkerStreams;
   readonly #seats: Int32Array;
+  readonly #owned: Uint8Array;
   readonly #listeners = new Map<number, Accepting>();
   #lastHandle = 0;
   #now: Millis = performance.now();
@@ -45,6 +51,8 @@ export class StreamLoop {
     this.#commandsAddress = addressOf(memory.commands.messages);
     this.#reports = new Reports(memory.reports);
     this.#seats = new Int32Array(memory.seats);
+    this.#owned = new Uint8Array(memory.owned);
+    this.#owned[this.#poll.descriptor] = 1;
     this.#streams = new WorkerStreams(memory, this.#poll, this.#wheel, this.#reports);
     // Each ring is an edge: nobody needs to read the bell.
     this.#poll.add(bell, EPOLLIN);
@@ -56,6 +64,7 @@ export class StreamLoop {
       while (!this.#stopped) this.#turn();
     } finally {
       this.#streams.closeAll();
+      this.#owned[this.#poll.descriptor] = 0;
       this.#poll.close();
     }
   }
@@ -75,11 +84,11 @@ export class StreamLoop {
       this.#commands.release();
     }
     if (this.#wheel.next() <= this.#now) this.#tick();
-    this.#reports.flush(this.#now);
+    this.#reports.flush(this.#now, ready <= 0);
   }
 
   #patience(): number {
-    if (this.#streams.busy || !this.#commands.sleep()) return 0;
+    if (this.#streams.busy || this.#reports.urgent || !this.#commands.sleep()) return 0;
     if (!this.#reports.roomy) return 1;
     const next = Math.min(this.#wheel.next(), this.#reports.dueAt) - performance.now();
     return Math.max(0, Math.min(LONGEST_SLEEP, Math.ceil(next)));
@@ -216,7 +225,20 @@ export class StreamLoop {
       this.#commandsAddress + body + CONNECT_SOURCE,
       commands.word(body + CONNECT_SIZES + 4),
     );
-    this.#streams.connect(id, dialled, commands.number(body), keepAlive);
+    this.#streams.connect(id, dialled, commands.number(body), keepAlive, this.#joining(body));
+  }
+
+  #joining(body: number): Joining | undefined {
+    const commands = this.#commands;
+    const client = commands.number(body + CONNECT_WITH);
+    if (client === 0) return undefined;
+    const size = commands.word(body + CONNECT_FIRST_SIZE);
+    return {
+      client,
+      service: commands.word(body + CONNECT_SERVICE),
+      idle: commands.number(body + CONNECT_IDLE),
+      first: size > 0 ? this.#bytes(body + CONNECT_BYTES, size) : undefined,
+    };
   }
 
   /** A copy of what lies in the ring. */

@@ -1,5 +1,5 @@
 import { Arena } from '../../../sys/arena.ts';
-import { type EdgePoll, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../../../sys/edge-poll.ts';
+import { type EdgePoll, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from '../../../sys/edge-poll.ts';
 import { EAGAIN, EINTR, EINVAL } from '../../../sys/errno.ts';
 import { errno } from '../../../sys/ffi.ts';
 import { type StreamCalls, streamCalls } from '../../../sys/stream-calls.ts';
@@ -80,7 +80,7 @@ export class Mover {
       if (source.piped > 0 || source.rest !== undefined || sink.front !== undefined) return 'waits';
       if (source.ended) return 'ended';
       if (!source.readable || !sink.writable) return 'waits';
-      const got = source.bulk && this.#splices ? this.#splice(source) : this.#copy(source, sink);
+      const got = source.bulk && this.#splices && !source.urgent ? this.#splice(source) : this.#copy(source, sink);
       if (got < 0) return 'broken';
       source.bytes += got;
       this.#bytes[source.fd.number] = source.bytes;
@@ -134,7 +134,11 @@ export class Mover {
     const got = this.#calls.recv(source.fd.number, this.#room.address, most, 0);
     if (got <= 0) return this.#nothing(source, got);
     if (got === most) source.bulk = true;
-    else if (!source.hungUp) this.#drained(source);
+    else if (!source.urgent) {
+      // A read that was not filled found everything, so what was said of the end holds for the next byte.
+      if (source.finished) source.ended = true;
+      else if (!source.hungUp) this.#drained(source);
+    }
     if (!sink.prompt) this.#hurry(sink);
     const sent = this.#calls.send(sink.fd.number, this.#room.address, got, MSG_NOSIGNAL);
     if (sent === got) return got;
@@ -181,7 +185,7 @@ export class Mover {
 
   #drained(source: Stream): void {
     source.readable = false;
-    this.watch(source, EPOLLIN | EPOLLRDHUP);
+    this.watch(source, EPOLLIN | EPOLLPRI | EPOLLRDHUP);
   }
 
   /** After a write that moved nothing: whether the stream only has no room. */

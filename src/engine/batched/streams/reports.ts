@@ -7,8 +7,10 @@ export class Reports {
   readonly #ring: RingWriter;
   /** At most an answer and an end for each stream. */
   #waiting: Report[] = [];
-  #dueAt: Millis = Number.POSITIVE_INFINITY;
+  #urgent = false;
   #unheard = false;
+  #urgentAt: Millis = NEVER;
+  #lazyAt: Millis = NEVER;
 
   constructor(memory: RingMemory) {
     this.#ring = new RingWriter(memory);
@@ -49,47 +51,56 @@ export class Reports {
     this.#send(true);
   }
 
-  /** `descriptor`: of no meaning where there is an errno. */
-  connected(handle: number, errno: number, descriptor: number): void {
-    this.#put({ kind: REPORT.connected, handle, first: errno, second: descriptor });
+  /** `descriptor`: of no meaning where there is an errno. `urgent`: somebody waits for it. */
+  connected(handle: number, errno: number, descriptor: number, urgent: boolean): void {
+    this.#put({ kind: REPORT.connected, handle, first: errno, second: descriptor, urgent });
   }
 
   closed(handle: number, bytes: number, clean: boolean): void {
-    this.#put({ kind: REPORT.closed, handle, first: bytes, second: clean ? 1 : 0 });
+    this.#put({ kind: REPORT.closed, handle, first: bytes, second: clean ? 1 : 0, urgent: false });
   }
 
   released(handle: number, descriptor: number): void {
-    this.#put({ kind: REPORT.released, handle, first: descriptor, second: 0 });
+    this.#put({ kind: REPORT.released, handle, first: descriptor, second: 0, urgent: true });
   }
 
   unlistened(listener: number): void {
-    this.#put({ kind: REPORT.unlistened, handle: listener, first: 0, second: 0 });
+    this.#put({ kind: REPORT.unlistened, handle: listener, first: 0, second: 0, urgent: true });
   }
 
   /** When the main thread should hear of what it has not heard of; Infinity when there is nothing. */
   get dueAt(): Millis {
-    return this.#dueAt;
+    return Math.min(this.#urgentAt, this.#lazyAt);
   }
 
-  /** What had to wait goes out, and the main thread is woken if it sleeps and there is something that does not wait for the next. */
-  flush(now: Millis): void {
+  /**
+   * What had to wait goes out, and the main thread is woken if it sleeps: at once when it is `quiet`, that is when the kernel has no more news,
+   * else a little later, so that one wake-up is for many.
+   */
+  flush(now: Millis, quiet: boolean): void {
     if (this.#waiting.length > 0) {
       const sent = this.#waiting.findIndex((report) => !this.#write(report));
       this.#waiting = sent < 0 ? [] : this.#waiting.slice(sent);
     }
-    if (this.#dueAt > now) {
-      if (this.#dueAt === Number.POSITIVE_INFINITY && this.#unheard) this.#dueAt = now + PATIENCE;
-      return;
-    }
-    this.#dueAt = Number.POSITIVE_INFINITY;
+    if (this.#urgent && this.#urgentAt === NEVER) this.#urgentAt = now + LULL;
+    if (this.#unheard && this.#lazyAt === NEVER) this.#lazyAt = now + PATIENCE;
+    if (this.dueAt > now && !(quiet && this.#urgent)) return;
+    this.#urgentAt = NEVER;
+    this.#lazyAt = NEVER;
+    this.#urgent = false;
     this.#unheard = false;
     if (this.#ring.takeSleeper()) this.#ring.notify();
+  }
+
+  /** Whether somebody should be woken as soon as there are no more news. */
+  get urgent(): boolean {
+    return this.#urgent;
   }
 
   /** An end can wait: whoever asks for something hears of the ends before it too, as they come in order. */
   #send(urgent: boolean): void {
     this.#ring.send();
-    if (urgent) this.#dueAt = 0;
+    if (urgent) this.#urgent = true;
     else this.#unheard = true;
   }
 
@@ -97,12 +108,12 @@ export class Reports {
     if (!this.roomy || !this.#write(report)) this.#waiting.push(report);
   }
 
-  #write({ kind, handle, first, second }: Report): boolean {
+  #write({ kind, handle, first, second, urgent }: Report): boolean {
     const at = this.#ring.begin(kind, handle, 16);
     if (at < 0) return false;
     this.#ring.setNumber(at, first);
     this.#ring.setNumber(at + 8, second);
-    this.#send(kind !== REPORT.closed);
+    this.#send(urgent);
     return true;
   }
 }
@@ -112,7 +123,11 @@ interface Report {
   readonly handle: number;
   readonly first: number;
   readonly second: number;
+  readonly urgent: boolean;
 }
 
 /** How late the main thread may hear of an end. */
 const PATIENCE: Millis = 5;
+/** And of all else, while the worker is busy. */
+const LULL: Millis = 0.3;
+const NEVER = Number.POSITIVE_INFINITY;

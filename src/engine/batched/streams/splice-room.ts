@@ -2,16 +2,24 @@ import type { Direction, ServiceName } from '../../../flow/flow.ts';
 import type { Endpoint } from '../../../net/endpoint.ts';
 import type { IdSource, SocketId, StreamId } from '../../../net/ids.ts';
 import type { OpenResult } from '../../../net/open-result.ts';
-import { type Millis, SECOND } from '../../../net/time.ts';
+import type { ConnectResult } from '../../../net/stream-target.ts';
+import type { Millis } from '../../../net/time.ts';
 import { SystemError } from '../../../sys/errno.ts';
 import { Fd } from '../../../sys/fd.ts';
 import { AF_INET, AF_INET6, decodeSockaddr } from '../../../sys/sockaddr.ts';
-import { type ConnectSpec, EngineMisuse, type EngineSink, type JoinSpec, type TrafficCount } from '../../engine.ts';
+import {
+  type ConnectJoin,
+  type ConnectSpec,
+  EngineMisuse,
+  type EngineSink,
+  type JoinSpec,
+  type TrafficCount,
+} from '../../engine.ts';
 import type { DropCounts } from '../../portable/drop-counts.ts';
 import { connectFailed, openFailed } from '../../portable/error-names.ts';
 import { removeStale } from '../../portable/stream-listener.ts';
 import { type BoundListener, BoundListeners, type HeldListenSpec } from './bound-listeners.ts';
-import { WorkerLink } from './link.ts';
+import type { JoinThen, WorkerLink } from './link.ts';
 import {
   DESCRIPTORS_MOST,
   DROPS,
@@ -23,6 +31,7 @@ import {
   trafficPlace,
 } from './messages.ts';
 import type { RingReader } from './ring.ts';
+import { WorkerLinks } from './worker-links.ts';
 
 export interface SpliceRoomParts {
   readonly sink: EngineSink;
@@ -42,7 +51,7 @@ export class SpliceRoom {
   readonly #parts: SpliceRoomParts;
   readonly #listeners = new BoundListeners();
   readonly #opening = new Set<SocketId>();
-  readonly #links: WorkerLink[] = [];
+  readonly #links: WorkerLinks;
   /** By descriptor; pages that nobody touched take no memory. */
   readonly #bytes = new SharedArrayBuffer(DESCRIPTORS_MOST * 8);
   readonly #bytesByDescriptor = new Float64Array(this.#bytes);
@@ -52,14 +61,19 @@ export class SpliceRoom {
   /** Joins that wait until one end has come to the other's worker, by that end. */
   readonly #moving = new Map<StreamId, Join>();
   readonly #services = new Set<ServiceName>();
-  /** Counts of workers that are gone. */
-  readonly #past: Float64Array[] = [];
-  #restarted = 0;
-  #next = 0;
-  #closed = false;
+  /** Asked for while no worker runs. */
+  readonly #hopeless = new Set<StreamId>();
 
   constructor(parts: SpliceRoomParts) {
     this.#parts = parts;
+    const shared = { seats: this.#listeners.seats, bytes: this.#bytes };
+    this.#links = new WorkerLinks(parts.workers, shared, {
+      report: (link, ring) => this.#hear(link, ring),
+      replaced: (link) => {
+        for (const listener of this.#listeners.all()) listenBy(link, listener);
+      },
+      failed: (link, error) => this.#lost(link, error),
+    });
   }
 
   /** Open, or being opened. */
@@ -81,7 +95,7 @@ export class SpliceRoom {
         return { ok: false, failure: 'failed', detail: 'closed while it was being opened' };
       }
       const listener = this.#listeners.bind(socket, spec);
-      for (const link of this.#started()) listenBy(link, listener);
+      for (const link of this.#links.start()) listenBy(link, listener);
       return { ok: true, local: listener.local };
     } catch (error) {
       return openFailed(error);
@@ -94,7 +108,7 @@ export class SpliceRoom {
   stopListening(socket: SocketId): void {
     const listener = this.#listeners.get(socket);
     if (listener === undefined) throw new EngineMisuse(`socket ${socket} is no stream listener`);
-    this.#listeners.close(listener, this.#links, false);
+    this.#listeners.close(listener, this.#links.running, false);
   }
 
   /** With its streams. False when there is no such listener. */
@@ -102,27 +116,36 @@ export class SpliceRoom {
     const opening = this.#opening.delete(socket);
     const listener = this.#listeners.get(socket);
     if (listener === undefined) return opening;
-    this.#listeners.close(listener, this.#links, true);
+    this.#listeners.close(listener, this.#links.running, true);
     return true;
   }
 
   /** Everything; the sink hears no more. */
   async closeAll(): Promise<void> {
-    this.#closed = true;
     this.#opening.clear();
     this.#streams.clear();
-    await Promise.all(this.#links.map((link) => link.stop()));
+    this.#hopeless.clear();
+    await this.#links.stop();
     this.#listeners.closeAll();
   }
 
   connect(id: StreamId, spec: ConnectSpec): void {
     if (this.#streams.has(id)) throw new EngineMisuse(`stream ${id} is in use`);
-    const beside = spec.beside === undefined ? undefined : this.#streams.get(spec.beside);
-    const link = beside?.link ?? this.#anyLink();
-    const stream: HeldStream = { id, handle: id, link, at: undefined, state: 'connecting', descriptor: 0 };
+    const client = spec.join && this.#streams.get(spec.join.with);
+    if (client !== undefined && client.state !== 'held') throw new EngineMisuse(`stream ${client.id} cannot be joined`);
+    const link = client?.link ?? this.#links.any();
+    if (link === undefined) {
+      this.#hopeless.add(id);
+      queueMicrotask(() => {
+        if (this.#hopeless.delete(id)) this.#parts.sink.streamConnected(id, NO_WORKER);
+      });
+      return;
+    }
+    if (spec.join !== undefined) this.#services.add(spec.join.service);
+    const stream: HeldStream = { id, handle: id, link, at: undefined, state: 'connecting', descriptor: 0, client };
     this.#streams.set(id, stream);
     try {
-      link.connect(id, spec);
+      link.connect(id, spec, spec.join === undefined ? NOTHING_THEN : thenJoin(spec.join, client));
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       queueMicrotask(() => {
@@ -170,6 +193,7 @@ export class SpliceRoom {
 
   /** The sink hears no more of this stream. */
   closeStream(id: StreamId): void {
+    this.#hopeless.delete(id);
     const stream = this.#streams.get(id);
     if (stream === undefined) return;
     this.#forget(stream);
@@ -186,45 +210,15 @@ export class SpliceRoom {
     return [...this.#services].flatMap((service) =>
       DIRECTIONS.map((direction) => {
         const place = trafficPlace(SERVICES.indexOf(service), direction === 'to_client');
-        return { service, direction, packets: 0, bytes: this.#count(place) };
+        return { service, direction, packets: 0, bytes: this.#links.count(place) };
       }),
     );
   }
 
   /** What workers dropped, by reason. */
   drops(): ReadonlyMap<string, number> {
-    const counted = DROPS.map((reason, n) => [reason, this.#count(DROPS_AT + n)] as const);
+    const counted = DROPS.map((reason, n) => [reason, this.#links.count(DROPS_AT + n)] as const);
     return new Map(counted.filter(([, count]) => count > 0));
-  }
-
-  #count(place: number): number {
-    return [...this.#past, ...this.#links.map(({ counts }) => counts)].reduce(
-      (sum, counts) => sum + (counts[place] ?? 0),
-      0,
-    );
-  }
-
-  #started(): readonly WorkerLink[] {
-    while (this.#links.length < this.#parts.workers) this.#start();
-    return this.#links;
-  }
-
-  #anyLink(): WorkerLink {
-    const links = this.#started();
-    this.#next = (this.#next + 1) % links.length;
-    return links[this.#next] as WorkerLink;
-  }
-
-  #start(): void {
-    const link = new WorkerLink(
-      { seats: this.#listeners.seats, bytes: this.#bytes },
-      {
-        report: (from, ring) => this.#hear(from, ring),
-        failed: (which, error) => this.#replace(which, error),
-      },
-    );
-    this.#links.push(link);
-    this.#accepted.set(link, new Map());
   }
 
   /** One worker has both ends of a pair. What was accepted stays with the worker that counts it. */
@@ -294,9 +288,11 @@ export class SpliceRoom {
       at: listener.id,
       state: 'held',
       descriptor: ring.number(ring.body + 8),
+      client: undefined,
     };
     this.#streams.set(stream.id, stream);
-    this.#accepted.get(link)?.set(handle, stream);
+    const accepted = this.#accepted.get(link) ?? new Map<number, HeldStream>();
+    this.#accepted.set(link, accepted.set(handle, stream));
     const remote = endpointIn(ring, ring.body + OPENED_REMOTE) ?? listener.local;
     const local = endpointIn(ring, ring.body + OPENED_LOCAL) ?? listener.local;
     this.#parts.sink.streamOpened(stream.id, listener.id, remote, local);
@@ -306,6 +302,10 @@ export class SpliceRoom {
     if (errno === 0) {
       stream.state = 'held';
       stream.descriptor = descriptor;
+      if (stream.client !== undefined) {
+        stream.state = 'joined';
+        stream.client.state = 'joined';
+      }
       this.#parts.sink.streamConnected(stream.id, { ok: true });
     } else {
       this.#forget(stream);
@@ -321,32 +321,20 @@ export class SpliceRoom {
     if (stream.at !== undefined) this.#accepted.get(stream.link)?.delete(stream.handle);
   }
 
-  /** The listeners go on with another worker; what the one that is gone had has ended. */
-  #replace(link: WorkerLink, error: Error): void {
-    if (this.#closed) return;
-    this.#parts.drops.add('engine', 'stream-worker-failed');
-    this.#links.splice(this.#links.indexOf(link), 1);
+  /** What a worker had has ended with it. */
+  #lost(link: WorkerLink, error: Error): void {
+    const { sink, drops, onFault } = this.#parts;
+    drops.add('engine', 'stream-worker-failed');
     this.#accepted.delete(link);
-    this.#past.push(link.counts);
     const lost = [...this.#streams.values()].filter((stream) => stream.link === link);
-    for (const stream of lost) this.#streams.delete(stream.id);
+    for (const stream of lost) this.#forget(stream);
     const left = new Map<SocketId, number>();
     for (const { at } of this.#streams.values()) if (at !== undefined) left.set(at, (left.get(at) ?? 0) + 1);
     this.#listeners.workerGone(left);
-    // One that fails at once would fail again and again.
-    const rest = Math.max(0, this.#restarted + SECOND - performance.now());
-    setTimeout(() => {
-      if (this.#closed) return;
-      this.#restarted = performance.now();
-      this.#start();
-      const started = this.#links.at(-1);
-      if (started !== undefined) for (const listener of this.#listeners.all()) listenBy(started, listener);
-    }, rest);
-    this.#parts.onFault(error);
+    onFault(error);
     for (const { id, state } of lost) {
-      if (state === 'connecting')
-        this.#parts.sink.streamConnected(id, { ok: false, failure: 'failed', detail: 'the worker failed' });
-      else this.#parts.sink.streamClosed(id, { bytes: 0, clean: false });
+      if (state === 'connecting') sink.streamConnected(id, NO_WORKER);
+      else sink.streamClosed(id, { bytes: 0, clean: false });
     }
   }
 }
@@ -360,6 +348,8 @@ interface HeldStream {
   readonly at: SocketId | undefined;
   state: 'connecting' | 'held' | 'joined';
   descriptor: number;
+  /** Whom it is joined with as soon as it is connected. */
+  readonly client: HeldStream | undefined;
 }
 
 interface Join {
@@ -374,9 +364,14 @@ function joinNow({ a, b, service, idle }: Join): void {
   a.link.join(a.handle, b.handle, service, idle);
 }
 
+/** A client that is gone already is nobody: then the new connection is cut. */
+function thenJoin({ service, idle, first }: ConnectJoin, client: HeldStream | undefined): JoinThen {
+  return { handle: client?.handle ?? NOBODY, service: SERVICES.indexOf(service), idle, first };
+}
+
 /** Which cuts it. */
 function joinNobody({ link, handle }: HeldStream): void {
-  link.join(handle, 0, 0, 0);
+  link.join(handle, NOBODY, 0, 0);
 }
 
 function listenBy(link: WorkerLink, { id, fd, maxStreams, seat, kind }: BoundListener): void {
@@ -389,4 +384,9 @@ function endpointIn(ring: RingReader, offset: number): Endpoint | undefined {
   return family === AF_INET || family === AF_INET6 ? decodeSockaddr(ring.view, offset) : undefined;
 }
 
+/** Between a failure and the next worker. */
+const NO_WORKER: ConnectResult = { ok: false, failure: 'failed', detail: 'the worker of the stream failed' };
 const DIRECTIONS: readonly Direction[] = ['to_peer', 'to_client'];
+/** No stream's handle, nor the 0 that stands for no join at all. */
+const NOBODY = Number.MAX_SAFE_INTEGER;
+const NOTHING_THEN: JoinThen = { handle: 0, service: 0, idle: 0, first: new Uint8Array(0) };

@@ -27,6 +27,10 @@ export class Stream implements Idler {
   writable = true;
   /** The peer said its last, or is gone: there is an end to be read behind what is there. */
   hungUp = false;
+  /** That end is a FIN, and everything before it has come. */
+  finished = false;
+  /** It sent urgent data, at which reads stop and splices stay. */
+  urgent = false;
   /** Its end was read. */
   ended = false;
   /** Ours was sent. */
@@ -41,6 +45,7 @@ export class Stream implements Idler {
   prompt: boolean;
   sends = 0;
   partner: Stream | undefined = undefined;
+  joining: Joining | undefined = undefined;
   /** Written to it before the join and not taken yet. */
   front: Uint8Array | undefined = undefined;
 
@@ -68,6 +73,15 @@ export class Stream implements Idler {
     this.state = state;
     this.prompt = listener !== undefined;
   }
+}
+
+/** What follows when it is connected. */
+export interface Joining {
+  /** Handle of the stream that it is joined with. */
+  readonly client: number;
+  readonly service: number;
+  readonly idle: Millis;
+  readonly first: Uint8Array | undefined;
 }
 
 export type StreamState = 'connecting' | 'held' | 'joined' | 'lingering' | 'gone';

@@ -2,7 +2,7 @@ import type { IdleWheel } from '../../../flow/idle-wheel.ts';
 import type { Millis } from '../../../net/time.ts';
 import { SECOND } from '../../../net/time.ts';
 import { Arena } from '../../../sys/arena.ts';
-import { type EdgePoll, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../../../sys/edge-poll.ts';
+import { type EdgePoll, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from '../../../sys/edge-poll.ts';
 import { Fd } from '../../../sys/fd.ts';
 import { streamCalls } from '../../../sys/stream-calls.ts';
 import { connectError, type KeepAliveSeconds, probeSilence, SHUT_WR } from '../../../sys/stream-socket.ts';
@@ -12,7 +12,7 @@ import { CHUNK_BYTES, type StreamMemory, trafficPlace } from './messages.ts';
 import { Mover } from './mover.ts';
 import { Pipes } from './pipes.ts';
 import type { Reports } from './reports.ts';
-import type { Stream } from './stream.ts';
+import type { Joining, Stream } from './stream.ts';
 import { StreamTable } from './table.ts';
 
 /** What a worker does with its streams: at the service's word, and when the kernel tells of something. */
@@ -42,19 +42,26 @@ export class WorkerStreams {
     return this.#again.length > 0;
   }
 
-  connect(handle: number, { fd, errno }: Dialled, timeout: Millis, keepAlive: KeepAliveSeconds | undefined): void {
+  connect(
+    handle: number,
+    { fd, errno }: Dialled,
+    timeout: Millis,
+    keepAlive: KeepAliveSeconds | undefined,
+    joining: Joining | undefined,
+  ): void {
     if (fd === undefined) {
-      this.#reports.connected(handle, errno, 0);
+      this.#reports.connected(handle, errno, 0, true);
       return;
     }
     const stream = this.table.add(handle, fd, undefined, 'connecting');
     stream.keepAlive = keepAlive;
+    stream.joining = joining;
     if (errno === 0) {
       this.#settled(stream);
       return;
     }
     stream.readable = false;
-    this.#mover.watch(stream, EPOLLIN | EPOLLOUT | EPOLLRDHUP);
+    this.#mover.watch(stream, EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP);
     this.#wheel.set(stream, this.now + timeout);
   }
 
@@ -142,6 +149,8 @@ export class WorkerStreams {
   tell(stream: Stream, events: number): void {
     if ((events & (EPOLLIN | GONE)) !== 0) stream.readable = true;
     if ((events & GONE) !== 0) stream.hungUp = true;
+    if ((events & (EPOLLRDHUP | EPOLLERR)) === EPOLLRDHUP) stream.finished = true;
+    if ((events & EPOLLPRI) !== 0) stream.urgent = true;
     if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) !== 0) stream.writable = true;
     if (stream.state === 'connecting') {
       if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) !== 0) this.#connected(stream, events);
@@ -228,7 +237,7 @@ export class WorkerStreams {
 
   #readChunk(stream: Stream): void {
     if (!stream.readable) {
-      this.#mover.watch(stream, EPOLLIN | EPOLLRDHUP);
+      this.#mover.watch(stream, EPOLLIN | EPOLLPRI | EPOLLRDHUP);
       return;
     }
     if (!this.#reports.takesChunk) {
@@ -277,15 +286,22 @@ export class WorkerStreams {
     stream.state = 'held';
     if (stream.keepAlive === undefined) this.#wheel.clear(stream);
     else this.#wheel.set(stream, this.now + SETTLED_AFTER);
-    this.#reports.connected(stream.handle, 0, stream.fd.number);
-    // What was written meanwhile.
-    this.#serve(stream);
+    const { joining } = stream;
+    this.#reports.connected(stream.handle, 0, stream.fd.number, joining === undefined);
+    if (joining === undefined) {
+      // What was written meanwhile.
+      this.#serve(stream);
+      return;
+    }
+    stream.joining = undefined;
+    stream.front = joining.first ?? stream.front;
+    this.join(joining.client, stream.handle, joining.service, joining.idle);
   }
 
   #refused(stream: Stream, reason: number): void {
     this.table.forget(stream);
     this.table.end(stream, false);
-    this.#reports.connected(stream.handle, reason, 0);
+    this.#reports.connected(stream.handle, reason, 0, true);
   }
 
   #keepAlive(stream: Stream, times: KeepAliveSeconds): void {
