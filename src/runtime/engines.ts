@@ -112,7 +112,7 @@ function listenerAddresses({ turn, wireguard, pair, forward }: Config): string[]
 }
 
 /** One relay to a state folder and a network namespace: another one must not take over what this one left pinned. */
-function xdpInstance({ state }: Config): string {
+export function xdpInstance({ state }: Config): string {
   const place = `${resolve(state)} ${statSync('/proc/self/ns/net').ino}`;
   return createHash('sha256').update(place).digest('hex').slice(0, 12);
 }

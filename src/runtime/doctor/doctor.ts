@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
+import { join } from 'node:path';
 import { type Fault, formatFault } from '../../control/config/faults.ts';
 import type { Config } from '../../control/config/schema.ts';
 import { readVersion } from '../../control/version.ts';
@@ -16,7 +17,7 @@ import { libbpf } from '../../sys/libbpf/library.ts';
 import { lackingCapabilities } from '../../sys/libbpf/probe.ts';
 import { loadLibc } from '../../sys/libc.ts';
 import { ownAddresses } from '../addresses.ts';
-import { interfacesFor, planEngine } from '../engines.ts';
+import { interfacesFor, planEngine, xdpInstance } from '../engines.ts';
 import type { Defaults } from '../hosts.ts';
 import { askInstance } from '../instance-client.ts';
 import { planTurn } from '../plan.ts';
@@ -88,7 +89,7 @@ export async function diagnose({ config, defaults, warnings }: DoctorOptions): P
     ...interfaceFindings({
       interfaces: await waysOf(interfaces),
       wantsXdp: config.engine === 'xdp',
-      running: running !== undefined,
+      ours: running !== undefined || hasPins(config),
     }),
     ...limitFindings({
       config,
@@ -141,6 +142,11 @@ async function waysOf(names: readonly string[]) {
   return Promise.all(
     there.map(async (name) => ({ name, obstacle: nativeObstacle([name]), program: await programOn(name) })),
   );
+}
+
+function hasPins(config: Config): boolean {
+  const root = bpfFileSystem();
+  return root !== undefined && existsSync(join(root, 'culvert', xdpInstance(config)));
 }
 
 async function programOn(name: string): Promise<number | undefined> {

@@ -10,12 +10,12 @@ export interface InterfaceReadings {
     readonly program: number | undefined;
   }[];
   readonly wantsXdp: boolean;
-  /** Whether a relay of this state folder runs: the program is its own then. */
-  readonly running: boolean;
+  /** Whether a relay of this state folder runs, or left its program there, which the next one takes over. */
+  readonly ours: boolean;
 }
 
 /** How the xdp engine would run: in one mode on all of them. */
-export function interfaceFindings({ interfaces, wantsXdp, running }: InterfaceReadings): Finding[] {
+export function interfaceFindings({ interfaces, wantsXdp, ours }: InterfaceReadings): Finding[] {
   const generic = interfaces.some(({ obstacle }) => obstacle !== undefined);
   return interfaces.flatMap(({ name, obstacle, program }) => {
     const findings = [
@@ -23,10 +23,10 @@ export function interfaceFindings({ interfaces, wantsXdp, running }: InterfaceRe
         ? interfaceOf(name, 'note', `${name}: xdp runs generic, not native: ${obstacle}`, FIX_GENERIC)
         : interfaceOf(name, 'ok', `${name}: xdp can run native${generic ? ', and goes generic like the others' : ''}`),
     ];
-    if (program !== undefined && !running) {
-      const what = `${name}: an XDP program is attached (${program})`;
-      const fix = `ip link set dev ${name} xdp off, or name other interfaces in \`interfaces\`; what a relay of ours left there is taken over`;
-      findings.push(interfaceOf(`${name}-program`, wantsXdp ? 'note' : 'ok', what, wantsXdp ? fix : undefined));
+    if (program !== undefined && !ours) {
+      const what = `${name}: another XDP program is attached (${program})`;
+      const fix = `ip link set dev ${name} xdp off, or name other interfaces in \`interfaces\``;
+      findings.push(interfaceOf(`${name}-program`, wantsXdp ? 'problem' : 'ok', what, wantsXdp ? fix : undefined));
     }
     return findings;
   });

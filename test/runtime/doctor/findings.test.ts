@@ -139,13 +139,13 @@ describe('rights', () => {
 });
 
 test('interfaces: native, generic with the reason, a foreign program', () => {
-  const one = (obstacle: string | undefined, program: number | undefined, wantsXdp: boolean, running = false) =>
-    interfaceFindings({ interfaces: [{ name: 'eth0', obstacle, program }], wantsXdp, running });
+  const one = (obstacle: string | undefined, program: number | undefined, wantsXdp: boolean, ours = false) =>
+    interfaceFindings({ interfaces: [{ name: 'eth0', obstacle, program }], wantsXdp, ours });
   assert.deepEqual(brief(one(undefined, undefined, true)), ['eth0 ok']);
   const [generic] = one('the driver of eth0 has no XDP', undefined, true);
   assert.equal(generic?.level, 'note');
   assert.match(generic?.what ?? '', /generic, not native: the driver of eth0 has no XDP/);
-  assert.deepEqual(brief(one(undefined, 7, true)), ['eth0 ok', 'eth0-program note']);
+  assert.deepEqual(brief(one(undefined, 7, true)), ['eth0 ok', 'eth0-program problem']);
   assert.deepEqual(brief(one(undefined, 7, false)), ['eth0 ok', 'eth0-program ok']);
   assert.deepEqual(brief(one(undefined, 7, true, true)), ['eth0 ok']);
 });
