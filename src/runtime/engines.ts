@@ -24,35 +24,70 @@ export type EngineChoice =
   /** The one that was asked for by name does not run here. */
   | { readonly ok: false; readonly reason: string };
 
+/** What a configuration comes to on this machine, before anything is opened. */
+export type EnginePlan =
+  | { readonly ok: true; readonly name: 'portable' | 'batched'; readonly why: string }
+  /** Whether the kernel takes it is known when it is opened. */
+  | {
+      readonly ok: true;
+      readonly name: 'xdp';
+      readonly why: string;
+      readonly below: 'portable' | 'batched';
+      readonly interfaces: readonly string[];
+    }
+  | { readonly ok: false; readonly reason: string };
+
 /**
  * `auto` takes the best engine that works here, and says why a better one does not; a name is taken at its word. The xdp engine, which lays
  * hands on interfaces that are not the relay's alone, has to be named.
  */
-export function chooseEngine(
-  config: Config,
-  log: Log,
-  obstacle: () => Obstacle | undefined = batchedObstacle,
-): EngineChoice {
+export function planEngine(config: Config, obstacle: () => Obstacle | undefined = batchedObstacle): EnginePlan {
   const { engine: wanted } = config;
-  if (wanted === 'xdp') return chooseXdp(config, log, obstacle);
-  if (wanted === 'portable') return { ok: true, engine: { why: 'as configured', create: portable } };
+  if (wanted === 'portable') return { ok: true, name: 'portable', why: 'as configured' };
   const found = obstacle();
+  if (wanted === 'xdp') {
+    const below = found === undefined ? 'batched' : 'portable';
+    const interfaces = interfacesFor(config);
+    return {
+      ok: true,
+      name: 'xdp',
+      why: `as configured, on ${interfaces.join(', ')} above ${below}`,
+      below,
+      interfaces,
+    };
+  }
   if (found === undefined) {
     const why = wanted === 'auto' ? 'auto: the best but for xdp, which wants to be named' : 'as configured';
-    return { ok: true, engine: { why, create: (sink, ids) => batched(config, log, sink, ids) } };
+    return { ok: true, name: 'batched', why };
   }
   if (wanted === 'auto') {
-    const why = `auto: batched does not run here, ${found.detail}`;
-    return { ok: true, engine: { why, create: portable } };
+    return { ok: true, name: 'portable', why: `auto: batched does not run here, ${found.detail}` };
   }
   return { ok: false, reason: `the ${wanted} engine does not run here: ${found.detail} (auto takes one that does)` };
 }
 
-/** The kernel's program is attached here and now, so that a machine where it cannot be is told before anything listens. */
-function chooseXdp(config: Config, log: Log, obstacle: () => Obstacle | undefined): EngineChoice {
-  const below = obstacle() === undefined ? 'batched' : 'portable';
+/** As planned; xdp is attached here and now, so that a machine where it cannot be is told before anything listens. */
+export function chooseEngine(config: Config, log: Log, obstacle?: () => Obstacle | undefined): EngineChoice {
+  const plan = planEngine(config, obstacle);
+  if (!plan.ok) return plan;
+  if (plan.name === 'xdp') return openXdp(config, log, plan);
+  const create = (sink: EngineSink, ids: IdSource): Engine =>
+    plan.name === 'batched' ? batched(config, log, sink, ids) : portable(sink, ids);
+  return { ok: true, engine: { why: plan.why, create } };
+}
+
+/** Those of the xdp engine. */
+export function interfacesFor(config: Config): readonly string[] {
+  return xdpInterfaces(config.interfaces, listenerAddresses(config));
+}
+
+function openXdp(
+  config: Config,
+  log: Log,
+  { why, below, interfaces }: Extract<EnginePlan, { name: 'xdp' }>,
+): EngineChoice {
   const options = {
-    interfaces: xdpInterfaces(config.interfaces, listenerAddresses(config)),
+    interfaces,
     instance: xdpInstance(config),
     budget: SOURCE_BUDGET,
     log: (message: string) => log.warn(message),
@@ -67,7 +102,7 @@ function chooseXdp(config: Config, log: Log, obstacle: () => Obstacle | undefine
       below === 'batched' ? batched(config, log, inner, ids) : portable(inner, ids);
     return new XdpEngine(opened.plane, { ...options, sink, createInner });
   };
-  return { ok: true, engine: { why: `as configured, on ${options.interfaces.join(', ')} above ${below}`, create } };
+  return { ok: true, engine: { why, create } };
 }
 
 function listenerAddresses({ turn, wireguard, pair, forward }: Config): string[] {
@@ -77,7 +112,7 @@ function listenerAddresses({ turn, wireguard, pair, forward }: Config): string[]
 }
 
 /** One relay to a state folder and a network namespace: another one must not take over what this one left pinned. */
-function xdpInstance({ state }: Config): string {
+export function xdpInstance({ state }: Config): string {
   const place = `${resolve(state)} ${statSync('/proc/self/ns/net').ino}`;
   return createHash('sha256').update(place).digest('hex').slice(0, 12);
 }

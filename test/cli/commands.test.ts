@@ -11,7 +11,7 @@ describe('usage', () => {
     { args: ['--version'], code: 0, stdout: /^\d+\.\d+\.\d+\n$/ },
     { args: ['--help'], code: 0, stdout: /up \[options\].*config.*credentials.*probe/s },
     { args: ['up', '--help'], code: 0, stdout: /--config <file>.*--set <path=value>/s },
-    { args: ['doctor'], code: 2, stderr: /^culvert: unknown command 'doctor' \("culvert --help" tells more\)\n$/ },
+    { args: ['surgeon'], code: 2, stderr: /^culvert: unknown command 'surgeon' \("culvert --help" tells more\)\n$/ },
     {
       args: ['up', '--bogus'],
       code: 2,

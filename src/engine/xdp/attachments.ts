@@ -150,7 +150,7 @@ function pinName(mode: XdpMode, name: string): string {
 }
 
 /** Why not every interface runs it in its driver. Of a kernel that does not say (before 6.3) only hardware is trusted. */
-function nativeObstacle(interfaces: readonly string[]): string | undefined {
+export function nativeObstacle(interfaces: readonly string[]): string | undefined {
   for (const name of interfaces) {
     const abilities = xdpAbilities(interfaceIndex(name));
     if (abilities === undefined && !isHardware(name)) {

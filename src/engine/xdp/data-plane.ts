@@ -1,15 +1,21 @@
 import { createHash } from 'node:crypto';
-import { closeSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Millis } from '../../net/time.ts';
-import { interfaceIndex } from '../../sys/interfaces.ts';
 import { openPinned, pin } from '../../sys/libbpf/link.ts';
 import { BpfObject } from '../../sys/libbpf/object.ts';
 import { Attachments } from './attachments.ts';
 import { type KernelMaps, kernelMaps, MAP_NAMES, PROGRAM } from './kernel-maps.ts';
 import { addressKey, type KernelSettings, settingsValue, uint32Key } from './layout.ts';
-import { loadObstacle, type XdpObstacle, xdpObstacle } from './obstacle.ts';
+import {
+  enableLookups,
+  FORWARDING_OFF,
+  loadObstacle,
+  lookupObstacle,
+  placeObstacle,
+  type XdpObstacle,
+} from './obstacle.ts';
 import { Pins } from './pins.ts';
 
 export interface DataPlaneOptions {
@@ -48,7 +54,7 @@ export class DataPlane {
   #settings: KernelSettings;
 
   static open(options: DataPlaneOptions): DataPlaneResult {
-    const obstacle = xdpObstacle() ?? interfaceObstacle(options.interfaces);
+    const obstacle = placeObstacle(options.interfaces);
     if (obstacle !== undefined) return { ok: false, obstacle };
     const lookupIfindex = enableLookups(options.interfaces);
     if (lookupIfindex === undefined) return { ok: false, obstacle: FORWARDING_OFF };
@@ -71,6 +77,22 @@ export class DataPlane {
     } catch (error) {
       object.close();
       return { ok: false, obstacle: loadObstacle(error) };
+    }
+  }
+
+  /** Why `open` would fail, as far as that can be known while nothing is attached, pinned or switched on: the program is loaded, and let go. */
+  static foresee(interfaces: readonly string[]): XdpObstacle | undefined {
+    const obstacle = placeObstacle(interfaces) ?? lookupObstacle(interfaces);
+    if (obstacle !== undefined) return obstacle;
+    const object = BpfObject.open(readFileSync(OBJECT));
+    try {
+      prepareMaps(object, undefined, 1);
+      object.load(PROGRAM);
+      return undefined;
+    } catch (error) {
+      return loadObstacle(error);
+    } finally {
+      object.close();
     }
   }
 
@@ -152,36 +174,6 @@ export class DataPlane {
   }
 }
 
-function interfaceObstacle(names: readonly string[]): XdpObstacle | undefined {
-  const unknown = names.filter((name) => interfaceIndex(name) === 0);
-  if (names.length > 0 && unknown.length === 0) return undefined;
-  const detail = names.length === 0 ? 'no interface carries a listener' : `there is no interface ${unknown.join(', ')}`;
-  return { reason: 'no-interface', detail, fix: 'name interfaces of this machine in `interfaces`; lo is of no use' };
-}
-
-/**
- * The kernel looks a route up only for a packet that came in by an interface that forwards. With lo forwarding, which makes no router of
- * the machine, routes are looked up as for packets of its own, which relayed ones are. Returns the interface to name, 0 for that of each
- * packet; undefined when there is none.
- */
-function enableLookups(interfaces: readonly string[]): number | undefined {
-  const forwards = (name: string): boolean =>
-    (['ipv4', 'ipv6'] as const).every((family) => {
-      const path = `/proc/sys/net/${family}/conf/${name}/forwarding`;
-      try {
-        if (readFileSync(path, 'utf8').trim() === '1') return true;
-        if (name !== 'lo') return false;
-        writeFileSync(path, '1');
-        return true;
-      } catch (error) {
-        // Without IPv6 nothing is looked up there.
-        return family === 'ipv6' && (error as NodeJS.ErrnoException).code === 'ENOENT';
-      }
-    });
-  if (forwards('lo')) return interfaceIndex('lo');
-  return interfaces.every(forwards) ? 0 : undefined;
-}
-
 function openPins({ instance, log }: DataPlaneOptions, object: Uint8Array): Pins | undefined {
   if (instance === undefined) return undefined;
   const version = createHash('sha256').update(object).digest('hex').slice(0, 16);
@@ -237,8 +229,3 @@ const SHARES: Readonly<Record<string, number>> = {
 const SECOND_NS = 1e9;
 /** How long a route or a neighbour that changed goes unnoticed. */
 const HOP_LIFETIME = 1e9;
-const FORWARDING_OFF: XdpObstacle = {
-  reason: 'forwarding-off',
-  detail: 'the kernel looks up no routes for a program: no interface forwards, and /proc/sys cannot be written',
-  fix: 'sysctl net.ipv4.conf.lo.forwarding=1 net.ipv6.conf.lo.forwarding=1, which makes no router of the machine (docker: --sysctl)',
-};

@@ -21,7 +21,7 @@ export class Pins {
     instance: string,
     version: string,
   ): { readonly pins: Pins; readonly stale: readonly string[] } | undefined {
-    const root = FOLDERS.find(isBpfFileSystem) ?? mounted();
+    const root = bpfFileSystem() ?? mounted();
     if (root === undefined) return undefined;
     const pins = new Pins(join(root, 'culvert', instance), version);
     try {
@@ -63,6 +63,11 @@ export class Pins {
   }
 }
 
+/** The bpf file system in sight; none is mounted. */
+export function bpfFileSystem(): string | undefined {
+  return FOLDERS.find(isBpfFileSystem);
+}
+
 /** "ip netns exec" hides /sys behind one of its own, that ends with the process; the first process still sees the machine's. */
 const FOLDERS: readonly string[] = ['/sys/fs/bpf', '/proc/1/root/sys/fs/bpf'];
 
@@ -78,7 +83,7 @@ function mounted(): string | undefined {
   } catch {
     return undefined;
   }
-  return FOLDERS.find(isBpfFileSystem);
+  return bpfFileSystem();
 }
 
 function isBpfFileSystem(path: string): boolean {

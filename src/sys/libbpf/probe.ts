@@ -1,5 +1,6 @@
-import { closeSync, readFileSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { release } from 'node:os';
+import { heldCapabilities } from '../capabilities.ts';
 import { errnoName } from '../errno.ts';
 import { libbpf } from './library.ts';
 
@@ -11,7 +12,7 @@ export interface BpfAbsence {
 }
 
 /** What bpf/relay.bpf.c asks of a kernel: bpf_xdp_load_bytes is the youngest. */
-const MINIMUM_KERNEL: readonly [number, number] = [5, 18];
+export const MINIMUM_KERNEL: readonly [number, number] = [5, 18];
 
 let answer: BpfAbsence | 'fine' | undefined;
 
@@ -25,14 +26,12 @@ export function probeBpf(): BpfAbsence | undefined {
  * Which of the capabilities that the kernel engine needs this process lacks. Without CAP_PERFMON the verifier refuses to subtract pointers and
  * guards every access against speculation. CAP_SYS_ADMIN stands for it and for CAP_BPF.
  */
-export function lackingCapabilities(status: string = readFileSync('/proc/self/status', 'utf8')): readonly string[] {
-  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? '0'}`);
-  const has = (bit: bigint): boolean => ((effective >> bit) & 1n) === 1n;
-  return [
-    ...(has(CAP_BPF) || has(CAP_SYS_ADMIN) ? [] : ['CAP_BPF']),
-    ...(has(CAP_PERFMON) || has(CAP_SYS_ADMIN) ? [] : ['CAP_PERFMON']),
-    ...(has(CAP_NET_ADMIN) ? [] : ['CAP_NET_ADMIN']),
-  ];
+export function lackingCapabilities(status?: string): readonly string[] {
+  const held = heldCapabilities(status);
+  const all = held.has('CAP_SYS_ADMIN');
+  return (['CAP_BPF', 'CAP_PERFMON', 'CAP_NET_ADMIN'] as const).filter(
+    (name) => !held.has(name) && !(all && name !== 'CAP_NET_ADMIN'),
+  );
 }
 
 /** "6.1.0-18-amd64" → whether it is at least `minimum`. What is no version counts as new. */
@@ -69,10 +68,6 @@ function probe(): BpfAbsence | undefined {
   return undefined;
 }
 
-const CAP_NET_ADMIN = 12n;
-const CAP_SYS_ADMIN = 21n;
-const CAP_PERFMON = 38n;
-const CAP_BPF = 39n;
 const MAP_TYPE_ARRAY = 2;
 const FIX_FFI = 'install the optional package koffi, on a machine that it has binaries for';
 const FIX_RIGHTS =
