@@ -1,6 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
+import { feature } from '../src/sys/features.ts';
 import { loadLibrary } from '../src/sys/ffi.ts';
+import { probeBpf } from '../src/sys/libbpf/probe.ts';
 
 /** What a test may need beyond Node. */
 export type Requirement =
@@ -20,7 +22,10 @@ export type Requirement =
   | 'haproxy'
   | 'nginx'
   | 'nft'
-  | 'ffi';
+  | 'ffi'
+  | 'trains'
+  | 'bpf'
+  | 'clang';
 
 /** For node:test's `skip` option: false to run, or the reason why not. With CULVERT_REQUIRE=all nothing is skipped, so that what is missing fails. */
 export function missing(...requirements: Requirement[]): string | false {
@@ -52,6 +57,16 @@ const probes: Record<Requirement, () => string | undefined> = {
     const libc = loadLibrary([null], {});
     return libc.ok ? undefined : libc.detail;
   },
+  trains: () => {
+    const missed = (['udp-segment', 'udp-gro'] as const).find((name) => !feature(name).supported);
+    return missed && `the kernel lacks ${missed}`;
+  },
+  bpf: () => {
+    const answer = probes.netns() ?? probeBpf();
+    return answer === undefined || typeof answer === 'string' ? answer : answer.detail;
+  },
+  // The instructions that are compared are those of one compiler: Debian 12's.
+  clang: () => commandMissing('clang-14') ?? commandMissing('llvm-strip'),
   ipv6: () => {
     try {
       accessSync('/proc/net/if_inet6', constants.R_OK);

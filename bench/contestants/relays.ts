@@ -30,8 +30,7 @@ export function culvertPair(name: string, engine: string): Contestant {
 }
 
 /**
- * A section `wireguard` without budgets. `registered`: so many public keys are listed, those of the load first; 0 = whoever comes, and the
- * fan-out must reach every client that the load has, because only so many are asked for a peer whom nobody knows.
+ * A section `wireguard` without budgets. `registered`: so many public keys are listed, those of the load first; 0 = whoever comes.
  */
 export function culvertWireguard(name: string, engine: string, registered: number): Contestant {
   const unlimited = { perAddress: 0, perPrefix: 0 };
@@ -48,7 +47,6 @@ export function culvertWireguard(name: string, engine: string, registered: numbe
           hashesPerSecond: 1_000_000,
           initiations: unlimited,
           unasked: unlimited,
-          ...(registered === 0 ? { fanOut: 256 } : {}),
         },
       });
       return serving(arena, name, child, port, 'wireguard');

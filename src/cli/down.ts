@@ -2,8 +2,8 @@ import { setTimeout } from 'node:timers/promises';
 import { Command } from 'commander';
 import { askInstance } from '../runtime/instance-client.ts';
 import { removeTraces } from '../runtime/traces.ts';
-import { type ConfigFlags, load, withConfigOptions } from './configuration.ts';
 import { CommandFailure, EXIT_FAILED } from './failure.ts';
+import { RelayClient, type RelayFlags, withRelayOptions } from './relay-client.ts';
 
 /** `culvert down`: ends the relay of a state folder; what it kept for the next start stays, unless it is purged. */
 export function downCommand(): Command {
@@ -11,20 +11,19 @@ export function downCommand(): Command {
     .description(
       'stop the relay that runs with the same state folder, without a drain; its clients are kept for the next',
     )
-    .option('--purge', 'remove what it leaves for the next start as well; generated secrets stay')
-    .option('--json', 'print what was done as one JSON object');
-  return withConfigOptions(command).action(down);
+    .option('--purge', 'remove what it leaves for the next start as well; generated secrets stay');
+  return withRelayOptions(command).action(down);
 }
 
-async function down(flags: ConfigFlags & { readonly purge?: true; readonly json?: true }): Promise<void> {
-  const { config } = await load(flags);
-  const pid = await stop(config.state);
-  const removed = flags.purge === true ? removeTraces(config.state) : [];
+async function down(flags: RelayFlags & { readonly purge?: true }): Promise<void> {
+  const { folder } = await RelayClient.find(flags);
+  const pid = await stop(folder);
+  const removed = flags.purge === true ? removeTraces(folder) : [];
   if (flags.json) {
     process.stdout.write(`${JSON.stringify({ stopped: pid !== undefined, pid, removed })}\n`);
     return;
   }
-  process.stdout.write(pid === undefined ? `no relay runs with ${config.state}\n` : `stopped (process ${pid})\n`);
+  process.stdout.write(pid === undefined ? `no relay runs with ${folder}\n` : `stopped (process ${pid})\n`);
   for (const file of removed) process.stdout.write(`removed ${file}\n`);
 }
 

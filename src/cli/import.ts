@@ -20,7 +20,8 @@ async function importPortRelay(file: string, { partial = false }: { readonly par
   const { variables, faults: unread } = readEnvFile(file);
   const { forwards, logLevel, faults } = readPortRelay(variables);
   const lines = [...unread, ...faults].map(formatFault);
-  if (!hasRelayLines(variables)) lines.push(`${file}: has no line RELAY_1="in_port;out_port;out_host;TCP"`);
+  if (unread.every(({ origin }) => origin.kind === 'file' && origin.line > 0) && !hasRelayLines(variables))
+    lines.push(`${file}: has no line RELAY_1="in_port;out_port;out_host;TCP"`);
   if (lines.length > 0 && !(partial && forwards.length > 0)) throw new CommandFailure(lines, EXIT_USAGE);
   for (const line of lines) complain(`left out: ${line}`);
   const { stringify } = await import('yaml');
@@ -28,5 +29,7 @@ async function importPortRelay(file: string, { partial = false }: { readonly par
     forward: forwards.map(({ written }) => written),
     ...(logLevel && { log: { level: logLevel.level } }),
   };
-  process.stdout.write(`# Made from ${file} by "culvert import port-relay".\n${stringify(written)}`);
+  process.stdout.write(
+    `# Made from ${file} by "culvert import port-relay".\n${stringify(written, { aliasDuplicateObjects: false })}`,
+  );
 }

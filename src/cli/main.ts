@@ -9,6 +9,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   down: async () => (await import('./down.ts')).downCommand(),
   config: async () => (await import('./config.ts')).configCommand(),
   import: async () => (await import('./import.ts')).importCommand(),
+  doctor: async () => (await import('./doctor.ts')).doctorCommand(),
   status: async () => (await import('./status.ts')).statusCommand(),
   clients: async () => (await import('./listing.ts')).clientsCommand(),
   flows: async () => (await import('./listing.ts')).flowsCommand(),

@@ -52,6 +52,11 @@ export interface Engine {
   streamBytes(stream: StreamId): number | undefined;
 
   stats(): EngineStats;
+  /**
+   * Of an engine whose flows outlive the process: those of an earlier one go that were not asked for again. To be called once all that was kept is
+   * restored. Returns how many went.
+   */
+  dropUnknown?(): number;
   /** Closes every socket and stream; the sink hears no more. */
   close(): Promise<void>;
 }
@@ -139,6 +144,15 @@ export interface EngineStats {
   readonly traffic: readonly TrafficCount[];
   /** Reason → packets, for what the engine itself had to drop (rate limit, socket buffer full, slow stream ...). */
   readonly drops: ReadonlyMap<ServiceName | 'engine', ReadonlyMap<string, number>>;
+  /** Of an engine of two paths: what the fast one left to the slow one, by reason. Nothing of it is lost. */
+  readonly slowPath?: SlowPathStats;
+}
+
+export interface SlowPathStats {
+  /** Packets. */
+  readonly passes: ReadonlyMap<ServiceName | 'engine', ReadonlyMap<string, number>>;
+  /** Flows that the fast path did not take. */
+  readonly refusedFlows: ReadonlyMap<string, number>;
 }
 
 export interface FlowReport {

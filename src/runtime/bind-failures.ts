@@ -13,8 +13,18 @@ export interface BindFailure {
 }
 
 /** One line: which listener, what happened, what to do. */
-export function explainBindFailure({ key, transport, local, failure, detail }: BindFailure): string {
-  return `${key}: ${transport}://${endpointKey(local)}: ${explanations[failure](local.port, transport, key, detail)}`;
+export function explainBindFailure(failure: BindFailure): string {
+  const { what, fix } = describeBindFailure(failure);
+  return fix === undefined ? what : `${what} (${fix})`;
+}
+
+/** The same in two parts. */
+export function describeBindFailure({ key, transport, local, failure, detail }: BindFailure): {
+  readonly what: string;
+  readonly fix?: string;
+} {
+  const { what, fix } = explanations[failure](local.port, transport, key, detail);
+  return { what: `${key}: ${transport}://${endpointKey(local)}: ${what}`, ...(fix !== undefined && { fix }) };
 }
 
 /** Why node:http could not listen. */
@@ -24,18 +34,31 @@ export function bindFailureOf(error: unknown): { failure: OpenFailure; detail: s
 }
 
 const explanations: Readonly<
-  Record<OpenFailure, (port: number, transport: string, key: string, detail: string) => string>
+  Record<
+    OpenFailure,
+    (port: number, transport: string, key: string, detail: string) => { readonly what: string; readonly fix?: string }
+  >
 > = {
-  'in-use': (port, transport, key) =>
-    `port ${port} is in use by another program (ss -ln${transport === 'udp' ? 'u' : 't'}p "sport = :${port}" shows which; end it, or change ${key})`,
+  'in-use': (port, transport, key) => ({
+    what: `port ${port} is in use by another program`,
+    fix: `ss -ln${transport === 'udp' ? 'u' : 't'}p "sport = :${port}" shows which; end it, or change ${key}`,
+  }),
   'not-permitted': (port, _transport, key) =>
     port < 1024
-      ? `this user may not open ports below 1024 (give the program CAP_NET_BIND_SERVICE, or change ${key})`
-      : `this user may not open port ${port} (a security policy forbids it)`,
-  'no-address': (_port, _transport, key) =>
-    `this machine does not have the address (ip address lists them; change ${key})`,
-  'no-descriptors': () => 'no file descriptors are left (raise the limit: ulimit -n, or LimitNOFILE in a systemd unit)',
-  failed: (_port, _transport, _key, detail) => `cannot be opened (${detail})`,
+      ? {
+          what: 'this user may not open ports below 1024',
+          fix: `give the program CAP_NET_BIND_SERVICE, or change ${key}`,
+        }
+      : { what: `this user may not open port ${port}`, fix: 'a security policy forbids it' },
+  'no-address': (_port, _transport, key) => ({
+    what: 'this machine does not have the address',
+    fix: `ip address lists them; change ${key}`,
+  }),
+  'no-descriptors': () => ({
+    what: 'no file descriptors are left',
+    fix: 'raise the limit: ulimit -n, or LimitNOFILE in a systemd unit',
+  }),
+  failed: (_port, _transport, _key, detail) => ({ what: `cannot be opened (${detail})` }),
 };
 
 const failures: Readonly<Record<string, OpenFailure>> = {

@@ -136,7 +136,9 @@ export class Blocks {
 
 const keptBlocks = v.object({
   version: v.literal(1),
-  blocks: v.array(v.object({ prefix: v.string(), expiresAt: v.optional(v.number()), note: v.string() })),
+  blocks: v.array(
+    v.object({ prefix: v.string(), expiresAt: v.optional(v.pipe(v.number(), v.maxValue(8.64e15))), note: v.string() }),
+  ),
 });
 
 /** Of each kind. */

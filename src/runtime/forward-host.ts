@@ -152,7 +152,8 @@ function listenersOf({ name, listen, limits, keepAlive }: ForwardSettings): Want
   });
 }
 
-function portsOf({ family, address, ports }: Exclude<ForwardListener, { transport: 'unix' }>): Endpoint[] {
+/** Each port of a range. */
+export function portsOf({ family, address, ports }: Exclude<ForwardListener, { transport: 'unix' }>): Endpoint[] {
   const count = ports.max - ports.min + 1;
   return Array.from({ length: count }, (_, offset) => ({ family, address, port: ports.min + offset }));
 }

@@ -1,7 +1,7 @@
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readlinkSync } from 'node:fs';
 import type { ListenSpec } from '../engine/engine.ts';
-import { formatAddress, parseAddress } from '../net/address.ts';
 import { type Endpoint, endpointKey } from '../net/endpoint.ts';
+import { listSockets } from './socket-tables.ts';
 
 /** Sockets that systemd opened for us and handed over (sd_listen_fds(3)): each is used by the listener that names its address. */
 export class InheritedSockets {
@@ -59,12 +59,8 @@ function placesFor(local: Endpoint, transport: 'tcp' | 'tls' | 'udp'): string[] 
 function describe(fd: number, name: string): InheritedSocket | undefined {
   const inode = inodeOf(fd);
   if (inode === undefined) return undefined;
-  for (const [table, kind] of TABLES) {
-    const line = linesOf(table).find((columns) => columns[INODE_COLUMN[kind]] === inode);
-    const place = line && (kind === 'unix' ? line[UNIX_PATH] : endpointOf(line[LOCAL_ADDRESS] ?? ''));
-    if (place !== undefined) return { fd, name, kind, place };
-  }
-  return undefined;
+  const found = listSockets().find((socket) => socket.inode === inode);
+  return found && { fd, name, kind: found.kind, place: found.place };
 }
 
 function inodeOf(fd: number): string | undefined {
@@ -75,35 +71,4 @@ function inodeOf(fd: number): string | undefined {
   }
 }
 
-function linesOf(table: string): string[][] {
-  try {
-    return readFileSync(`/proc/net/${table}`, 'utf8')
-      .split('\n')
-      .map((line) => line.trim().split(/\s+/));
-  } catch {
-    return [];
-  }
-}
-
-/** "0100007F:0050": words of four bytes as the machine has them. */
-function endpointOf(text: string): string | undefined {
-  const [hex = '', port = ''] = text.split(':');
-  const bytes = Buffer.from(hex, 'hex');
-  if ((bytes.length !== 4 && bytes.length !== 16) || !/^[0-9A-F]{4}$/.test(port)) return undefined;
-  if (LITTLE_ENDIAN) bytes.swap32();
-  const address = formatAddress(bytes);
-  return endpointKey({ family: parseAddress(address)?.length === 4 ? 4 : 6, address, port: Number.parseInt(port, 16) });
-}
-
 const FIRST_DESCRIPTOR = 3;
-const TABLES = [
-  ['tcp', 'tcp'],
-  ['tcp6', 'tcp'],
-  ['udp', 'udp'],
-  ['udp6', 'udp'],
-  ['unix', 'unix'],
-] as const;
-const INODE_COLUMN = { tcp: 9, udp: 9, unix: 6 } as const;
-const LOCAL_ADDRESS = 1;
-const UNIX_PATH = 7;
-const LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;

@@ -12,6 +12,13 @@ export interface TurnPlan {
   readonly ownAddresses: readonly string[];
   /** For the log: what was decided and might surprise. */
   readonly notes: readonly string[];
+  /** Of the notes, those that ask for something. */
+  readonly hints: readonly Hint[];
+}
+
+export interface Hint {
+  readonly what: string;
+  readonly fix: string;
 }
 
 export interface PlannedListener extends ListenerAddress {
@@ -27,7 +34,8 @@ export function planTurn(config: Config, usesDefaults: boolean, own: readonly Ow
 
   const ipv4 = relayAddress(4, config, listeners, own, notes);
   const ipv6 = relayAddress(6, config, listeners, own, notes);
-  if (config.turn !== undefined) notes.push(...hintsOnAddress(config, ipv4, ipv6, own));
+  const hints = config.turn === undefined ? [] : hintsOnAddress(config, ipv4, ipv6, own);
+  notes.push(...hints.map(({ what, fix }) => `${what} (${fix})`));
   const told = [ipv4?.advertised, ipv6?.advertised, config.public.ipv4, config.public.ipv6];
   return {
     listeners,
@@ -36,6 +44,7 @@ export function planTurn(config: Config, usesDefaults: boolean, own: readonly Ow
       ...new Set([...own.map(({ address }) => address), ...told.filter((address) => address !== undefined)]),
     ],
     notes,
+    hints,
   };
 }
 
@@ -80,18 +89,16 @@ function hintsOnAddress(
   ipv4: RelayAddress | undefined,
   ipv6: RelayAddress | undefined,
   own: readonly OwnAddress[],
-): string[] {
+): Hint[] {
   if (ipv4 === undefined && ipv6 === undefined) {
-    return [
-      'no address found that clients could be told: every allocation will be refused (set public.ipv4 or public.ipv6)',
-    ];
+    const what = 'no address found that clients could be told: every allocation will be refused';
+    return [{ what, fix: 'set public.ipv4 or public.ipv6' }];
   }
   const isTold = config.turn?.relay.ipv4 !== undefined || config.public.ipv4 !== undefined;
   const scope = own.find(({ address }) => address === ipv4?.advertised)?.scope;
   if (isTold || scope !== 'private') return [];
-  return [
-    `${ipv4?.advertised} is a private address: if clients come from elsewhere, set public.ipv4 to the address that they see`,
-  ];
+  const what = `${ipv4?.advertised} is a private address: clients elsewhere do not reach it`;
+  return [{ what, fix: 'set public.ipv4 to the address that they see' }];
 }
 
 /** Where every listener of a family names one address, relayed ports belong there too. */

@@ -117,6 +117,7 @@ export class Relay implements Stoppable {
     }
     if (reasons.length > 0) return reasons;
     if (keeps) await this.#restore();
+    this.#driver.engine.dropUnknown?.();
     this.#driver.release();
     this.#state = 'ready';
     return reasons;

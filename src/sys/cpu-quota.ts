@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 
 /** Processors that this process may keep busy, at least 1: those that it may run on, and no more than its cgroup's quota allows. */
 export function usableProcessors(): number {
-  return Math.max(1, Math.min(availableParallelism(), Math.ceil(cpuQuota(readText) ?? Number.POSITIVE_INFINITY)));
+  return Math.max(1, Math.min(availableParallelism(), Math.ceil(cpuQuota() ?? Number.POSITIVE_INFINITY)));
 }
 
 /**
@@ -11,7 +11,7 @@ export function usableProcessors(): number {
  * "150000 100000" in cpu.max; v1 has cpu.cfs_quota_us, −1 for none, and cpu.cfs_period_us. `read` gives a file's text, undefined
  * without the file. A container sees its own cgroup as the root.
  */
-export function cpuQuota(read: (path: string) => string | undefined): number | undefined {
+export function cpuQuota(read: (path: string) => string | undefined = readText): number | undefined {
   const quotas: number[] = [];
   for (const line of (read('/proc/self/cgroup') ?? '').split('\n')) {
     // hierarchy:controllers:path; v2 names no controllers.

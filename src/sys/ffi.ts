@@ -29,7 +29,7 @@ export function loadLibrary<T extends Functions<T>>(
     return absent('machine', `no layouts for ${process.platform} on ${process.arch}`);
   }
   const ffi = foreign();
-  if (ffi instanceof Error) return absent('no-ffi', `koffi cannot be loaded: ${ffi.message}`);
+  if (ffi instanceof Error) return absent('no-ffi', `koffi cannot be loaded: ${firstLine(ffi.message)}`);
   const library = firstOf(ffi, names);
   if (typeof library === 'string') return absent('no-library', library);
   const functions: Record<string, unknown> = {};
@@ -95,6 +95,11 @@ function firstOf(ffi: Foreign, names: readonly (string | null)[]): LibraryHandle
 
 function absent(reason: Absence['reason'], detail: string): { readonly ok: false } & Absence {
   return { ok: false, reason, detail };
+}
+
+/** Node adds who asked for the module. */
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? '';
 }
 
 function messageOf(error: unknown): string {

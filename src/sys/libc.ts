@@ -4,6 +4,7 @@ import { errno, type Loaded, loadLibrary } from './ffi.ts';
 export interface Libc {
   socket(family: number, type: number, protocol: number): number;
   bind(fd: number, address: number, size: number): number;
+  connect(fd: number, address: number, size: number): number;
   getsockname(fd: number, address: number, size: number): number;
   setsockopt(fd: number, level: number, name: number, value: number, size: number): number;
   getsockopt(fd: number, level: number, name: number, value: number, size: number): number;
@@ -16,6 +17,7 @@ export interface Libc {
   read(fd: number, bytes: number, size: number): number;
   write(fd: number, bytes: number, size: number): number;
   close(fd: number): number;
+  if_nametoindex(name: string): number;
   fcntl(fd: number, command: number, argument: number): number;
   mmap(address: number, size: number, protection: number, flags: number, fd: number, offset: number): number;
   munmap(address: number, size: number): number;
@@ -27,6 +29,7 @@ export function loadLibc(): Loaded<Libc> {
   loaded ??= loadLibrary<Libc>([null], {
     socket: 'int socket(int family, int type, int protocol)',
     bind: 'int bind(int fd, uintptr_t address, uint32_t size)',
+    connect: 'int connect(int fd, uintptr_t address, uint32_t size)',
     getsockname: 'int getsockname(int fd, uintptr_t address, uintptr_t size)',
     setsockopt: 'int setsockopt(int fd, int level, int name, uintptr_t value, uint32_t size)',
     getsockopt: 'int getsockopt(int fd, int level, int name, uintptr_t value, uintptr_t size)',
@@ -39,6 +42,7 @@ export function loadLibc(): Loaded<Libc> {
     read: 'long read(int fd, uintptr_t bytes, size_t size)',
     write: 'long write(int fd, uintptr_t bytes, size_t size)',
     close: 'int close(int fd)',
+    if_nametoindex: 'unsigned int if_nametoindex(const char *name)',
     fcntl: 'int fcntl(int fd, int command, long argument)',
     mmap: 'long mmap(uintptr_t address, size_t size, int protection, int flags, int fd, long offset)',
     munmap: 'int munmap(uintptr_t address, size_t size)',

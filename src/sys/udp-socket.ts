@@ -31,6 +31,23 @@ export function bindTo(fd: Fd, local: Endpoint): Endpoint {
   return { ...local, port: decodeSockaddr(scratch().view, 0).port };
 }
 
+/**
+ * The address that a socket bound to a wildcard would send to `remote` from, by the kernel's routes; undefined when there is no way. Nothing is
+ * sent.
+ */
+export function sourceFor(remote: Endpoint): string | undefined {
+  const fd = openUdp(remote.family);
+  try {
+    const size = encodeSockaddr(remote, scratch().view, 0);
+    if (libc().connect(fd.number, scratch().address, size) < 0) return undefined;
+    scratch().view.setUint32(LENGTH_AT, SOCKADDR_BYTES, true);
+    checked('getsockname', libc().getsockname(fd.number, scratch().address, scratch().address + LENGTH_AT));
+    return decodeSockaddr(scratch().view, 0).address;
+  } finally {
+    fd.close();
+  }
+}
+
 /** Bytes of buffer that the kernel may give; above its limit only to the privileged. */
 export function enlargeBuffers(fd: Fd, receive: number, send: number): void {
   if (!trySetOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, receive)) trySetOption(fd, SOL_SOCKET, SO_RCVBUF, receive);

@@ -11,14 +11,18 @@ describe('usage', () => {
     { args: ['--version'], code: 0, stdout: /^\d+\.\d+\.\d+\n$/ },
     { args: ['--help'], code: 0, stdout: /up \[options\].*config.*credentials.*probe/s },
     { args: ['up', '--help'], code: 0, stdout: /--config <file>.*--set <path=value>/s },
-    { args: ['doctor'], code: 2, stderr: /^culvert: unknown command 'doctor' \("culvert --help" tells more\)\n$/ },
+    { args: ['surgeon'], code: 2, stderr: /^culvert: unknown command 'surgeon' \("culvert --help" tells more\)\n$/ },
     {
       args: ['up', '--bogus'],
       code: 2,
       stderr: /^culvert: unknown option '--bogus' \("culvert up --help" tells more\)\n$/,
     },
     { args: ['up', '--set', 'turn.realm'], code: 2, stderr: /^culvert: --set turn\.realm: must be path=value/ },
-    { args: ['up', '--engine', 'xdp'], code: 2, stderr: /^culvert: --engine: the xdp engine is not available/ },
+    {
+      args: ['up', '--engine', 'xdp', '--set', 'interfaces=nowhere0', '--set', 'log.level=error'],
+      code: 1,
+      stderr: /the xdp engine does not run here: .*\(.*\)/,
+    },
     {
       args: ['up', '--config', '/nowhere.yaml'],
       code: 2,

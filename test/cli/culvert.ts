@@ -79,7 +79,8 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-function start(args: readonly string[], environment: NodeJS.ProcessEnv): Running {
+/** Runs `culvert` beside the test, which may look at what it has said so far and must see it end. */
+export function start(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Running {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(CULVERT_|NODE_)/.test(name));
   const child = spawn(process.execPath, [LAUNCHER, ...args], {
     env: { ...Object.fromEntries(inherited), ...environment },

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { BlockView, ClientView, FlowView, ReloadReport, Status } from '../../src/control/admin/operations.ts';
 import { temporaryFolder } from '../control/config/rig.ts';
-import { culvert, culvertUp, waitFor } from './culvert.ts';
+import { culvert, culvertUp, start, waitFor } from './culvert.ts';
 import { Live } from './live.ts';
 
 describe('with clients of every service', () => {
@@ -100,12 +100,12 @@ describe('with clients of every service', () => {
     assert.match((await live.ask('drain')).stdout, /^1 left \(.*forward 1.*\)\n$/);
     assert.match((await live.ask('status')).stdout, /^ {2}state +draining: 1 left$/m);
     assert.equal(await (await live.tcp())(), false);
-    const waiting = live.ask('drain', '--wait');
+    const waiting = start(['drain', '--wait', '--config', live.file]);
+    await waitFor(() => waiting.stdout().startsWith('1 left'), 15_000);
     assert.ok(await works(), 'who is there stays');
     await live.ask('block', 'add', '127.0.0.1');
-    const done = await waiting;
-    assert.equal(done.code, 0);
-    assert.match(done.stdout, /^1 left .*\n0 left .*\n$/);
+    assert.equal(await waiting.ended(), 0);
+    assert.match(waiting.stdout(), /^1 left .*\n0 left .*\n$/);
     assert.equal(live.running?.child.exitCode, null, 'it runs on');
   });
 });

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { readJournal } from '../../src/control/state/journal-lines.ts';
+import { crc32 } from 'node:zlib';
+import { entryLine, headerLine, readJournal } from '../../src/control/state/journal-lines.ts';
+import { missing } from '../requirements.ts';
 import { culvert, waitFor } from './culvert.ts';
 import { Clients, type Context, RestartRig, Wire } from './restart-rig.ts';
 
@@ -105,6 +107,40 @@ describe('a relay that is killed', () => {
     await goOn(rig, clients, 'at last');
   });
 
+  for (const engine of ['portable', ...(missing('ffi') === false ? ['batched'] : [])]) {
+    test(`leaves out what nobody of us can have written, and starts, with the engine ${engine}`, async (context) => {
+      const { rig, running, clients } = await begin(context);
+      await untilKept(rig);
+      running.child.kill('SIGKILL');
+      await running.ended();
+      const file = join(rig.state, 'clients.journal');
+      const { values } = readJournal(file);
+      const good = [...values].flatMap(([service, kept]) =>
+        [...kept].map(([key, value]) => [service, key, value] as const),
+      );
+      const bad = good.flatMap(([service, key, value]) =>
+        poisoned(value).map((one, n) => entryLine(service, `${key} ${n}`, one).replaceAll('"1e999"', '1e999')),
+      );
+      assert.ok(bad.length > 1000);
+      writeFileSync(file, [headerLine(), ...good.map((entry) => entryLine(...entry)), ...bad.map(summed)].join(''));
+      const next = await rig.up({}, '--engine', engine);
+      const answers = () =>
+        clients.turn.refresh(600).then(
+          () => true,
+          () => false,
+        );
+      // A worker of the engine starts with the first flow.
+      await waitFor(answers, 15_000);
+      await goOn(rig, clients, 'poisoned');
+      assert.equal(await rig.metric('culvert_turn_allocations'), 1);
+      const [, left] = /"service":"turn","entries":(?:\d+),"leftOut":(\d+)/.exec(next.stderr()) ?? [];
+      assert.ok(Number(left) > 300, next.stderr());
+      assert.doesNotMatch(next.stderr(), /WARN|ERROR|FATAL/);
+      next.child.kill('SIGINT');
+      assert.equal(await next.ended(), 0);
+    });
+  }
+
   test('drops what the configuration no longer has, and keeps the others', async (context) => {
     const { rig, running, clients } = await begin(context);
     await untilKept(rig);
@@ -168,7 +204,7 @@ describe('a relay that is stopped', () => {
       removed: [join(rig.state, 'clients.journal')],
     });
     assert.deepEqual(readdirSync(rig.state), ['secrets.json']);
-    const nothing = await culvert(['down'], environment);
+    const nothing = await culvert(['down', '--state', rig.state]);
     assert.deepEqual([nothing.code, nothing.stdout], [0, `no relay runs with ${rig.state}\n`]);
   });
 });
@@ -262,3 +298,37 @@ describe('a state folder', () => {
     assert.equal(existsSync(join(rig.state, 'clients.journal')), false);
   });
 });
+
+/** The value with each of its parts in turn being something else; "1e999" stands for a number that JSON has and nobody can use. */
+function poisoned(value: object): object[] {
+  const wrong = [
+    null,
+    {},
+    [],
+    [null],
+    'x',
+    '::1',
+    -1,
+    3.5,
+    70_000,
+    9e15,
+    '1e999',
+    true,
+    'a'.repeat(5000),
+    { family: 6 },
+  ];
+  const parts = Object.entries(value) as [string, unknown][];
+  return parts.flatMap(([name, part]) => {
+    const deeper = typeof part === 'object' && part !== null ? poisoned(part) : [];
+    return [...wrong, ...deeper].map((other) => {
+      const copy: object = Array.isArray(value) ? [...value] : { ...value };
+      return Object.assign(copy, { [name]: other });
+    });
+  });
+}
+
+/** With the sum that it should have. */
+function summed(line: string): string {
+  const json = line.slice(9, -1);
+  return `${crc32(json).toString(16).padStart(8, '0')} ${json}\n`;
+}

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Summary } from '../../src/runtime/banner.ts';
 import { temporaryFolder } from '../control/config/rig.ts';
-import { culvert, culvertUp, type Running, waitFor } from './culvert.ts';
+import { culvert, culvertUp, freePort, type Running, waitFor } from './culvert.ts';
 
 test('SIGHUP takes over peers of wireguard, and says what needs a restart', async (context) => {
   const folder = temporaryFolder(context);
@@ -34,11 +34,9 @@ test('SIGTERM does not wait for clients: they are kept, and so is the key of the
   const folder = temporaryFolder(context);
   const file = join(folder, 'culvert.yaml');
   const state = join(folder, 'state');
+  const listen = `udp://127.0.0.1:${await freePort()}`;
   const write = (wireguard: object) =>
-    writeFileSync(
-      file,
-      JSON.stringify({ wireguard: { listen: 'udp://127.0.0.1:0', ...wireguard }, admin: { listen: 'off' }, state }),
-    );
+    writeFileSync(file, JSON.stringify({ wireguard: { listen, ...wireguard }, admin: { listen: 'off' }, state }));
   const up = () => culvertUp(context, ['--json', '--config', file]);
   write({});
   const first = await up();
@@ -48,7 +46,11 @@ test('SIGTERM does not wait for clients: they are kept, and so is the key of the
   const begin = performance.now();
   assert.equal(await first.ended(), 0);
   assert.ok(performance.now() - begin < 5000);
-  assert.equal(JSON.parse(readFileSync(join(state, 'wireguard.json'), 'utf8')).clients.length, 2);
+  const again = await up();
+  const clients = JSON.parse((await culvert(['clients', '--json', '--config', file])).stdout);
+  assert.equal(clients.clients?.length, 2, JSON.stringify(clients));
+  again.child.kill('SIGTERM');
+  assert.equal(await again.ended(), 0);
 
   write({ peers: [{ publicKey: 'xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=' }], proof: {} });
   const keys: unknown[] = [];

@@ -43,7 +43,14 @@ test('turnutils_uclient outlives the relay that it began with', {
     const args = ['netns', 'exec', lan.hub, process.execPath, LAUNCHER, 'up', '--config', file];
     const relay = startChild('ip', args);
     children.push(relay);
-    await waitFor(async () => relay.output().includes('metrics'), 20_000, `the relay to start: ${relay.output()}`);
+    await waitFor(
+      async () => {
+        if (relay.ended() !== undefined) throw new Error(`the relay ended: ${relay.output()}`);
+        return relay.output().includes('metrics');
+      },
+      20_000,
+      'the relay to start',
+    );
     return relay;
   };
   const metric = (line: string) => {
@@ -54,24 +61,40 @@ test('turnutils_uclient outlives the relay that it began with', {
 
   const site = lan.join('client', 10);
   const first = await startRelay();
-  const flags = ['-y', '-c', '-u', 'alice', '-w', 'wonderland', '-n', `${COUNT}`, '-z', `${EVERY_MILLIS}`, HUB_IPV4];
+  const flags = [
+    '-y',
+    '-c',
+    '-m',
+    '2',
+    '-u',
+    'alice',
+    '-w',
+    'wonderland',
+    '-n',
+    `${COUNT}`,
+    '-z',
+    `${EVERY_MILLIS}`,
+    HUB_IPV4,
+  ];
   const client = startChild('ip', ['netns', 'exec', site.namespace, 'turnutils_uclient', ...flags]);
   children.push(client);
-  await waitFor(async () => metric('culvert_turn_allocations') === 2, 10_000, 'two allocations');
+  await waitFor(async () => /tot_recv_msgs=[1-9]/.test(client.output()), 15_000, 'messages to arrive');
   // Past the second within which changes are written.
   await new Promise((resolve) => setTimeout(resolve, 2000));
+  const allocations = metric('culvert_turn_allocations');
+  assert.ok(allocations >= 2, `${allocations}`);
   wire('nomaster');
   first.process.kill('SIGKILL');
   await first.stop();
   const second = await startRelay();
   wire('master', 'br0');
-  assert.equal(metric('culvert_turn_allocations'), 2, second.output());
+  assert.equal(metric('culvert_turn_allocations'), allocations, second.output());
   const patience = COUNT * EVERY_MILLIS + 20_000;
   await waitFor(async () => client.ended() !== undefined, patience, `uclient to end: ${client.output()}`);
   const { sent = 0, received = 0 } = parseUclient(client.output());
   context.diagnostic(`of ${sent} messages ${received} arrived`);
   assert.equal(client.ended()?.code, 0, client.output().slice(-2000));
-  assert.ok(received > sent / 2 && received > 2 * COUNT * 0.5, client.output().slice(-2000));
+  assert.ok(received > sent / 2 && received > COUNT, client.output().slice(-2000));
   for (const code of ['401', '437', '438']) {
     assert.equal(metric(`culvert_turn_responses_total\\{method="[a-z_]+",class="error",code="${code}"\\}`), 0, code);
   }

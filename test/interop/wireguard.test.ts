@@ -86,7 +86,8 @@ function assertEachGetsItsOwn(context: { diagnostic(text: string): void }, peers
     for (const [to, other] of peers.entries()) {
       if (from === to) continue;
       const echoes = 20 + 10 * from + 3 * to;
-      one.site.run('ping', '-q', '-c', String(echoes), '-i', '0.005', other.inner);
+      const said = one.site.run('ping', '-q', '-c', String(echoes), '-i', '0.005', other.inner);
+      assert.match(said, / 0% packet loss/, `${one.name} to ${other.name}`);
       for (const place of [from, to]) due[place] = (due[place] ?? 0) + echoes;
     }
   }
@@ -94,7 +95,8 @@ function assertEachGetsItsOwn(context: { diagnostic(text: string): void }, peers
   context.diagnostic(`packets due ${due.join(', ')}; received ${got.join(', ')}`);
   for (const [place, count] of got.entries()) {
     const owed = due[place] ?? 0;
-    assert.ok(count >= owed && count <= owed + BESIDES, `${count} packets at one that is owed ${owed}`);
+    // No less than the echoes, which have all come; a device counts a train of datagrams as one.
+    assert.ok(count <= owed + BESIDES, `${count} packets at one that is owed ${owed}`);
   }
 }
 

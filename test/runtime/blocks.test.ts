@@ -83,6 +83,12 @@ test('a file that is damaged is said, one that cannot be written too', (context)
   const folder = temporaryFolder(context);
   writeFileSync(join(folder, 'blocks.json'), '{"version":1,"blocks":[{"prefix":7}]}');
   assert.match(rig(folder).told.join(), /blocks\.json .* is damaged/);
+  // Beyond what a Date can be: a list of blocks could not be shown.
+  writeFileSync(
+    join(folder, 'blocks.json'),
+    '{"version":1,"blocks":[{"prefix":"192.0.2.1","expiresAt":1e999,"note":""}]}',
+  );
+  assert.match(rig(folder).told.join(), /blocks\.json .* is damaged/);
   const file = join(folder, 'file');
   writeFileSync(file, '');
   const { blocks, told } = rig(join(file, 'state'));

@@ -8,7 +8,7 @@ import type { Resolution } from '../../src/net/resolution.ts';
 import { Driver, DriverMisuse } from '../../src/runtime/driver.ts';
 import type { Order } from '../../src/service/service.ts';
 import { Peer } from '../engine/conformance/peer.ts';
-import { until } from '../engine/conformance/rig.ts';
+import { LOOPBACK, until } from '../engine/conformance/rig.ts';
 import { exampleFlow, flowId, v4 } from '../flow/example.ts';
 import { FakeEngine, FakeService } from './fakes.ts';
 
@@ -314,7 +314,7 @@ async function startReal(t: TestContext) {
     ids,
     onEvent: () => {},
   });
-  const [client, peer] = [await Peer.open(4), await Peer.open(4)];
+  const [client, peer] = [await Peer.open(4, LOOPBACK), await Peer.open(4, LOOPBACK)];
   t.after(async () => {
     client.close();
     peer.close();

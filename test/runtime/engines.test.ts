@@ -11,7 +11,10 @@ import { missing } from '../requirements.ts';
 const obstacle: Obstacle = { reason: 'no-ffi', detail: 'koffi cannot be loaded: not installed' };
 
 test('auto takes the batched engine where it runs', { skip: missing('ffi') }, async () => {
-  assert.deepEqual(await chosen('auto', undefined), { name: 'batched', why: 'auto: the best of this version' });
+  assert.deepEqual(await chosen('auto', undefined), {
+    name: 'batched',
+    why: 'auto: the best but for xdp, which wants to be named',
+  });
   assert.deepEqual(await chosen('batched', undefined), { name: 'batched', why: 'as configured' });
 });
 

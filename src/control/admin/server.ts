@@ -1,5 +1,5 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Endpoint } from '../../net/endpoint.ts';
 import { Access } from './access.ts';
 import { API_PATH, handleApi } from './api.ts';
@@ -38,10 +38,25 @@ export async function openAdmin(options: AdminOptions): Promise<AdminServer> {
   return { local: { ...options.listen, port }, close: () => closeServer(server) };
 }
 
-/** Bodies are small; who sends slowly is cut off. */
+/**
+ * Bodies are small; who sends slowly is cut off. Of those who have not asked yet the first gives way to one too many: a crowd that says nothing
+ * must not keep out the probe whose answer decides whether the relay lives.
+ */
 export function makeServer(handle: RequestListener): Server {
-  const server = createServer(LIMITS, handle);
-  server.maxConnections = 256;
+  const silent = new Set<Socket>();
+  const server = createServer(LIMITS, (request, response) => {
+    const { socket } = request;
+    silent.delete(socket);
+    response.once('close', () => !socket.destroyed && silent.add(socket));
+    handle(request, response);
+  });
+  server.maxConnections = 2 * MOST_SILENT;
+  server.on('connection', (socket) => {
+    silent.add(socket);
+    socket.once('close', () => silent.delete(socket));
+    const [first] = silent;
+    if (silent.size > MOST_SILENT) first?.destroy();
+  });
   server.on('clientError', (_error, socket) => socket.destroy());
   return server;
 }
@@ -69,6 +84,7 @@ export function serveApi(
   });
 }
 
+const MOST_SILENT = 256;
 const LIMITS = {
   requestTimeout: 10_000,
   headersTimeout: 5_000,

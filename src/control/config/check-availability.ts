@@ -3,10 +3,6 @@ import type { Check } from './checks.ts';
 
 /** What the grammar knows and this version does not do yet. */
 export const checkAvailability: Check = (context, findings) => {
-  const { config } = context;
-  if (config.engine === 'xdp') {
-    findings.fault(['engine'], 'the xdp engine is not available in this version (use auto, batched or portable)');
-  }
   for (const [path, { transport }] of listenersOf(context, 'turn')) {
     if (transport !== 'dtls') continue;
     findings.fault(path, 'dtls:// is not available in this version (use tls:// for encrypted clients)');

@@ -81,8 +81,12 @@ export const wireguardSection = section('WireGuard relay. The service is on when
     10,
   ),
   hashesPerSecond: v.optional(
-    whole('Work on initiations of unknown sources while keys are registered: one hash for each key.', 100, 100_000_000),
-    20_000,
+    whole(
+      'Work on initiations of unknown sources while keys are registered: one hash of 1 µs for each key.',
+      100,
+      100_000_000,
+    ),
+    60_000,
   ),
 });
 

@@ -1,4 +1,4 @@
-import type { EngineStats, TrafficCount } from '../../engine/engine.ts';
+import type { EngineStats, SlowPathStats, TrafficCount } from '../../engine/engine.ts';
 import type { Collector, MetricFamily, Sample } from './exposition.ts';
 
 export interface EngineSource {
@@ -37,7 +37,7 @@ export function collectBuild(version: string): Collector {
 /** What the engine moved by flows and what it dropped. */
 export function collectEngine(engine: EngineSource): Collector {
   return () => {
-    const { flows, traffic, drops } = engine.stats();
+    const { flows, traffic, drops, slowPath } = engine.stats();
     const datapath = engine.name;
     return [
       family('culvert_engine_info', 'gauge', 'Engine that runs, and how.', [
@@ -51,6 +51,7 @@ export function collectEngine(engine: EngineSource): Collector {
         [...flows].map(([service, n]) => sample({ service, datapath }, n)),
       ),
       dropFamily([...drops].flatMap(([service, reasons]) => dropSamples(service, reasons))),
+      ...(slowPath === undefined ? [] : slowPathFamilies(slowPath)),
     ];
   };
 }
@@ -83,6 +84,23 @@ export function collectService({ service, clients, drops, traffic }: ServiceMetr
 /** Addresses that are blocked, by hand or by rate. */
 export function collectBlocks(count: () => number): Collector {
   return () => [family('culvert_blocked_addresses', 'gauge', 'Addresses that are blocked.', [sample({}, count())])];
+}
+
+function slowPathFamilies({ passes, refusedFlows }: SlowPathStats): MetricFamily[] {
+  return [
+    family(
+      'culvert_slow_path_packets_total',
+      'counter',
+      'Packets that the kernel passed to userspace, by reason; nothing of it is lost.',
+      [...passes].flatMap(([service, reasons]) => dropSamples(service, reasons)),
+    ),
+    family(
+      'culvert_slow_path_flows_total',
+      'counter',
+      'Flows that the kernel did not take, by reason.',
+      [...refusedFlows].map(([reason, count]) => sample({ reason }, count)),
+    ),
+  ];
 }
 
 function trafficFamilies(traffic: readonly TrafficCount[], datapath: string): MetricFamily[] {

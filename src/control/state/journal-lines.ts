@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 
 /** Values by key, by service. */
@@ -27,11 +27,15 @@ export function entryLine(service: string, key: string, value: object | undefine
 export function readJournal(file: string): JournalContent {
   let content: Buffer;
   try {
+    const stat = statSync(file);
+    // A pipe would never end, and what nobody of us wrote need not fit into the memory.
+    if ((!stat.isFile() && !stat.isDirectory()) || stat.size > MOST_BYTES)
+      return { values: new Map(), note: `${file}: is no journal of ours: ${NOT_TAKEN}` };
     content = readFileSync(file);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? String(error);
     if (code === 'ENOENT' || code === 'ENOTDIR') return { values: new Map() };
-    return { values: new Map(), note: `${file}: cannot be read (${code}): clients of an earlier run are not taken up` };
+    return { values: new Map(), note: `${file}: cannot be read (${code}): ${NOT_TAKEN}` };
   }
   return readLines(file, content);
 }
@@ -44,7 +48,7 @@ function readLines(file: string, content: Buffer): JournalContent {
     const parsed = end === -1 ? undefined : parseLine(content, start, end);
     if (number === 0) {
       const fault = headerFault(parsed);
-      if (fault !== undefined) return { values, note: `${file}: ${fault}: clients of an earlier run are not taken up` };
+      if (fault !== undefined) return { values, note: `${file}: ${fault}: ${NOT_TAKEN}` };
     } else if (isEntry(parsed)) {
       apply(values, parsed);
     } else {
@@ -53,7 +57,7 @@ function readLines(file: string, content: Buffer): JournalContent {
     }
     start = end + 1;
   }
-  return number > 0 ? { values } : { values, note: `${file}: is empty: clients of an earlier run are not taken up` };
+  return number > 0 ? { values } : { values, note: `${file}: is empty: ${NOT_TAKEN}` };
 }
 
 function apply(values: Map<string, Map<string, object>>, [service, key, value]: Entry): void {
@@ -94,6 +98,9 @@ function isEntry(value: unknown): value is Entry {
   return value.length === 2 || (value.length === 3 && typeof value[2] === 'object' && value[2] !== null);
 }
 
+const NOT_TAKEN = 'clients of an earlier run are not taken up';
+/** Of half a million clients. */
+const MOST_BYTES = 512 * 1024 * 1024;
 const NEWLINE = 0x0a;
 const SUM_CHARS = 8;
 const VERSION = 1;

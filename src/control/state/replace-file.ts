@@ -5,7 +5,9 @@ import { dirname } from 'node:path';
 export function replaceFile(file: string, content: string, mode: number): void {
   const temporary = `${file}.${process.pid}.tmp`;
   try {
-    const descriptor = openSync(temporary, 'w', mode);
+    // Whatever lies there is not gone through: it might be a link to a file of somebody else.
+    rmSync(temporary, { force: true });
+    const descriptor = openSync(temporary, 'wx', mode);
     try {
       fchmodSync(descriptor, mode);
       writeSync(descriptor, content);

@@ -74,7 +74,7 @@ export function readSecrets(folder: string): SecretsResult | undefined {
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     return {
       ok: false,
-      reason: `${file}: cannot be read (${code ?? 'unknown error'}; check its owner and permissions)`,
+      reason: `${file}: cannot be read (${code ?? 'unknown error'}; check its owner and permissions, or choose another folder: --set state=DIR)`,
     };
   }
   const parsed = v.safeParse(secretsFile, source);
@@ -83,7 +83,7 @@ export function readSecrets(folder: string): SecretsResult | undefined {
   }
   const { nonceKey, turn, pair, wireguard } = parsed.output;
   const secrets = { nonceKey, turn, pair: pair ?? makePairSecret(), wireguard: wireguard ?? makeKey() };
-  const note = tighten(file);
+  const note = [tighten(file), faultOf(folder)].filter((part) => part !== undefined).join('; ') || undefined;
   return {
     ok: true,
     secrets,
@@ -144,6 +144,12 @@ function inBase64(bytes: Uint8Array): string {
 
 function makePairSecret(): string {
   return randomBytes(32).toString('base64');
+}
+
+/** Whoever can write there can replace the secrets, links and all. The folder may be one that others need, so its permissions are not ours to change. */
+function faultOf(folder: string): string | undefined {
+  if (process.platform === 'win32' || (statSync(folder).mode & 0o022) === 0) return undefined;
+  return `state folder ${folder} can be written by other users (chmod 700 it)`;
 }
 
 /** Somebody copied or restored the file with wider permissions: takes them back. */

@@ -4,6 +4,7 @@ import type { Endpoint } from '../../net/endpoint.ts';
 import type { FlowId, IdSource, SocketId, StreamId } from '../../net/ids.ts';
 import type { OpenResult } from '../../net/open-result.ts';
 import { type Millis, SECOND } from '../../net/time.ts';
+import { SystemError } from '../../sys/errno.ts';
 import { feature } from '../../sys/features.ts';
 import { decodeSockaddr } from '../../sys/sockaddr.ts';
 import {
@@ -29,7 +30,7 @@ import type { MissHandler } from './miss-ring.ts';
 import { SharedFlows } from './shared-flows.ts';
 import { StreamRooms } from './stream-rooms.ts';
 import { SpliceRoom } from './streams/splice-room.ts';
-import { UdpPorts } from './udp-ports.ts';
+import { type Reader, UdpPorts } from './udp-ports.ts';
 
 export interface BatchedOptions extends StreamLimits {
   readonly sink: EngineSink;
@@ -116,7 +117,7 @@ class Batched implements BatchedEngine {
     this.#dormant = new Dormant({
       onPacket: (place, from, packet) => {
         // Somebody is there: what he asks for may need a worker in a moment, which takes a tenth of a second to start.
-        this.#lanes.forListener();
+        this.#startWorker();
         const port = this.#ports.at(place);
         if (port !== undefined && !this.#closed) sink.datagram(port.id, from, packet);
       },
@@ -142,7 +143,7 @@ class Batched implements BatchedEngine {
     this.#refuseKnown(socket);
     this.#wake();
     if (this.#answers.size === 0) queueMicrotask(() => this.#answer());
-    this.#answers.set(socket, this.#ports.open(socket, local, PORT_BUFFERS, this.#lanes.forPort()));
+    this.#answers.set(socket, this.#ports.open(socket, local, PORT_BUFFERS, this.#dormant ?? this.#lanes.forPort()));
   }
 
   closePort(socket: SocketId): void {
@@ -241,8 +242,21 @@ class Batched implements BatchedEngine {
   /** From now on workers read. What comes until the first of them runs waits in the sockets. */
   #wake(): void {
     if (this.#dormant === undefined) return;
+    const lane = this.#startWorker();
+    if (lane === undefined) return;
     this.#dormant = undefined;
-    this.#ports.moveAll(() => this.#lanes.forListener());
+    this.#ports.moveAll(lane);
+  }
+
+  /** Without descriptors for one, everything goes up as before, and the next occasion is the next attempt. */
+  #startWorker(): Reader | undefined {
+    try {
+      return this.#lanes.forListener();
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      this.#drops.add('engine', 'no-worker');
+      return undefined;
+    }
   }
 
   readonly #onMiss: MissHandler = (place, generation, sender, payload) => {

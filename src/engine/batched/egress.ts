@@ -261,7 +261,7 @@ export class Egress {
 
   /** A train may be refused where its datagrams are not: by a device that cannot cut, or because of the route's MTU. */
   #failed(message: number, errno: number): void {
-    const { slots, control } = this.#parts;
+    const { slots } = this.#parts;
     const slot = this.#slot[message] ?? 0;
     const first = this.#first[message] ?? 0;
     const size = this.#size[message] ?? 0;
@@ -275,9 +275,9 @@ export class Egress {
       return;
     }
     const length = this.#outLength(slot * SLOT_WORDS, first);
-    // Every route takes datagrams of this size: it is the trains that this kernel does not.
-    if (errno === EIO || length <= SURELY_FITS) Atomics.store(control, CONTROL_GSO, 0);
-    else slots[slot * SLOT_WORDS + SLOT_NO_TRAINS] = length;
+    // Every route takes datagrams of this size: to there it is the trains that do not go. That says nothing of other flows: the address may be
+    // one that nothing goes to, and its peer no friend.
+    slots[slot * SLOT_WORDS + SLOT_NO_TRAINS] = errno === EIO || length <= SURELY_FITS ? 1 : length;
     this.#refused.push(slot, first, size, this.#fds[message] ?? -1);
   }
 

@@ -1,3 +1,4 @@
+import { SystemError } from '../../sys/errno.ts';
 import type { TrafficCount } from '../engine.ts';
 import type { DropOwner } from '../portable/drop-counts.ts';
 import { mergeTraffic } from '../portable/traffic.ts';
@@ -23,7 +24,13 @@ export class Lanes {
   /** Ports take the others in turns, where there are others. */
   forPort(): Lane {
     this.#turn = (this.#turn % Math.max(1, this.#most - 1)) + 1;
-    return this.#lane(this.#turn % this.#most);
+    try {
+      return this.#lane(this.#turn % this.#most);
+    } catch (error) {
+      // One more worker cannot be had: the first one takes its ports too.
+      if (error instanceof SystemError && this.#lanes.length > 0) return this.#lane(0);
+      throw error;
+    }
   }
 
   traffic(): TrafficCount[] {

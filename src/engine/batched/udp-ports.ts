@@ -7,7 +7,7 @@ import { bindTo, enlargeBuffers, mergeArrivals, openUdp, sendTo } from '../../sy
 import type { SocketBuffers } from '../engine.ts';
 import type { DropCounts } from '../portable/drop-counts.ts';
 import { openFailed, sendFailureOf } from '../portable/error-names.ts';
-import { type SharedMemory, SOCKET_FD, SOCKET_OPEN, SOCKET_TOUCHED, SOCKET_WORDS } from './layout.ts';
+import { type SharedMemory, SOCKET_FD, SOCKET_OPEN, SOCKET_PLAIN, SOCKET_TOUCHED, SOCKET_WORDS } from './layout.ts';
 import { Vacancies } from './vacancies.ts';
 
 /** Whoever reads what comes to a socket. */
@@ -37,6 +37,8 @@ export class UdpPorts {
   readonly #byPlace: (UdpPort | undefined)[] = [];
   readonly #sockets: Int32Array;
   readonly #vacancies: Vacancies;
+  /** Places that a reader had before. He alone gets them again: he may still look there for a moment, and marks of two would be one too many. */
+  readonly #left = new Map<Reader, number[]>();
   readonly #drops: DropCounts;
   readonly #merges: boolean;
   #generation = 0;
@@ -64,7 +66,7 @@ export class UdpPorts {
   }
 
   open(id: SocketId, local: Endpoint, buffers: SocketBuffers, reader: Reader, inherited?: number): OpenResult {
-    const place = this.#vacancies.take();
+    const place = this.#left.get(reader)?.pop() ?? this.#vacancies.take();
     if (place === undefined) return { ok: false, failure: 'no-descriptors', detail: 'the table of sockets is full' };
     let fd: Fd | undefined;
     try {
@@ -74,19 +76,20 @@ export class UdpPorts {
       this.#adopt({ id, fd, family: local.family, reader, place, generation: this.#nextGeneration() });
       return { ok: true, local: bound };
     } catch (error) {
+      Atomics.store(this.#sockets, place * SOCKET_WORDS + SOCKET_OPEN, 0);
       this.#byPlace[place] = undefined;
       this.#ports.delete(id);
-      this.#vacancies.give(place);
+      this.#leave(reader, place);
       fd?.close();
       return openFailed(error);
     }
   }
 
   /** Gives every socket to another reader. Throws SystemError. */
-  moveAll(readerOf: (port: UdpPort) => Reader): void {
+  moveAll(reader: Reader): void {
     for (const port of this.#ports.values()) {
       port.reader.remove(port.fd);
-      this.#beReadBy(port, readerOf(port));
+      this.#beReadBy(port, reader);
     }
   }
 
@@ -98,7 +101,7 @@ export class UdpPorts {
     reader.settle(Atomics.load(this.#sockets, at + SOCKET_TOUCHED));
     this.#ports.delete(id);
     this.#byPlace[place] = undefined;
-    this.#vacancies.give(place);
+    this.#leave(reader, place);
     fd.close();
   }
 
@@ -114,7 +117,8 @@ export class UdpPorts {
 
   #adopt(port: UdpPort): void {
     const at = port.place * SOCKET_WORDS;
-    this.#sockets.fill(0, at, at + SOCKET_WORDS);
+    // Not the mark: whoever is about to read has left it already.
+    this.#sockets.fill(0, at + SOCKET_PLAIN, at + SOCKET_WORDS);
     this.#sockets[at + SOCKET_FD] = port.fd.number;
     Atomics.store(this.#sockets, at + SOCKET_OPEN, port.generation);
     this.#ports.set(port.id, port);
@@ -126,6 +130,12 @@ export class UdpPorts {
     port.reader = reader;
     reader.add(port.fd, port.place);
     if (this.#merges && reader.takesTrains) mergeArrivals(port.fd);
+  }
+
+  #leave(reader: Reader, place: number): void {
+    const places = this.#left.get(reader);
+    if (places === undefined) this.#left.set(reader, [place]);
+    else places.push(place);
   }
 
   #nextGeneration(): number {

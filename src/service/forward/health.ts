@@ -85,7 +85,11 @@ function conclude(core: Core, target: Target, rule: HealthRule, failure: string 
   target.up = good;
   target.since = now;
   target.reason = failure;
-  const fields = { forward: target.upstream.forward.rule.name, upstream: target.name };
+  const fields = {
+    forward: target.upstream.forward.rule.name,
+    upstream: target.name,
+    ...(failure && { reason: failure }),
+  };
   core.event(good ? 'info' : 'warn', good ? 'forward-upstream-up' : 'forward-upstream-down', fields);
   // A session would stay with it for ever; the client's next datagram goes to another.
   if (!good) endSessionsOf(core, target);

@@ -1,6 +1,7 @@
 import { type Endpoint, endpointKey } from '../../net/endpoint.ts';
 import type { Millis } from '../../net/time.ts';
 import type { KeptEntry } from '../kept.ts';
+import { address, endpoint, fields, flag, text, whole } from '../kept-shape.ts';
 import type { Core } from './core.ts';
 import type { Forward, Listener } from './forward.ts';
 import { startChecks } from './health.ts';
@@ -47,7 +48,7 @@ export function restoreSessions(core: Core, records: readonly object[], now: Mil
     listeners.set(`${listener.forward.rule.name} ${endpointKey(listener.local)}`, listener);
   }
   for (const record of records as readonly SessionRecord[]) {
-    const listener = listeners.get(`${record.rule} ${record.listener}`);
+    const listener = SESSION(record) ? listeners.get(`${record.rule} ${record.listener}`) : undefined;
     if (listener === undefined || !restoreSession(core, listener, record, now)) core.drop('restore-failed');
   }
 }
@@ -69,7 +70,7 @@ function recordSession({ listener, client, source, target, local, answered }: Se
 function restoreSession(core: Core, listener: Listener, record: SessionRecord, now: Millis): boolean {
   const { forward } = listener;
   const { client, source, port, answered } = record;
-  if (forward.rule.transport !== 'dgram') return false;
+  if (forward.rule.transport !== 'dgram' || listener.local.family !== client.family) return false;
   if (core.sessionsAt(listener.socket).get(client.address, client.port) !== undefined) return false;
   const target = findTarget(core, forward, record, now);
   if (target === undefined || forward.admission.enter() !== undefined) return false;
@@ -104,3 +105,14 @@ function findTarget(
 function plain({ family, address, port }: Endpoint): Endpoint {
   return { family, address, port };
 }
+
+const SESSION = fields({
+  rule: text,
+  listener: text,
+  client: endpoint,
+  source: endpoint,
+  upstream: text,
+  address,
+  port: whole(1, 65_535),
+  answered: flag,
+});

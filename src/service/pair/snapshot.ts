@@ -3,6 +3,7 @@ import type { SocketId } from '../../net/ids.ts';
 import type { Millis } from '../../net/time.ts';
 import type { Guid } from '../../wire/pair/handshake.ts';
 import type { KeptEntry } from '../kept.ts';
+import { endpoint, fields, flag, list, text, time, whole } from '../kept-shape.ts';
 import { type Channel, type PairForm, Seat } from './channel.ts';
 import type { Core } from './core.ts';
 import { installFlow } from './flows.ts';
@@ -55,7 +56,7 @@ export function restoreSnapshot(core: Core, snapshot: Snapshot, now: Millis): vo
   if (core.table.channels > 0) throw new SnapshotError('restore() into a service that has clients already');
   const listeners = new Map([...core.listeners].map(([socket, local]) => [endpointKey(local), socket]));
   for (const record of snapshot.channels) {
-    if (!restoreChannel(core, record, listeners, now)) core.drop('restore-failed');
+    if (!CHANNEL(record) || !restoreChannel(core, record, listeners, now)) core.drop('restore-failed');
   }
 }
 
@@ -86,7 +87,8 @@ function restoreChannel(
 ): boolean {
   if (form !== 'v0.8.2' && !core.config.legacy.has(form)) return false;
   if (seats.every(({ busy, lastSeen }) => !busy && lastSeen + core.config.idle <= now)) return false;
-  const [first, second] = seats.map((record) => restoreSeat(record, listeners, now));
+  if (core.table.channel(form, guid) !== undefined) return false;
+  const [first, second] = seats.map((record) => restoreSeat(core, record, listeners, now));
   if (first === undefined || (seats.length > 1 && second === undefined)) return false;
   const channel = core.table.add(form, guid, first);
   if (second !== undefined) {
@@ -101,10 +103,27 @@ function restoreChannel(
 
 /** While the process was away nobody could send through it: those who were busy get their whole time anew. */
 function restoreSeat(
+  core: Core,
   { listener, client, proven, word, lastSeen, busy }: SeatRecord,
   listeners: ReadonlyMap<string, SocketId>,
   now: Millis,
 ): Seat | undefined {
   const socket = listeners.get(listener);
-  return socket && new Seat(socket, client, proven, word, busy ? now : lastSeen);
+  if (socket === undefined || core.listeners.get(socket)?.family !== client.family) return undefined;
+  if (core.table.find(socket, client) !== undefined) return undefined;
+  return new Seat(socket, client, proven, word, busy ? now : lastSeen);
 }
+
+const SEAT = fields({
+  listener: text,
+  client: endpoint,
+  proven: flag,
+  word: whole(0, 0xffffffff),
+  lastSeen: time,
+  busy: flag,
+});
+const CHANNEL = fields({
+  form: text,
+  guid: (value) => typeof value === 'string' && /^[0-9a-f]{32}$/.test(value),
+  seats: list(SEAT, 2),
+});

@@ -1,6 +1,7 @@
 import { endpointKey } from '../../net/endpoint.ts';
 import type { SocketId } from '../../net/ids.ts';
 import type { Millis } from '../../net/time.ts';
+import { address, endpoint, fields, list, optional, text, time, whole } from '../kept-shape.ts';
 import { Allocation, Channel, Permission, Relay, Reservation } from './allocation.ts';
 import { refuseAddress, refusePeer } from './blocking.ts';
 import { fromLatin1 } from './bytes.ts';
@@ -22,10 +23,11 @@ export function restoreSnapshot(core: Core, snapshot: Snapshot, now: Millis): vo
   if (core.table.entries > 0) throw new SnapshotError('restore() into a service that has clients already');
   const listeners = new Map([...core.listeners].map(([socket, local]) => [endpointKey(local), socket]));
   for (const record of snapshot.allocations) {
-    if (!restoreAllocation(core, record, listeners.get(record.listener), now)) core.drop('restore-failed');
+    const isSound = ALLOCATION(record) && restoreAllocation(core, record, listeners.get(record.listener), now);
+    if (!isSound) core.drop('restore-failed');
   }
   for (const record of snapshot.reservations) {
-    if (!restoreReservation(core, record, now)) core.drop('restore-failed');
+    if (!RESERVATION(record) || !restoreReservation(core, record, now)) core.drop('restore-failed');
   }
 }
 
@@ -55,8 +57,10 @@ class SnapshotError extends Error {
 
 function restoreAllocation(core: Core, record: AllocationRecord, socket: SocketId | undefined, now: Millis): boolean {
   if (socket === undefined || core.blocks.isBlocked(record.client, now)) return false;
+  if (core.listeners.get(socket)?.family !== record.client.family) return false;
   if (!core.authenticator.mayHold(record.user, record.realm)) return false;
   const client = new UdpClient(socket, record.client);
+  if (core.table.find(client) !== undefined) return false;
   const allocation = new Allocation(client, record.user, record.nonceIssuedAt, record.transactionId, now);
   for (const relayRecord of record.relays) {
     const relay = relayRecord.expiresAt > now ? reopen(core, relayRecord, allocation) : undefined;
@@ -95,13 +99,32 @@ function restoreReservation(core: Core, record: ReservationRecord, now: Millis):
   return true;
 }
 
-/** On another address it would not be the one that the client was told. */
+/**
+ * On another address it would not be the one that the client was told. Where that is bound is this process's business: an interface
+ * without a carrier has no addresses for Node, and then every address is bound.
+ */
 function reopen(core: Core, { local, advertised }: RelayRecord, holder: Allocation | undefined): Relay | undefined {
   const address = local.family === 4 ? core.config.relay.ipv4 : core.config.relay.ipv6;
-  if (address?.bind !== local.address || address.advertised !== advertised) return undefined;
+  if (address?.advertised !== advertised) return undefined;
   if (!core.pools[local.family]?.takeThis(local.port)) return undefined;
-  const relay = new Relay(core.ids.socket(), local, advertised, holder);
+  const relay = new Relay(core.ids.socket(), { ...local, address: address.bind }, advertised, holder);
   core.table.sockets.set(relay.socket, relay);
-  core.orders.add({ type: 'openPort', socket: relay.socket, local });
+  core.orders.add({ type: 'openPort', socket: relay.socket, local: relay.local });
   return relay;
 }
+
+const RELAY = fields({ local: endpoint, advertised: address, expiresAt: time });
+const ALLOCATION = fields({
+  listener: text,
+  client: endpoint,
+  user: text,
+  realm: text,
+  nonceIssuedAt: time,
+  transactionId: text,
+  relays: list(RELAY, 2),
+  permissions: list(fields({ address, expiresAt: time })),
+  channels: list(fields({ number: whole(0x4000, 0x7fff), peer: endpoint, expiresAt: time })),
+  reservationToken: optional(text),
+  missingFamily: optional(fields({ family: whole(4, 6), code: whole(440, 508) })),
+});
+const RESERVATION = fields({ token: text, user: text, relay: RELAY, expiresAt: time });

@@ -41,6 +41,7 @@ export function handleResponse(
   if (known !== undefined) return acceptResponse(core, route, sender, packet, known, now);
   core.searches.beginAnswer(
     core,
+    at,
     from,
     packet,
     (_, key, copy, later) => {

@@ -22,7 +22,7 @@ export interface WireguardConfig {
   readonly timeout: Millis;
   /** Initiations from one source, one token each. */
   readonly initiations: BudgetOptions;
-  /** Initiations of others to one destination: one token each, two where the destination proved nothing yet. */
+  /** Initiations of others to one destination: one token each, two where it proved nothing yet, a tenth where it is known to have the key. */
   readonly unasked: BudgetOptions;
   /** Full searches among the registered keys that one source may cause. */
   readonly searches: BudgetOptions;

@@ -10,6 +10,7 @@ import { type BudgetOptions, SourceBudget } from '../limiter.ts';
 import { OrderQueue } from '../orders.ts';
 import { RelayedCounts } from '../relayed-counts.ts';
 import type { ServiceEvent } from '../service.ts';
+import { UniformSource } from '../uniform.ts';
 import type { FlowReader } from '../usage.ts';
 import type { WireguardConfig } from './config.ts';
 import { CookieJar } from './cookie-jar.ts';
@@ -43,6 +44,7 @@ export class Core {
   draining = false;
   readonly ids: IdSource;
   readonly random: RandomBytes;
+  readonly uniform: UniformSource;
   readonly flows: WireguardFlows;
   readonly blocks: BlockList;
   readonly registry: Registry;
@@ -70,6 +72,7 @@ export class Core {
     this.config = config;
     this.ids = ids;
     this.random = random;
+    this.uniform = new UniformSource(random);
     this.flows = flows;
     this.blocks = blocks;
     this.#own = new Set(config.ownEndpoints.map(endpointKey));

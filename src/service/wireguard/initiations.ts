@@ -10,7 +10,7 @@ import { handleProofInitiation } from './proofs.ts';
 import type { RegisteredKey } from './registry.ts';
 import type { Remote } from './remote.ts';
 import { offer } from './routes.ts';
-import { mayReceive, targetsOf } from './targets.ts';
+import { mayReceive, noteSeeking, targetsOf } from './targets.ts';
 
 /**
  * A handshake begins. Where keys are registered, mac1 says whom it is for, and what is for none of them ends here; what the cache of the
@@ -48,6 +48,7 @@ export function handleInitiation(
   if (!mayInitiate(core, from, now)) return;
   core.searches.begin(
     core,
+    at,
     from,
     packet,
     (_, found, copy, later) => {
@@ -99,18 +100,21 @@ function passOn(
 ): Remote | undefined {
   const remote = admit(core, at, from, now);
   core.note(remote, packet, now);
-  const targets = targetsOf(core, remote, key);
-  if (targets.length === 0) {
-    core.drop('no-destination');
-    return remote;
-  }
+  if (key === undefined) noteSeeking(core, remote, now);
+  // Who was proven to be the one is no guess.
+  const most = core.proof?.required ? Number.POSITIVE_INFINITY : core.config.fanOut;
   let sent = 0;
-  for (const target of targets) {
-    if (!mayReceive(core, remote, target, now)) continue;
-    if (!offer(core, target, sender, remote, key, now)) continue;
-    core.send(target, packet);
-    sent++;
+  let refused = 0;
+  for (const target of targetsOf(core, remote, key, now)) {
+    if (mayReceive(core, remote, target, key, now) && offer(core, target, sender, remote, key, now)) {
+      core.send(target, packet);
+      sent++;
+    } else {
+      refused++;
+    }
+    if (sent === most || refused === most) break;
   }
-  if (sent === 0) core.drop('destination-over-budget');
+  if (sent + refused === 0) core.drop('no-destination');
+  else if (sent === 0) core.drop('destination-over-budget');
   return remote;
 }

@@ -7,16 +7,18 @@ import type { RegisteredKey } from './registry.ts';
 import { Remote, type Route } from './remote.ts';
 import { removeRoute } from './routes.ts';
 
-/** The remote at that endpoint; a new one is a stranger. Strangers have room for so many: the one longest unused by a fan-out gives way. */
+/** The remote at that endpoint; a new one is a stranger. Strangers have room for so many: one longest unheard of gives way. */
 export function admit(core: Core, at: SocketId, from: Endpoint, now: Millis): Remote {
   const { table, deadlines, config } = core;
   let remote = table.find(at, from);
   if (remote?.client !== undefined) return remote;
   if (remote === undefined) {
-    const [oldest] = table.strangers;
-    if (oldest !== undefined && table.strangers.size >= config.maxStrangers) forget(core, oldest);
+    const leaver = table.strangers.size >= config.maxStrangers ? table.strangers.givingWayTo(from) : undefined;
+    if (leaver !== undefined) forget(core, leaver);
     remote = new Remote(at, from);
     table.add(remote);
+  } else {
+    table.strangers.add(remote);
   }
   deadlines.set(remote, now + STRANGER_LIFETIME);
   return remote;

@@ -31,7 +31,7 @@ export function reconfigure(core: Core, config: WireguardConfig): void {
   if (core.proof === undefined || config.proof === undefined) return;
   core.proof.required = config.proof.required;
   if (!core.proof.required) return;
-  for (const remote of [...clients, ...strangers]) if (remote.proof === undefined) endUnproven(core, remote);
+  for (const remote of [...clients, ...strangers.all]) if (remote.proof === undefined) endUnproven(core, remote);
 }
 
 /** Without a list whoever is there may stay. */
@@ -48,7 +48,7 @@ function removeKeys(core: Core, gone: ReadonlySet<RegisteredKey>): void {
     if (proof !== undefined) for (const session of key.sessions) endSession(core, proof, session);
   }
   // Offers and answers that would make somebody a client of such a key.
-  for (const remote of [...table.clients, ...table.strangers]) {
+  for (const remote of [...table.clients, ...table.strangers.all]) {
     for (const route of [...remote.routes.values()]) {
       if (route.key === undefined || !gone.has(route.key)) continue;
       route.key = undefined;

@@ -5,6 +5,7 @@ import type { Deadline } from '../deadlines.ts';
 import { Usage } from '../usage.ts';
 import type { ProvenEndpoint } from './proven.ts';
 import type { RegisteredKey } from './registry.ts';
+import type { Turns } from './turns.ts';
 
 /**
  * A remote endpoint at one of our listeners. It begins as a stranger: it sent an initiation, which anybody can forge. It becomes a client
@@ -32,6 +33,11 @@ export class Remote implements Deadline {
   readonly keys = new Set<RegisteredKey>();
   /** Strangers that sent data with an index of ours: perhaps this client, come by another way. */
   readonly successors = new Set<Remote>();
+
+  /** Whom it asks next, once it has asked somebody. */
+  turns: Turns | undefined = undefined;
+  /** A client whose initiation nobody has answered yet looks for somebody until then. */
+  seeksUntil: Millis = 0;
 
   constructor(socket: SocketId, endpoint: Endpoint) {
     this.socket = socket;

@@ -64,6 +64,8 @@ export function confirm(core: Core, route: Route, back: Route, now: Millis): boo
   for (const one of [route, back]) {
     one.stage = 'live';
     core.table.indices.set(one.index, one);
+    // Whoever looks for somebody else too says so with its next try.
+    core.table.seekers.delete(one.from);
     installFlow(core, one);
     core.changes.note(one.from);
   }
@@ -133,6 +135,6 @@ function hasRoom({ client, routes }: Remote): boolean {
 const OFFER_LIFETIME: Millis = 10 * SECOND;
 /** A key pair is rejected 180 s after its handshake; clocks and networks get some grace. */
 const ROUTE_LIFETIME: Millis = 200 * SECOND;
-/** Three key pairs of 340 links. */
-const CLIENT_ROUTES = 1024;
+/** Three key pairs of 1,000 links, and what may be offered in 10 s. */
+const CLIENT_ROUTES = 4096;
 const STRANGER_ROUTES = 64;

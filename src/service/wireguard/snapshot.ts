@@ -1,6 +1,7 @@
 import { type Endpoint, endpointKey } from '../../net/endpoint.ts';
 import type { Millis } from '../../net/time.ts';
 import type { KeptEntry } from '../kept.ts';
+import { count, endpoint as endpointShape, fields, list, optional, text, time, whole } from '../kept-shape.ts';
 import type { Core } from './core.ts';
 import { becomeClient, forget, giveKey, lastSeen } from './members.ts';
 import { setProof } from './proven.ts';
@@ -83,19 +84,20 @@ export function snapshotOf(values: readonly object[]): Snapshot {
 export function restoreSnapshot(core: Core, snapshot: Snapshot, now: Millis): void {
   if (snapshot.version !== 1) throw new SnapshotError(`unknown snapshot version ${String(snapshot.version)}`);
   if (core.table.clients.size > 0) throw new SnapshotError('restore() into a service that has clients already');
-  core.statistics.base = snapshot.totals;
+  if (TOTALS(snapshot.totals)) core.statistics.base = snapshot.totals;
   for (const key of core.registry.keys) {
     const timestamp = snapshot.timestamps?.[nameOf(key.publicKey)];
-    if (timestamp !== undefined) key.timestamp = new Uint8Array(Buffer.from(timestamp, 'base64'));
+    if (TIMESTAMP(timestamp)) key.timestamp = new Uint8Array(Buffer.from(timestamp ?? '', 'base64'));
   }
-  const linked = linkedUntil(snapshot);
+  const clients = snapshot.clients.filter((record) => CLIENT(record) || core.drop('restore-failed'));
+  const linked = linkedUntil(clients);
   const remotes = new Map<string, Remote>();
-  for (const record of snapshot.clients) {
+  for (const record of clients) {
     const key = placeKey(record.listener, record.endpoint);
     const remote = restoreClient(core, record, linked.get(key) ?? 0, now);
     if (remote !== undefined) remotes.set(key, remote);
   }
-  for (const { listener, endpoint, routes } of snapshot.clients) {
+  for (const { listener, endpoint, routes } of clients) {
     const initiator = remotes.get(placeKey(listener, endpoint));
     for (const route of routes) {
       const responder = remotes.get(route.responder);
@@ -165,7 +167,7 @@ function recordRoute(core: Core, { ofInitiator, stage, back, to, index, at }: Ro
 }
 
 /** Until when each client has a link: it is not gone, although what is known of its last packet may be older than its process was. */
-function linkedUntil({ clients }: Snapshot): Map<string, Millis> {
+function linkedUntil(clients: readonly ClientSnapshot[]): Map<string, Millis> {
   const until = new Map<string, Millis>();
   for (const { listener, endpoint, routes } of clients) {
     for (const { responder, expiresAt } of routes) {
@@ -184,11 +186,14 @@ function placeKey(listener: string, endpoint: Endpoint): string {
 function restoreClient(core: Core, record: ClientSnapshot, linked: Millis, now: Millis): Remote | undefined {
   const { table, config, blocks, registry } = core;
   const { endpoint, lastSeen: seen } = record;
-  const listener = [...core.listeners].find(([, local]) => endpointKey(local) === record.listener);
+  const listener = [...core.listeners].find(
+    ([, local]) => endpointKey(local) === record.listener && local.family === endpoint.family,
+  );
   const until = Math.max(seen + config.timeout, linked);
   if (
     listener === undefined ||
     until <= now ||
+    table.find(listener[0], endpoint) !== undefined ||
     blocks.isBlocked(endpoint, now) ||
     table.clients.size >= config.maxClients
   ) {
@@ -227,3 +232,19 @@ function restoreRoute(core: Core, record: RouteSnapshot, initiator: Remote, resp
     installFlow(core, route);
   }
 }
+
+/** Twelve bytes. */
+const TIMESTAMP = (value: unknown): boolean => typeof value === 'string' && /^[A-Za-z0-9+/]{16}$/.test(value);
+const TOTALS = fields({ clients: count, packets: count, bytes: count, blocked: count });
+const INDEX = whole(0, 0xffffffff);
+const CLIENT = fields({
+  listener: text,
+  endpoint: endpointShape,
+  keys: list(text),
+  proof: optional(fields({ key: text, until: time })),
+  firstSeen: time,
+  lastSeen: time,
+  packets: count,
+  bytes: count,
+  routes: list(fields({ responder: text, toResponder: INDEX, toInitiator: INDEX, expiresAt: time })),
+});

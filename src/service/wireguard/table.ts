@@ -2,12 +2,15 @@ import { EndpointMap } from '../../flow/endpoint-map.ts';
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { SocketId } from '../../net/ids.ts';
 import type { Remote, Route } from './remote.ts';
+import { Rota } from './rota.ts';
+import { Strangers } from './strangers.ts';
 
 /** Every way to find what the service holds. Nothing here decides anything. */
 export class Table {
-  /** Least recently chosen by a fan-out first. */
-  readonly clients = new Set<Remote>();
-  readonly strangers = new Set<Remote>();
+  readonly clients = new Rota<Remote>();
+  readonly strangers = new Strangers();
+  /** Clients that look for somebody right now. */
+  readonly seekers = new Rota<Remote>();
   /** Live routes by index alone, to recognise a client that comes by another way; where two collide the later one is found. */
   readonly indices = new Map<number, Route>();
   readonly #remotes = new Map<SocketId, EndpointMap<Remote>>();
@@ -34,6 +37,7 @@ export class Table {
     this.#remotes.get(socket)?.delete(endpoint.address, endpoint.port);
     this.strangers.delete(remote);
     this.clients.delete(remote);
+    this.seekers.delete(remote);
     remote.isKnown = false;
   }
 
@@ -47,20 +51,4 @@ export class Table {
     if (this.indices.get(route.index) === route) this.indices.delete(route.index);
     this.#routes--;
   }
-}
-
-/** The next members of a set in turn, so that each gets its share: those chosen go to its end. At most `looks` are looked at. */
-export function takeTurns(set: Set<Remote>, count: number, looks: number, fits: (remote: Remote) => boolean): Remote[] {
-  const chosen: Remote[] = [];
-  const seen: Remote[] = [];
-  for (const remote of set) {
-    if (chosen.length === count || seen.length === looks) break;
-    seen.push(remote);
-    if (fits(remote)) chosen.push(remote);
-  }
-  for (const remote of seen) {
-    set.delete(remote);
-    set.add(remote);
-  }
-  return chosen;
 }

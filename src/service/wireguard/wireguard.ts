@@ -118,7 +118,7 @@ export class WireguardService implements Service, Drainable, Managed, Restorable
   applyBlocks(now: Millis): void {
     this.#begin(now);
     const { table, blocks } = this.#core;
-    for (const remote of [...table.clients, ...table.strangers]) {
+    for (const remote of [...table.clients, ...table.strangers.all]) {
       if (blocks.isBlocked(remote.endpoint, now)) forget(this.#core, remote);
     }
   }

@@ -20,7 +20,9 @@ export function decodeClientHello(bytes: Uint8Array): ClientHello {
   const message = new Uint8Array(Math.min(bytes.length, MAX_MESSAGE + MESSAGE_HEADER));
   let filled = 0;
   let wanted = MESSAGE_HEADER;
+  let records = 0;
   for (let at = 0; filled < wanted; ) {
+    if (records++ >= MAX_RECORDS) return fault('oversized-client-hello');
     const record = readRecord(bytes, at);
     if (typeof record === 'string') return fault(record);
     const piece = bytes.subarray(record.start, Math.min(record.end, record.start + message.length - filled));
@@ -170,3 +172,5 @@ const MAX_NAME = 254;
 const MAX_MESSAGE = 32 * 1024;
 /** Of all records together, should somebody send it in crumbs. */
 const MAX_BYTES = 64 * 1024;
+/** Some clients cut it into a few, to get past firewalls. It is read anew with whatever comes: of thousands each byte would cost a millisecond. */
+const MAX_RECORDS = 256;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { request } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import { type AdminOptions, openAdmin } from '../../../src/control/admin/server.ts';
 
@@ -117,4 +117,20 @@ test('headers beyond 8 KiB are cut off', async (context) => {
 test('a port that is taken is a rejection', async (context) => {
   const port = await open(context);
   await assert.rejects(open(context, { listen: { family: 4, address: '127.0.0.1', port } }), { code: 'EADDRINUSE' });
+});
+
+test('a crowd that never finishes its requests keeps no probe out', async (context) => {
+  const port = await open(context, { token: TOKEN });
+  const crowd: Socket[] = [];
+  for (let count = 0; count < 700; count++) {
+    const socket = connect(port, '127.0.0.1', () => socket.write('GET /healthz HTTP/1.1\r\nHost: x'));
+    socket.on('error', () => {});
+    crowd.push(socket);
+    // In the pace in which connections are accepted.
+    if (count % 50 === 0) await once(socket, 'connect');
+  }
+  context.after(() => {
+    for (const socket of crowd) socket.destroy();
+  });
+  for (const path of ['/healthz', '/readyz']) assert.equal((await ask(port, { path })).status, 200);
 });

@@ -151,12 +151,6 @@ describe('faults', () => {
       yaml: 'turn:\n  a1: 1\n  b2: 2',
       faults: [/:2: turn\.a1: is not a known key/, /:3: turn\.b2: /],
     },
-    {
-      name: 'later engine',
-      yaml: 'turn: {}\nengine: xdp',
-      faults: [/^config\.yaml:2: engine: the xdp engine is not available in this version/],
-    },
-    { name: 'later engine by flag', engine: 'xdp', faults: [/^--engine: the xdp engine is not available/] },
     { name: 'no such engine', engine: 'warp', faults: [/^--engine: must be one of auto, portable, batched, xdp$/] },
     {
       name: 'later transport',
@@ -318,7 +312,7 @@ describe('faults', () => {
 
   test('all at once, in the order of the sources', async (context) => {
     const found = await faultsOf(temporaryFolder(context), {
-      yaml: 'engine: xdp\nturn:\n  listen: [foo, "udp://0.0.0.0:1", "udp://127.0.0.1:1"]\n  realm: 1\n  quota: { perUsr: 1 }\nlog: { level: x }\n',
+      yaml: 'engine: warp\nturn:\n  listen: [foo, "udp://0.0.0.0:1", "udp://127.0.0.1:1"]\n  realm: 1\n  quota: { perUsr: 1 }\nlog: { level: x }\n',
       environment: { CULVERT_LOG_FORMAT: 'xml' },
       set: ['turn.maxChannels=0'],
     });

@@ -111,6 +111,7 @@ test('culvert import port-relay prints what loads to the same; --partial leaves 
   writeFileSync(file, FILE);
   const done = await culvert(['import', 'port-relay', file]);
   assert.equal(done.code, 0, done.stderr);
+  assert.doesNotMatch(done.stdout, /[&*]a\d/);
   const imported = await configOf(folder, { yaml: done.stdout });
   const direct = await loadConfig({ envFile: file, environment: {}, overrides: [] });
   assert.ok(direct.ok);
@@ -126,4 +127,6 @@ test('culvert import port-relay prints what loads to the same; --partial leaves 
   assert.match(partial.stderr, /left out: .*RELAY_4/);
   writeFileSync(file, 'A=1\n');
   assert.equal((await culvert(['import', 'port-relay', '--partial', file])).code, 2);
+  const missing = await culvert(['import', 'port-relay', `${file}.not`]);
+  assert.deepEqual([missing.code, missing.stderr], [2, `culvert: ${file}.not: there is no such file\n`]);
 });

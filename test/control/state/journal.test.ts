@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -100,6 +101,15 @@ describe('lines of a journal', () => {
       assert.ok(written.has(JSON.stringify(values)), `byte ${at}`);
       assert.ok(note !== undefined, `byte ${at}`);
     }
+  });
+
+  test('what nobody of us wrote: a device, or more than fits', (context) => {
+    const folder = temporaryFolder(context);
+    const [device, large] = [join(folder, 'device'), join(folder, 'large')];
+    symlinkSync('/dev/zero', device);
+    writeFileSync(large, '');
+    truncateSync(large, 2 ** 30);
+    for (const file of [device, large]) assert.match(readJournal(file).note ?? '', /is no journal of ours/);
   });
 
   test('a folder in its place', (context) => {

@@ -1,5 +1,16 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { replaceFile } from '../../../src/control/state/replace-file.ts';
@@ -80,6 +91,29 @@ test('a folder that cannot be made gives secrets for this process, and a note', 
   const result = loadOrMakeSecrets(join(folder, 'file', 'state'));
   assert.ok(result.ok && !result.kept);
   assert.match(result.note ?? '', /will not outlive this process/);
+});
+
+test('a folder that others can write to is said, whoever made it so', (context) => {
+  const folder = temporaryFolder(context);
+  chmodSync(folder, 0o777);
+  loadOrMakeSecrets(folder);
+  const result = loadOrMakeSecrets(folder);
+  assert.ok(result.ok);
+  assert.match(result.note ?? '', /can be written by other users \(chmod 700 it\)/);
+});
+
+test('a link that somebody put in the way is replaced, not gone through', (context) => {
+  const folder = temporaryFolder(context);
+  const [file, other] = [join(folder, 'secrets.json'), join(folder, 'other')];
+  writeFileSync(other, 'of somebody else');
+  symlinkSync(other, `${file}.${process.pid}.tmp`);
+  replaceFile(file, 'ours', 0o600);
+  assert.equal(readFileSync(other, 'utf8'), 'of somebody else');
+  assert.ok(lstatSync(file).isFile());
+  rmSync(file);
+  symlinkSync(other, file);
+  replaceFile(file, 'ours', 0o600);
+  assert.equal(readFileSync(other, 'utf8'), 'of somebody else');
 });
 
 test('replacing a file that cannot be replaced leaves no part behind', (context) => {

@@ -2,23 +2,31 @@ import assert from 'node:assert/strict';
 import dgram from 'node:dgram';
 import type { Family } from '../../../src/net/address.ts';
 import type { Endpoint } from '../../../src/net/endpoint.ts';
-import { loopback, until } from './rig.ts';
+import { type Network, until } from './rig.ts';
 
-/** A UDP socket on loopback with everything that it got. */
+/** A UDP socket with everything that it got. */
 export class Peer {
   readonly local: Endpoint;
   readonly inbox: { packet: Buffer; from: number }[] = [];
   readonly #socket: dgram.Socket;
 
-  static async open(family: Family): Promise<Peer> {
-    const socket = dgram.createSocket({ type: family === 4 ? 'udp4' : 'udp6', ipv6Only: family === 6 });
-    await new Promise<void>((resolve) => socket.bind(0, loopback(family).address, resolve));
-    return new Peer(socket, family);
+  static async open(family: Family, network: Network, port = 0): Promise<Peer> {
+    const address = network.peer(family);
+    const socket = network.atPeer(() => {
+      const opened = dgram.createSocket({
+        type: family === 4 ? 'udp4' : 'udp6',
+        ipv6Only: family === 6,
+        // Answered at once, so that the bind is done when it returns.
+        lookup: (name, _options, callback) => callback(null, name, family),
+      });
+      return opened.bind(port, address);
+    });
+    return new Peer(socket, { family, address, port: socket.address().port });
   }
 
-  private constructor(socket: dgram.Socket, family: Family) {
+  private constructor(socket: dgram.Socket, local: Endpoint) {
     this.#socket = socket;
-    this.local = loopback(family, socket.address().port);
+    this.local = local;
     socket.on('message', (packet, remote) => this.inbox.push({ packet, from: remote.port }));
   }
 

@@ -44,7 +44,7 @@ export function portTests(options: ConformanceOptions): void {
     const six = await rig.listenUdp(6, { family: 6, address: '::', port: 0 });
     const four = await rig.listenUdp(4, { family: 4, address: '0.0.0.0', port: six.local.port });
     const client = await rig.peer(t, 4);
-    await client.send(loopback(4, four.local.port), 'x');
+    await client.send({ ...rig.here(4), port: four.local.port }, 'x');
     const { at, from } = await rig.miss();
     assert.equal(at, four.id);
     assert.deepEqual(from, client.local);

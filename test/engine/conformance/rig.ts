@@ -28,6 +28,15 @@ export interface ConformanceOptions {
   /** Tells an engine whose threads cannot ask `clock` that the time has changed. */
   readonly tick?: (engine: Engine) => void;
   readonly skips: Skips;
+  /** Where sockets of the engine and of peers are; default: loopback. */
+  readonly network?: Network;
+}
+
+export interface Network {
+  engine(family: Family): string;
+  peer(family: Family): string;
+  /** Opens a peer's socket there, where it must be bound before this returns. */
+  atPeer<T>(open: () => T): T;
 }
 
 /** A socket of the engine: its id and where it is bound. */
@@ -53,6 +62,7 @@ export class Rig {
   onStream: (stream: StreamId) => void = () => {};
   #now: Millis = 1_700_000_000_000;
   readonly #tick: ((engine: Engine) => void) | undefined;
+  readonly #network: Network;
   #engine: Engine | undefined;
 
   static async start(t: TestContext, options: ConformanceOptions): Promise<Rig> {
@@ -63,7 +73,8 @@ export class Rig {
     return rig;
   }
 
-  private constructor({ tick }: ConformanceOptions) {
+  private constructor({ tick, network = LOOPBACK }: ConformanceOptions) {
+    this.#network = network;
     this.ids = new IdSource();
     this.#tick = tick;
   }
@@ -82,7 +93,7 @@ export class Rig {
     return this.#engine;
   }
 
-  async listenUdp(family: Family = 4, local = loopback(family)): Promise<Bound> {
+  async listenUdp(family: Family = 4, local = this.here(family)): Promise<Bound> {
     const id = this.ids.socket();
     const result = await this.engine.listen(id, { transport: 'udp', local });
     assert.ok(result.ok, JSON.stringify(result));
@@ -90,7 +101,7 @@ export class Rig {
   }
 
   async openPort(family: Family = 4): Promise<Bound> {
-    const result = await this.tryPort(loopback(family));
+    const result = await this.tryPort(this.here(family));
     assert.ok(result.ok, JSON.stringify(result));
     return { id: result.id, local: result.local };
   }
@@ -107,7 +118,7 @@ export class Rig {
 
   /** A UDP socket of the test's own. */
   async peer(t: TestContext, family: Family = 4): Promise<Peer> {
-    const peer = await Peer.open(family);
+    const peer = await Peer.open(family, this.#network);
     t.after(() => peer.close());
     return peer;
   }
@@ -122,6 +133,11 @@ export class Rig {
     };
     this.engine.addFlow(placed);
     return placed;
+  }
+
+  /** Where sockets of the engine are bound, at any port. */
+  here(family: Family): Endpoint {
+    return { family, address: this.#network.engine(family), port: 0 };
   }
 
   /** Waits for the next miss. */
@@ -164,6 +180,12 @@ export class Rig {
     };
   }
 }
+
+export const LOOPBACK: Network = {
+  engine: (family) => loopback(family).address,
+  peer: (family) => loopback(family).address,
+  atPeer: (open) => open(),
+};
 
 export function loopback(family: Family, port = 0): Endpoint {
   return { family, address: family === 4 ? '127.0.0.1' : '::1', port };

@@ -83,6 +83,18 @@ describe('what the configuration no longer allows', () => {
     });
   }
 
+  test('the same address bound another way, as on an interface without a carrier: all goes on', () => {
+    const relay = { ipv4: { advertised: '198.51.100.1', bind: '0.0.0.0' } };
+    const after = reborn(lived(), { relay });
+    assert.deepEqual(
+      [...after.ports.values()].map(({ address }) => address),
+      ['0.0.0.0', '0.0.0.0'],
+    );
+    assert.equal(after.flows.size, 2);
+    const [record] = after.service.snapshot().allocations;
+    assert.equal(record?.relays[0]?.advertised, '198.51.100.1');
+  });
+
   test('another realm: its users are others', () => {
     const after = reborn(lived(), { realm: 'elsewhere.test' });
     assert.equal(after.service.stats().allocations, 0);

@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { mac1Key, sign } from '../../../src/wire/wireguard/mac.ts';
-import { decodeWireguard, encodeWireguard } from '../../../src/wire/wireguard/message.ts';
-import { seededRandom } from '../seeded.ts';
+import { decodeWireguard } from '../../../src/wire/wireguard/message.ts';
 import { endpoint, keyOf, LISTENER_4, registered } from './harness.ts';
+import { data, initiation, random, randomIndex, response } from './messages.ts';
 import type { Peer } from './peer.ts';
 import { World } from './world.ts';
 
 const VICTIM = endpoint('203.0.113.200:53000');
 const ATTACKER = endpoint('198.18.0.66:666');
-const random = seededRandom('attacker');
 
 describe('a forged source', () => {
   test('is no client, and hears of nothing but initiations within the budget', () => {
@@ -281,41 +280,6 @@ function pair(config: ConstructorParameters<typeof World>[0] = {}): { world: Wor
   const bob = world.peer('bob', '203.0.113.1:2000');
   assert.notEqual(world.connect(alice, bob), undefined);
   return { world, alice, bob };
-}
-
-function randomIndex(): number {
-  return Buffer.from(random(4)).readUInt32LE();
-}
-
-function initiation(sender: number): Uint8Array {
-  const noise = (length: number) => new Uint8Array(random(length));
-  return encodeWireguard({
-    type: 'initiation',
-    sender,
-    ephemeral: noise(32),
-    encryptedStatic: noise(48),
-    encryptedTimestamp: noise(28),
-    mac1: noise(16),
-    mac2: new Uint8Array(16),
-  });
-}
-
-function response(sender: number, receiver: number): Uint8Array {
-  const noise = (length: number) => new Uint8Array(random(length));
-  const [mac1, mac2] = [noise(16), new Uint8Array(16)];
-  return encodeWireguard({
-    type: 'response',
-    sender,
-    receiver,
-    ephemeral: noise(32),
-    encryptedNothing: noise(16),
-    mac1,
-    mac2,
-  });
-}
-
-function data(receiver: number): Uint8Array {
-  return encodeWireguard({ type: 'data', receiver, counter: 0n, ciphertext: new Uint8Array(random(64)) });
 }
 
 function decodeType(packet: Uint8Array | undefined): string {

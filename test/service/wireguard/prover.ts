@@ -7,10 +7,13 @@ import { World } from './world.ts';
 const RELAY = privateKeyOf('the relay');
 
 /** A world whose relay is a peer of alice, bob and carol. */
-export function provingWorld(changes: ConstructorParameters<typeof World>[0] & { required?: boolean } = {}): World {
+export function provingWorld(
+  changes: ConstructorParameters<typeof World>[0] & { required?: boolean } = {},
+  seed: string | number = 1,
+): World {
   const { required = false, ...config } = changes;
   const proof = { privateKey: RELAY, required, agreementsPerSecond: 1000 };
-  return new World({ peers: registered('alice', 'bob', 'carol'), proof, hashesPerSecond: 20_000, ...config });
+  return new World({ peers: registered('alice', 'bob', 'carol'), proof, hashesPerSecond: 20_000, ...config }, seed);
 }
 
 /** The owner of a key that has the relay as one more peer. */

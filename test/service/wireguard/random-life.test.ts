@@ -4,6 +4,8 @@ import { decodeWireguard } from '../../../src/wire/wireguard/message.ts';
 import { KeptMirror } from '../kept-mirror.ts';
 import { seededRandom } from '../seeded.ts';
 import { endpoint, registered } from './harness.ts';
+import type { Peer } from './peer.ts';
+import { Prover, provingWorld } from './prover.ts';
 import { World } from './world.ts';
 
 /**
@@ -11,17 +13,21 @@ import { World } from './world.ts';
  * replay, flip bits and write any source. Whatever happens: nobody is sent data that is not his, no data packet goes out twice for
  * one that came in, flows are removed exactly once (the harness throws otherwise), and in the end nothing is left.
  */
-for (let seed = 1; seed <= 10; seed++) {
+for (let seed = 1; seed <= 16; seed++) {
   test(`random peers, seed ${seed}`, () => {
     const random = seededRandom(`wireguard life ${seed}`);
     const below = (limit: number) => Buffer.from(random(4)).readUInt32LE() % limit;
     const names = ['alice', 'bob', 'carol', 'dave', 'erin', 'frank'];
     const unasked = { perAddress: 20, perPrefix: 100, burstSeconds: 5, maxSources: 1000 };
     const keys = seed % 2 === 0 ? { peers: registered(...names.slice(0, 5)), challenge: seed % 4 === 0 } : {};
-    const world = new World({ ...keys, unasked, maxClients: 5, maxStrangers: 6 }, seed);
+    const proves = seed % 2 === 0 && seed > 6;
+    const limits = { ...keys, unasked, maxClients: 5, maxStrangers: 6 };
+    const world = proves ? provingWorld({ ...limits, required: seed % 3 === 1 }, seed) : new World(limits, seed);
     const peers = names.map((name, index) => world.peer(name, `192.0.2.${index}:1000`));
+    const provers = new Map(peers.map((peer) => [peer, new Prover(world, peer.name, textOf(peer))]));
     const seen: Uint8Array[] = [];
     let dataIn = 0;
+    let proofs = 0;
     const send = world.send.bind(world);
     world.send = (from, packet) => {
       seen.push(packet.slice());
@@ -40,7 +46,7 @@ for (let seed = 1; seed <= 10; seed++) {
       const other = names[below(names.length)] ?? '';
       const old = seen[below(seen.length || 1)]?.slice();
       if (peer === undefined || other === peer.name) continue;
-      switch (below(11)) {
+      switch (below(proves ? 14 : 11)) {
         case 0:
           peer.initiate(other);
           break;
@@ -78,6 +84,16 @@ for (let seed = 1; seed <= 10; seed++) {
           restart(world);
           mirror = new KeptMirror(world.relay.service, withoutCounts);
           break;
+        case 11:
+        case 12: {
+          const prover = provers.get(peer);
+          prover?.move(textOf(peer));
+          if (prover?.prove()) proofs++;
+          break;
+        }
+        case 13:
+          if (old !== undefined) provers.get(peer)?.send(old);
+          break;
         default:
           world.settle();
       }
@@ -90,6 +106,7 @@ for (let seed = 1; seed <= 10; seed++) {
       'somebody got through',
     );
     assert.ok(world.relay.service.stats().clients <= 5);
+    assert.ok(!proves || proofs > 10, `${proofs} proofs`);
     world.pass(600_000);
     assert.deepEqual(world.relay.service.stats().held, {
       strangers: 0,
@@ -102,6 +119,10 @@ for (let seed = 1; seed <= 10; seed++) {
     assert.equal(world.relay.flows.size, 0);
     assert.equal(world.relay.service.stats().clients, 0);
   });
+}
+
+function textOf({ endpoint: { address, port } }: Peer): string {
+  return `${address}:${port}`;
 }
 
 /** Counts and times go on with every packet; they are written when something else changes. */

@@ -199,6 +199,32 @@ describe('many registered keys', () => {
     assert.ok(world.relay.sent.length > sent, 'at once, from the cache');
   });
 
+  test('whom many speak to is found at once, and so is who was found while others waited', () => {
+    const world = new World({ peers: registered(...names, 'hub'), hashesPerSecond: 20_000 });
+    for (let client = 0; client < 20; client++) world.peer(`peer ${client}`, `192.0.2.${client}:1000`).initiate('hub');
+    // A second try while the first waits.
+    world.peer('peer 20', '192.0.2.20:1000').initiate('hub');
+    world.peers.get('peer 20')?.initiate('hub');
+    world.pass(500);
+    assert.equal(world.relay.service.stats().held.searches, 0);
+    assert.equal(world.relay.service.stats().hashes, 2001 + 21);
+  });
+
+  test('a client with many links is searched among its partners first', () => {
+    const world = new World({ peers: registered(...names, 'hub'), hashesPerSecond: 20_000 });
+    const hub = world.peer('hub', '203.0.113.1:51820');
+    hub.initiate('peer 0');
+    world.pass(1000);
+    for (let client = 0; client < 50; client++) {
+      const spoke = world.peer(`peer ${1900 + client}`, `192.0.2.${client}:1000`);
+      assert.notEqual(world.connect(spoke, hub), undefined);
+    }
+    const before = world.relay.service.stats().hashes;
+    hub.initiate('peer 1905');
+    world.pass(100);
+    assert.ok(world.relay.service.stats().hashes - before < 120, `${world.relay.service.stats().hashes - before}`);
+  });
+
   test('a flood of garbage takes no more than its share of hashes, and clients go on', () => {
     // Keys that nobody has the private half of.
     const many = Array.from({ length: 10_000 }, (_, index) => ({

@@ -1,4 +1,4 @@
-import { type Endpoint, endpointKey } from '../../../src/net/endpoint.ts';
+import type { Endpoint } from '../../../src/net/endpoint.ts';
 import type { Millis } from '../../../src/net/time.ts';
 import { SECOND } from '../../../src/net/time.ts';
 import type { BlockList } from '../../../src/service/block-list.ts';
@@ -19,7 +19,8 @@ export class World {
     this.relay.onSent = ({ to, packet }) => {
       this.#underway.push(() => {
         for (const peer of this.peers.values()) {
-          if (endpointKey(peer.endpoint) === endpointKey(to) && this.arrives(packet)) peer.take(packet);
+          const { address, port } = peer.endpoint;
+          if (port === to.port && address === to.address && this.arrives(packet)) peer.take(packet);
         }
       });
     };

@@ -1,0 +1,67 @@
+import type { RateLimit } from '../../flow/flow.ts';
+import type { BucketId } from '../../net/ids.ts';
+import { type BpfMap, LOCKED } from '../../sys/libbpf/map.ts';
+import { BUCKET_BYTES, BUCKET_OFFSETS, bucketValue, readNumber, uint64Key } from './layout.ts';
+
+/** Token buckets in the kernel, each for as long as a flow names it. */
+export class KernelBuckets {
+  readonly #map: BpfMap;
+  readonly #now: () => number;
+  readonly #users = new Map<BucketId, number>();
+
+  /** `now`: milliseconds of CLOCK_MONOTONIC. */
+  constructor(map: BpfMap, now: () => number) {
+    this.#map = map;
+    this.#now = now;
+  }
+
+  /** Whoever comes later may change the limits; what was spent stays spent, but for what is spent while this is written. */
+  hold(limit: RateLimit): 'fractional-limit' | 'bucket-refused' | undefined {
+    if (!Number.isSafeInteger(limit.bytesPerSecond) || !Number.isSafeInteger(limit.burst * 1000)) {
+      return 'fractional-limit';
+    }
+    const users = this.#users.get(limit.bucket) ?? 0;
+    const key = uint64Key(limit.bucket);
+    const wanted = bucketValue(limit, this.#now());
+    const present = Buffer.alloc(BUCKET_BYTES);
+    const adjusts = users > 0 && this.#map.lookup(key, present);
+    if (adjusts) keepSpent(wanted, present);
+    if (!adjusts || !sameLimits(wanted, present)) {
+      if (this.#map.update(key, wanted, adjusts ? LOCKED : 0) !== undefined) return 'bucket-refused';
+    }
+    this.#users.set(limit.bucket, users + 1);
+    return undefined;
+  }
+
+  release(bucket: BucketId): void {
+    const users = (this.#users.get(bucket) ?? 0) - 1;
+    if (users > 0) {
+      this.#users.set(bucket, users);
+    } else {
+      this.#users.delete(bucket);
+      this.#map.delete(uint64Key(bucket));
+    }
+  }
+
+  /** Those that an earlier process left. */
+  removeUnknown(): void {
+    const unknown: Buffer[] = [];
+    for (const { keys, count } of this.#map.batches()) {
+      for (let at = 0; at < count * 8; at += 8) {
+        if (!this.#users.has(readNumber(keys, at) as BucketId)) unknown.push(Buffer.from(keys.subarray(at, at + 8)));
+      }
+    }
+    for (const key of unknown) this.#map.delete(key);
+  }
+}
+
+function keepSpent(wanted: Buffer, present: Buffer): void {
+  const { depth, level, updated, full_after: end } = BUCKET_OFFSETS;
+  wanted.writeBigUInt64LE(BigInt(Math.min(readNumber(wanted, depth), readNumber(present, level))), level);
+  present.copy(wanted, updated, updated, end);
+}
+
+function sameLimits(a: Buffer, b: Buffer): boolean {
+  const { rate, level } = BUCKET_OFFSETS;
+  return a.subarray(rate, level).equals(b.subarray(rate, level));
+}

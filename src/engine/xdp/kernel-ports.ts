@@ -1,0 +1,124 @@
+import type { Flow } from '../../flow/flow.ts';
+import type { Family } from '../../net/address.ts';
+import type { Endpoint } from '../../net/endpoint.ts';
+import type { SocketId } from '../../net/ids.ts';
+import type { BpfMap } from '../../sys/libbpf/map.ts';
+import { PORT_BITS, portValue, SERVICES, uint32Key } from './layout.ts';
+
+/** What each destination port means to the kernel: whether a socket is bound to it, and which kinds of flows to look for. */
+export class KernelPorts {
+  readonly #map: BpfMap;
+  readonly #sockets = new Map<SocketId, OpenSocket>();
+  /** By port: a number names two, one for each family. */
+  readonly #ports = new Map<number, Record<Family, PortUse>>();
+
+  constructor(map: BpfMap) {
+    this.#map = map;
+  }
+
+  /** `budgeted`: packets that no flow takes are charged to their source, as for a listener that everybody may write to. */
+  open(socket: SocketId, local: Endpoint, budgeted: boolean): void {
+    this.#sockets.set(socket, { local, budgeted });
+    this.#change(local, (use) => {
+      use.sockets += 1;
+      if (isWildcard(local)) use.wildcards += 1;
+      if (budgeted) use.budgeted += 1;
+    });
+  }
+
+  close(socket: SocketId): void {
+    const opened = this.#sockets.get(socket);
+    if (opened === undefined) return;
+    this.#sockets.delete(socket);
+    this.#change(opened.local, (use) => {
+      use.sockets -= 1;
+      if (isWildcard(opened.local)) use.wildcards -= 1;
+      if (opened.budgeted) use.budgeted -= 1;
+    });
+  }
+
+  /** To be called when the flow is in the kernel, and when it is no more: `by` 1 or -1. */
+  count({ match, service }: Flow, by: 1 | -1): void {
+    const kind = match.discriminator.kind;
+    const use = this.#use(match.local);
+    const before = use.flows[kind];
+    use.flows[kind] += by;
+    const number = SERVICES[service];
+    // The map says only whether there are any.
+    if (before > 0 && use.flows[kind] > 0 && use.service === number) return;
+    use.service = number;
+    this.#write(match.local.port);
+  }
+
+  /** Ports that an earlier process left open. */
+  removeUnknown(): void {
+    const unknown: number[] = [];
+    for (const { keys, values, count } of this.#map.batches()) {
+      for (let index = 0; index < count; index++) {
+        const port = keys.readUInt32LE(index * 4);
+        if (values.readUInt32LE(index * 4) !== 0 && !this.#ports.has(port)) unknown.push(port);
+      }
+    }
+    for (const port of unknown) this.#map.update(uint32Key(port), Buffer.alloc(4));
+  }
+
+  #change(local: Endpoint, act: (use: PortUse) => void): void {
+    act(this.#use(local));
+    this.#write(local.port);
+  }
+
+  #use({ port, family }: Endpoint): PortUse {
+    let uses = this.#ports.get(port);
+    if (uses === undefined) {
+      uses = { 4: newUse(), 6: newUse() };
+      this.#ports.set(port, uses);
+    }
+    return uses[family];
+  }
+
+  #write(port: number): void {
+    const uses = this.#ports.get(port);
+    if (uses === undefined) return;
+    const { 4: v4, 6: v6 } = uses;
+    if (isFree(v4) && isFree(v6)) this.#ports.delete(port);
+    const value = { bits4: bitsOf(v4), bits6: bitsOf(v6), service4: v4.service, service6: v6.service };
+    this.#map.update(uint32Key(port), portValue(value));
+  }
+}
+
+interface OpenSocket {
+  readonly local: Endpoint;
+  readonly budgeted: boolean;
+}
+
+interface PortUse {
+  sockets: number;
+  wildcards: number;
+  budgeted: number;
+  readonly flows: Record<Flow['match']['discriminator']['kind'], number>;
+  service: number;
+}
+
+function newUse(): PortUse {
+  return { sockets: 0, wildcards: 0, budgeted: 0, flows: { none: 0, channel: 0, receiver: 0 }, service: 0 };
+}
+
+function isFree({ sockets, flows }: PortUse): boolean {
+  return sockets === 0 && flows.none === 0 && flows.channel === 0 && flows.receiver === 0;
+}
+
+function bitsOf({ sockets, wildcards, budgeted, flows }: PortUse): number {
+  if (sockets === 0) return 0;
+  return (
+    PORT_BITS.OPEN |
+    (flows.channel > 0 ? PORT_BITS.CHANNELS : 0) |
+    (flows.receiver > 0 ? PORT_BITS.RECEIVERS : 0) |
+    (flows.none > 0 ? PORT_BITS.PLAIN : 0) |
+    (wildcards > 0 ? PORT_BITS.WILDCARD : 0) |
+    (budgeted > 0 ? PORT_BITS.BUDGETED : 0)
+  );
+}
+
+export function isWildcard({ address }: Pick<Endpoint, 'address'>): boolean {
+  return address === '0.0.0.0' || address === '::';
+}

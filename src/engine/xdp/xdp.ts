@@ -1,0 +1,284 @@
+import type { Flow, FlowCounters } from '../../flow/flow.ts';
+import { IdleWheel } from '../../flow/idle-wheel.ts';
+import type { Endpoint } from '../../net/endpoint.ts';
+import type { FlowId, SocketId, StreamId } from '../../net/ids.ts';
+import type { OpenResult } from '../../net/open-result.ts';
+import { type Millis, SECOND } from '../../net/time.ts';
+import { sourceFor } from '../../sys/udp-socket.ts';
+import type {
+  ConnectSpec,
+  Engine,
+  EngineCapabilities,
+  EngineSink,
+  EngineStats,
+  FlowReport,
+  JoinSpec,
+  ListenSpec,
+  TlsMaterial,
+} from '../engine.ts';
+import { DataPlane, type DataPlaneOptions } from './data-plane.ts';
+import { type InstallFailure, type KernelFlow, KernelFlows } from './kernel-flows.ts';
+import { isWildcard, KernelPorts } from './kernel-ports.ts';
+import { mergeCounters, mergeStats } from './merge.ts';
+import type { XdpObstacle } from './obstacle.ts';
+
+export interface XdpOptions extends Omit<DataPlaneOptions, 'log'> {
+  readonly sink: EngineSink;
+  /** The engine below, which has the sockets and takes whatever the kernel passes up. */
+  readonly createInner: (sink: EngineSink) => Engine;
+  readonly log: (message: string) => void;
+  /** Unix time instead of the system's, for tests: the kernel has it too, as of the last `tick`. */
+  readonly clock?: () => Millis;
+  /** How often idle flows are looked for, hence how late they may go. Default 1 s. */
+  readonly sweepEvery?: Millis;
+}
+
+export type XdpResult =
+  | { readonly ok: true; readonly engine: XdpEngine }
+  | { readonly ok: false; readonly obstacle: XdpObstacle };
+
+/** Where it cannot run the answer says why, and nothing is left behind. */
+export function createXdpEngine(options: XdpOptions): XdpResult {
+  const opened = DataPlane.open(options);
+  return opened.ok ? { ok: true, engine: new XdpEngine(opened.plane, options) } : opened;
+}
+
+/**
+ * The kernel's program above a userspace engine, not in its place: every flow is in both, so that what the kernel passes up, or never took,
+ * goes on by the same rules.
+ *
+ *    addFlow     below first, then the kernel: no packet finds one without the other
+ *    removeFlow  the kernel first, then below
+ *
+ * The engine below reaps no flow, because it does not see what the kernel carries: that is done here.
+ */
+export class XdpEngine implements Engine {
+  readonly name = 'xdp';
+  readonly capabilities: EngineCapabilities;
+  readonly #plane: DataPlane;
+  readonly #inner: Engine;
+  readonly #sink: EngineSink;
+  readonly #options: XdpOptions;
+  readonly #clock: () => Millis;
+  readonly #monotonic: () => Millis;
+  readonly #flows: KernelFlows;
+  readonly #ports: KernelPorts;
+  readonly #idle: IdleWheel<KernelFlow>;
+  /** Ports that were asked for, until they are open: who asks for many has them told apart by their ids. */
+  readonly #opening = new Set<SocketId>();
+  readonly #refused = new Map<InstallFailure, number>();
+  readonly #timers: readonly NodeJS.Timeout[];
+  #missing = 0;
+  /** While the sink is told of it. */
+  #reaped: { readonly id: FlowId; readonly counters: FlowCounters | undefined } | undefined;
+
+  constructor(plane: DataPlane, options: XdpOptions) {
+    const { sweepEvery = SECOND } = options;
+    this.#plane = plane;
+    this.#options = options;
+    this.#sink = options.sink;
+    this.#clock = options.clock ?? Date.now;
+    this.#monotonic = options.clock ?? monotonic;
+    this.tick();
+    this.#flows = new KernelFlows(plane.maps, this.#monotonic, (entry) => this.#forgotten(entry));
+    this.#ports = new KernelPorts(plane.maps.ports);
+    this.#idle = new IdleWheel(sweepEvery);
+    this.#inner = options.createInner(this.#innerSink());
+    this.capabilities = this.#inner.capabilities;
+    this.#timers = [
+      setInterval(() => this.#reap(), sweepEvery).unref(),
+      setInterval(() => plane.refresh(), REFRESH_EVERY).unref(),
+    ];
+  }
+
+  get mode(): string {
+    return this.#plane.mode;
+  }
+
+  /** Whether flows of an earlier process are in the kernel, which go on until `dropUnknown`. */
+  get adopted(): boolean {
+    return this.#plane.adopted;
+  }
+
+  async listen(socket: SocketId, spec: ListenSpec): Promise<OpenResult> {
+    const result = await this.#inner.listen(socket, spec);
+    if (result.ok && spec.transport === 'udp') this.#ports.open(socket, result.local, true);
+    return result;
+  }
+
+  updateTls(socket: SocketId, tls: TlsMaterial): void {
+    this.#inner.updateTls(socket, tls);
+  }
+
+  openPort(socket: SocketId, local: Endpoint): void {
+    this.#inner.openPort(socket, local);
+    this.#opening.add(socket);
+  }
+
+  closePort(socket: SocketId): void {
+    this.#opening.delete(socket);
+    for (const { flow } of this.#flows.ofSocket(socket)) this.#flows.remove(flow.id);
+    this.#ports.close(socket);
+    this.#inner.closePort(socket);
+  }
+
+  stopListening(socket: SocketId): void {
+    this.#inner.stopListening(socket);
+  }
+
+  send(from: SocketId, to: Endpoint, packet: Uint8Array): void {
+    this.#inner.send(from, to, packet);
+  }
+
+  write(stream: StreamId, packet: Uint8Array, droppable: boolean): void {
+    this.#inner.write(stream, packet, droppable);
+  }
+
+  closeStream(stream: StreamId): void {
+    this.#inner.closeStream(stream);
+  }
+
+  connect(stream: StreamId, spec: ConnectSpec): void {
+    this.#inner.connect(stream, spec);
+  }
+
+  read(stream: StreamId): void {
+    this.#inner.read(stream);
+  }
+
+  join(a: StreamId, b: StreamId, spec: JoinSpec): void {
+    this.#inner.join(a, b, spec);
+  }
+
+  addFlow(flow: Flow): void {
+    this.#inner.addFlow({ ...flow, idle: 0 });
+    const failure = this.#flows.add(flow, sourceOf(flow));
+    const entry = this.#flows.get(flow.id);
+    if (failure === undefined) this.#ports.count(flow, 1);
+    else this.#refuse(failure);
+    if (entry !== undefined && flow.idle > 0) this.#idle.set(entry, this.#clock() + flow.idle);
+  }
+
+  removeFlow(flow: FlowId): FlowCounters | undefined {
+    const kernel = this.#flows.remove(flow);
+    return mergeCounters(this.#inner.removeFlow(flow), kernel, this.#clock(), this.#monotonic());
+  }
+
+  flowCounters(flow: FlowId): FlowCounters | undefined {
+    if (flow === this.#reaped?.id) return this.#reaped.counters;
+    return this.#merge(this.#inner.flowCounters(flow), flow);
+  }
+
+  *flows(): IterableIterator<FlowReport> {
+    for (const report of this.#inner.flows()) {
+      // The engine below was told that it never reaps.
+      const flow = this.#flows.get(report.flow.id)?.flow ?? report.flow;
+      yield { ...report, ...this.#merge(report, flow.id), flow };
+    }
+  }
+
+  streamBytes(stream: StreamId): number | undefined {
+    return this.#inner.streamBytes(stream);
+  }
+
+  stats(): EngineStats {
+    return mergeStats(this.#inner.stats(), this.#plane.maps.counters, this.#refused);
+  }
+
+  /** With a clock of the test's: the kernel is told what time it is. */
+  tick(): void {
+    if (this.#options.clock !== undefined) this.#plane.useClock(this.#options.clock());
+  }
+
+  /** After a restart, once all that is to go on was asked for again: flows and ports of the process before go. Returns how many flows. */
+  dropUnknown(): number {
+    const removed = this.#flows.removeUnknown();
+    this.#ports.removeUnknown();
+    return removed;
+  }
+
+  close(): Promise<void> {
+    return this.#close(false);
+  }
+
+  /** The same, but the kernel goes on forwarding for who adopts what is pinned. */
+  leave(): Promise<void> {
+    return this.#close(true);
+  }
+
+  async #close(keep: boolean): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#plane.close(keep);
+    await this.#inner.close();
+  }
+
+  #innerSink(): EngineSink {
+    const sink = this.#sink;
+    return {
+      datagram: (at, from, packet) => sink.datagram(at, from, packet),
+      portOpened: (socket, result) => {
+        if (this.#opening.delete(socket) && result.ok) this.#ports.open(socket, result.local, false);
+        sink.portOpened(socket, result);
+      },
+      flowIdle: (flow, service) => sink.flowIdle(flow, service),
+      streamOpened: (stream, at, from, local) => sink.streamOpened(stream, at, from, local),
+      streamConnected: (stream, result) => sink.streamConnected(stream, result),
+      streamData: (stream, chunk) => sink.streamData(stream, chunk),
+      streamClosed: (stream, end) => sink.streamClosed(stream, end),
+    };
+  }
+
+  #merge(inner: FlowCounters | undefined, id: FlowId): FlowCounters | undefined {
+    return mergeCounters(inner, this.#flows.counters(id), this.#clock(), this.#monotonic());
+  }
+
+  #forgotten(entry: KernelFlow): void {
+    this.#idle.clear(entry);
+    if (entry.inKernel) this.#ports.count(entry.flow, -1);
+    else this.#countMissing(-1);
+  }
+
+  #refuse(failure: InstallFailure): void {
+    const count = this.#refused.get(failure) ?? 0;
+    this.#refused.set(failure, count + 1);
+    // One line for a kind of failure; how often is in the metrics.
+    if (count === 0) this.#options.log(`the kernel did not take a flow (${failure}): it goes through userspace`);
+    this.#countMissing(1);
+  }
+
+  /** Data of flows that the kernel lacks goes up, and is no flood. */
+  #countMissing(by: 1 | -1): void {
+    const before = this.#missing;
+    this.#missing += by;
+    if (this.#options.budget === undefined || (before === 0) === (this.#missing === 0)) return;
+    this.#plane.useBudgets(this.#missing === 0 ? this.#options.budget : undefined);
+  }
+
+  #reap(): void {
+    const now = this.#clock();
+    for (const entry of this.#idle.takeDue(now)) {
+      const { id, idle, service } = entry.flow;
+      const lastSeen = this.flowCounters(id)?.lastSeen ?? 0;
+      if (lastSeen !== 0 && lastSeen + idle > now) {
+        this.#idle.set(entry, lastSeen + idle);
+      } else {
+        this.#reaped = { id, counters: this.removeFlow(id) };
+        this.#sink.flowIdle(id, service);
+        this.#reaped = undefined;
+      }
+    }
+  }
+}
+
+/** A socket bound to a wildcard leaves its source to the kernel's routes; a program has to be told. */
+function sourceOf({ rewrite }: Flow): string | undefined {
+  return isWildcard(rewrite.local) ? sourceFor(rewrite.remote) : rewrite.local.address;
+}
+
+/** Milliseconds of CLOCK_MONOTONIC, which is the clock of the kernel's program. */
+function monotonic(): Millis {
+  return Math.floor(Number(process.hrtime.bigint()) / 1e6);
+}
+
+/** How long a new address of the host is not known for its own. */
+const REFRESH_EVERY: Millis = 2 * SECOND;

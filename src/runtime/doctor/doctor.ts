@@ -1,0 +1,211 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { availableParallelism, release } from 'node:os';
+import { join } from 'node:path';
+import { type Fault, formatFault } from '../../control/config/faults.ts';
+import type { Config } from '../../control/config/schema.ts';
+import { readVersion } from '../../control/version.ts';
+import { batchedObstacle } from '../../engine/batched/obstacle.ts';
+import { nativeObstacle } from '../../engine/xdp/attachments.ts';
+import { DataPlane } from '../../engine/xdp/data-plane.ts';
+import { bpfFileSystem } from '../../engine/xdp/pins.ts';
+import type { Family } from '../../net/address.ts';
+import { heldCapabilities } from '../../sys/capabilities.ts';
+import { cpuQuota } from '../../sys/cpu-quota.ts';
+import { type Feature, type FeatureName, feature } from '../../sys/features.ts';
+import { interfaceIndex } from '../../sys/interfaces.ts';
+import { libbpf } from '../../sys/libbpf/library.ts';
+import { lackingCapabilities } from '../../sys/libbpf/probe.ts';
+import { loadLibc } from '../../sys/libc.ts';
+import { ownAddresses } from '../addresses.ts';
+import { interfacesFor, planEngine, xdpInstance } from '../engines.ts';
+import type { Defaults } from '../hosts.ts';
+import { askInstance } from '../instance-client.ts';
+import { planTurn } from '../plan.ts';
+import { addressFindings } from './addresses.ts';
+import { clockFindings } from './clock.ts';
+import { runTool } from './command.ts';
+import { type EngineReport, engineFindings, engineReport } from './engine.ts';
+import { stateFindings, tlsFindings } from './files.ts';
+import { about, type Finding } from './finding.ts';
+import { firewallFindings, openingsOf } from './firewall.ts';
+import { holderOf } from './holders.ts';
+import { interfaceFindings } from './interfaces.ts';
+import { kernelFindings } from './kernel.ts';
+import { limitFindings } from './limits.ts';
+import { portFindings, type Trial, tryToBind } from './ports.ts';
+import { rightsFindings } from './rights.ts';
+import { type PlannedSocket, plannedSockets } from './sockets.ts';
+
+export interface DoctorOptions {
+  readonly config: Config;
+  readonly defaults: Defaults;
+  /** Of the configuration. */
+  readonly warnings: readonly Fault[];
+}
+
+export interface Diagnosis {
+  readonly version: string;
+  /** No finding is a problem. */
+  readonly ok: boolean;
+  readonly engine: EngineReport;
+  readonly findings: readonly Finding[];
+}
+
+/**
+ * Looks at this machine with the eyes of a relay with this configuration. Nothing is changed: ports are opened and closed again, the kernel's
+ * program is loaded and let go.
+ */
+export async function diagnose({ config, defaults, warnings }: DoctorOptions): Promise<Diagnosis> {
+  const own = ownAddresses();
+  const plan = planTurn(config, defaults.turn, own);
+  const sockets = plannedSockets(config, plan, defaults, own);
+  const relayFamilies = ([4, 6] as const).filter((family) => plan.relay[family === 4 ? 'ipv4' : 'ipv6'] !== undefined);
+  const interfaces = interfacesFor(config);
+  const batched = batchedObstacle();
+  const report = engineReport({
+    wanted: config.engine,
+    plan: planEngine(config, () => batched),
+    batched,
+    xdp: DataPlane.foresee(interfaces),
+  });
+  const running = await runningRelay(config.state);
+  const held = heldCapabilities();
+  const findings = [
+    ...engineFindings(report),
+    ...kernelFindings({
+      release: release(),
+      libc: loadLibc(),
+      features: allFeatures(),
+      off: switchedOff(config),
+      libbpf: libbpf(),
+      bpfFileSystem: bpfFileSystem(),
+    }),
+    ...rightsFindings({
+      held,
+      lackingForXdp: lackingCapabilities(),
+      firstFreePort: numberIn('/proc/sys/net/ipv4/ip_unprivileged_port_start') ?? 1024,
+      ports: sockets.map(({ local }) => local.port),
+    }),
+    ...interfaceFindings({
+      interfaces: await waysOf(interfaces),
+      wantsXdp: config.engine === 'xdp',
+      ours: running !== undefined || hasPins(config),
+    }),
+    ...limitFindings({
+      config,
+      sockets,
+      relayFamilies: relayFamilies.length,
+      rmemMax: numberIn('/proc/sys/net/core/rmem_max'),
+      wmemMax: numberIn('/proc/sys/net/core/wmem_max'),
+      mayExceed: held.has('CAP_NET_ADMIN') && report.runs !== 'portable',
+      openFiles: openFiles(),
+      processors: availableParallelism(),
+      cpuQuota: cpuQuota(),
+    }),
+    ...addressFindings(config, plan, own),
+    ...portFindings(await tryAll(sockets), running),
+    ...(await firewallOf(sockets, config, relayFamilies)),
+    ...stateFindings(config.state),
+    ...tlsFindings(config.turn?.tls, Date.now()),
+    // Expiry is told as the certificate's own.
+    ...warnings
+      .filter(({ path }) => path.join('.') !== 'turn.tls.cert')
+      .map((warning) => about('files')('configuration', 'note', formatFault(warning))),
+    ...clockFindings(Date.now(), await isSynchronized()),
+  ];
+  const ok = findings.every(({ level }) => level !== 'problem');
+  return { version: readVersion(), ok, engine: report, findings };
+}
+
+function allFeatures(): Record<FeatureName, Feature> {
+  return {
+    recvmmsg: feature('recvmmsg'),
+    sendmmsg: feature('sendmmsg'),
+    'io-uring': feature('io-uring'),
+    'udp-gro': feature('udp-gro'),
+    'udp-segment': feature('udp-segment'),
+  };
+}
+
+function switchedOff({ batched: { gso, gro, uring } }: Config): Set<FeatureName> {
+  return new Set([
+    ...(gso ? [] : (['udp-segment'] as const)),
+    ...(gro ? [] : (['udp-gro'] as const)),
+    ...(uring ? [] : (['io-uring'] as const)),
+  ]);
+}
+
+/** How xdp would run on each; nothing is known of those that are not there, or without foreign functions. */
+async function waysOf(names: readonly string[]) {
+  if (!loadLibc().ok) return [];
+  const there = names.filter((name) => interfaceIndex(name) !== 0);
+  return Promise.all(
+    there.map(async (name) => ({ name, obstacle: nativeObstacle([name]), program: await programOn(name) })),
+  );
+}
+
+function hasPins(config: Config): boolean {
+  const root = bpfFileSystem();
+  return root !== undefined && existsSync(join(root, 'culvert', xdpInstance(config)));
+}
+
+async function programOn(name: string): Promise<number | undefined> {
+  const listed = await runTool('ip', ['-j', '-d', 'link', 'show', 'dev', name]);
+  if (!listed.ok) return undefined;
+  try {
+    const [link] = JSON.parse(listed.output) as [{ xdp?: { prog?: { id?: number } } }];
+    return link.xdp?.prog?.id;
+  } catch {
+    return undefined;
+  }
+}
+
+/** One after the other: a wildcard and an address of one port would be in each other's way, as they would be for a relay. */
+async function tryAll(sockets: readonly PlannedSocket[]): Promise<Trial[]> {
+  const trials: Trial[] = [];
+  for (const socket of sockets) {
+    const failure = await tryToBind(socket);
+    const holder = failure?.failure === 'in-use' ? holderOf(socket.kind, socket.local) : undefined;
+    trials.push({ socket, failure, holder });
+  }
+  return trials;
+}
+
+async function firewallOf(sockets: readonly PlannedSocket[], config: Config, families: readonly Family[]) {
+  const [nft, iptables, ip6tables] = await Promise.all([
+    runTool('nft', ['-j', 'list', 'ruleset']),
+    runTool('iptables-save', []),
+    runTool('ip6tables-save', []),
+  ]);
+  return firewallFindings({ nft, iptables, ip6tables }, openingsOf(sockets, config.turn, families));
+}
+
+async function runningRelay(state: string): Promise<number | undefined> {
+  const asked = await askInstance(state, 'hello');
+  asked?.close();
+  return asked?.answer.pid;
+}
+
+async function isSynchronized(): Promise<boolean | undefined> {
+  const told = await runTool('timedatectl', ['show', '--property=NTPSynchronized', '--value']);
+  return told.ok ? told.output.trim() === 'yes' : undefined;
+}
+
+function openFiles(): number | undefined {
+  const limit = /^Max open files\s+(\d+|unlimited)/m.exec(textOf('/proc/self/limits') ?? '')?.[1];
+  if (limit === undefined) return undefined;
+  return limit === 'unlimited' ? Number.POSITIVE_INFINITY : Number(limit);
+}
+
+function numberIn(path: string): number | undefined {
+  const number = Number.parseInt(textOf(path) ?? '', 10);
+  return Number.isNaN(number) ? undefined : number;
+}
+
+function textOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
