@@ -12,6 +12,5 @@ const run = (args) =>
     stdio: 'inherit',
     env: { ...process.env, PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}` },
   });
-// Many files mostly wait, for timers of real clients: more of them at a time than there are cores to spare.
-const result = run(['--test', '--test-concurrency=3', '--test-reporter=spec', ...given, ...files]);
+const result = run(['--test', '--test-reporter=spec', ...given, ...files]);
 process.exit(result.status ?? 1);

@@ -178,7 +178,7 @@ export class Live {
 /** Whether something more arrives after sending, within a while. */
 async function comes(send: () => void, received: () => number): Promise<boolean> {
   const before = received();
-  for (let tries = 0; tries < 25; tries++) {
+  for (let tries = 0; tries < 150; tries++) {
     send();
     await new Promise((resolve) => setTimeout(resolve, 20));
     if (received() > before) return true;
