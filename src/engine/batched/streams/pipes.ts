@@ -74,8 +74,8 @@ export class Pipes {
 }
 
 const KIB = 1024;
-/** What the kernel lets everybody have by default. */
-const PIPE_BYTES = 1024 * KIB;
+/** Measured: 64 and 128 KiB cost a quarter more CPU time for a byte with eight streams, 1 MiB a tenth more. */
+const PIPE_BYTES = 256 * KIB;
 const SMALLEST = 64 * KIB;
 const TOTAL_BYTES = 64 * 1024 * KIB;
 const SHARE_MIN = 64 * KIB;
