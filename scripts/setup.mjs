@@ -16,7 +16,7 @@ export function setUp() {
     .digest('hex');
   if (existsSync(pinnedNode) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
 
-  console.error('culvert: setting up (locked dependencies and a pinned Node; about 20 seconds, once)');
+  console.error('culvert: setting up (locked dependencies and a pinned Node; once; up to a minute)');
   const npm = process.env.npm_execpath;
   const args = ['ci', '--no-audit', '--no-fund', '--loglevel=error'];
   const done = npm
