@@ -45,6 +45,8 @@ static __always_inline enum reason relay_packet(struct xdp_md *ctx, struct packe
   if (!settings)
     return FOREIGN;
   packet->now = settings->clock ? settings->clock : bpf_ktime_get_coarse_ns();
+  if (settings->forward_until && packet->now > settings->forward_until)
+    return if_ours(packet, REASON_ORPHANED);
 
   struct flow *flow = NULL;
   reason = match(packet, &flow);

@@ -9,7 +9,7 @@ import { wireguardSection } from './wireguard.ts';
 /** The whole configuration: types, JSON Schema, reference page, environment names and faults all come from here. */
 export const configSchema = section('Configuration of Culvert.', {
   engine: v.optional(
-    choice('What moves the packets. `auto` takes the best one that works here.', [
+    choice('What moves the packets. `auto` takes the best one that works here; xdp only where drivers run it.', [
       'auto',
       'portable',
       'batched',

@@ -65,6 +65,17 @@ export class BpfMap {
     return { done: error === undefined ? count : counter.readUInt32LE(), error };
   }
 
+  /** Every key, as `batches` has them. */
+  keys(): Buffer[] {
+    const found: Buffer[] = [];
+    for (const { keys, count } of this.batches()) {
+      for (let at = 0; at < count * this.keyBytes; at += this.keyBytes) {
+        found.push(Buffer.from(keys.subarray(at, at + this.keyBytes)));
+      }
+    }
+    return found;
+  }
+
   /**
    * Everything in the map, some thousands at a time; the buffers are good until the next turn. What is added or removed meanwhile may be
    * there or not. Throws SystemError.
