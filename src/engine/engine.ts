@@ -27,8 +27,11 @@ export interface Engine {
   closePort(socket: SocketId): void;
   /** Closes a stream listener; the streams that it accepted go on. */
   stopListening(socket: SocketId): void;
-  /** `packet` may be reused by the caller as soon as this returns. */
-  send(from: SocketId, to: Endpoint, packet: Uint8Array): void;
+  /**
+   * `packet` may be reused by the caller as soon as this returns. `dontFragment`: with the DF bit; only where the engine can. A packet that is too big
+   * for the way then is dropped on it.
+   */
+  send(from: SocketId, to: Endpoint, packet: Uint8Array, dontFragment?: boolean): void;
   /** Droppable packets are dropped whole and counted once the stream has `streamBufferLimit` bytes waiting. */
   write(stream: StreamId, packet: Uint8Array, droppable: boolean): void;
   /** What is written still goes out, then the stream ends; a joined one ends at once, with its other end. The sink hears no more of this one. */

@@ -69,8 +69,10 @@ export function createBatchedEngine(options: BatchedOptions): BatchedEngine {
 class Batched implements BatchedEngine {
   readonly name = 'batched';
   readonly mode: string;
-  /** Every datagram would have to be told apart from the others of its socket. */
-  readonly capabilities: EngineCapabilities = { dontFragment: false, transparentSource: false };
+  readonly capabilities: EngineCapabilities = {
+    dontFragment: feature('dont-fragment').supported,
+    transparentSource: false,
+  };
 
   readonly #sink: EngineSink;
   readonly #clock: () => Millis;
@@ -161,8 +163,8 @@ class Batched implements BatchedEngine {
     this.#rooms.stopListening(socket);
   }
 
-  send(from: SocketId, to: Endpoint, packet: Uint8Array): void {
-    this.#ports.send(this.#port(from), to, packet);
+  send(from: SocketId, to: Endpoint, packet: Uint8Array, dontFragment = false): void {
+    this.#ports.send(this.#port(from), to, packet, dontFragment);
   }
 
   write(stream: StreamId, packet: Uint8Array, droppable: boolean): void {

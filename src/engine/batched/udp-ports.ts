@@ -3,7 +3,7 @@ import type { SocketId } from '../../net/ids.ts';
 import type { OpenResult } from '../../net/open-result.ts';
 import { EAGAIN, errnoName } from '../../sys/errno.ts';
 import { Fd } from '../../sys/fd.ts';
-import { bindTo, enlargeBuffers, mergeArrivals, openUdp, sendTo } from '../../sys/udp-socket.ts';
+import { allowFragments, bindTo, enlargeBuffers, mergeArrivals, openUdp, sendTo } from '../../sys/udp-socket.ts';
 import type { SocketBuffers } from '../engine.ts';
 import type { DropCounts } from '../portable/drop-counts.ts';
 import { openFailed, sendFailureOf } from '../portable/error-names.ts';
@@ -72,6 +72,8 @@ export class UdpPorts {
     try {
       fd = inherited === undefined ? openUdp(local.family) : new Fd(inherited, 'UDP socket that was handed over');
       enlargeBuffers(fd, buffers.receive, buffers.send);
+      // RFC 8656 §14: nobody tells us the DF bit of what came in, and then it is taken for 0.
+      allowFragments(fd, local.family, true);
       const bound = inherited === undefined ? bindTo(fd, local) : local;
       this.#adopt({ id, fd, family: local.family, reader, place, generation: this.#nextGeneration() });
       return { ok: true, local: bound };
@@ -105,12 +107,15 @@ export class UdpPorts {
     fd.close();
   }
 
-  send({ fd }: UdpPort, to: Endpoint, packet: Uint8Array): void {
+  /** What a worker sends from the socket meanwhile has the bit too: of those, datagrams that need fragments are refused, and counted. */
+  send({ fd, family }: UdpPort, to: Endpoint, packet: Uint8Array, dontFragment = false): void {
     if (to.port === 0) {
       this.#drops.add('engine', 'port-zero');
       return;
     }
+    if (dontFragment) allowFragments(fd, family, false);
     const failure = -sendTo(fd, packet, to);
+    if (dontFragment) allowFragments(fd, family, true);
     if (failure === EAGAIN) this.#drops.add('engine', 'send-queue-full');
     else if (failure !== 0) this.#drops.add('engine', sendFailureOf(errnoName(failure)));
   }

@@ -126,8 +126,8 @@ export class XdpEngine implements Engine {
     this.#inner.stopListening(socket);
   }
 
-  send(from: SocketId, to: Endpoint, packet: Uint8Array): void {
-    this.#inner.send(from, to, packet);
+  send(from: SocketId, to: Endpoint, packet: Uint8Array, dontFragment = false): void {
+    this.#inner.send(from, to, packet, dontFragment);
   }
 
   write(stream: StreamId, packet: Uint8Array, droppable: boolean): void {
