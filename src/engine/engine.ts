@@ -54,6 +54,11 @@ export interface Engine {
   /** Bytes that came from the peer of a joined stream so far; undefined when it is gone. */
   streamBytes(stream: StreamId): number | undefined;
 
+  /**
+   * The address of ours that a client of a listener at all addresses talks to, where the engine knows it: what goes back leaves from there. Undefined = as
+   * the routes say.
+   */
+  sourceOf?(socket: SocketId, remote: Endpoint): string | undefined;
   stats(): EngineStats;
   /**
    * Of an engine whose flows outlive the process: those of an earlier one go that were not asked for again. To be called once all that was kept is
