@@ -1,5 +1,6 @@
 import type { Flow, FlowCounters } from '../../flow/flow.ts';
 import type { Idler } from '../../flow/idle-wheel.ts';
+import { isWildcard } from '../../net/address.ts';
 import type { FlowId, SocketId } from '../../net/ids.ts';
 import { KernelBuckets } from './kernel-buckets.ts';
 import type { KernelMaps } from './kernel-maps.ts';
@@ -7,6 +8,7 @@ import {
   copyWritten,
   FLOW_BYTES,
   FLOW_MAPS,
+  FLOW_OFFSETS,
   type FlowMapName,
   flowKey,
   flowValue,
@@ -149,13 +151,21 @@ export class KernelFlows {
     const failure = flow.limit === undefined ? undefined : this.#buckets.hold(flow.limit);
     if (failure !== undefined) return failure;
     const value = flowValue(flow, source, this.#buckets.idOf(flow.limit));
-    if (this.#adopts && this.#maps.flows[map].lookup(key, this.#value) && isSameRewrite(value, this.#value)) {
-      copyWritten(this.#value, value);
-    }
+    if (this.#adopts && this.#maps.flows[map].lookup(key, this.#value)) this.#takeOver(flow, value, this.#value);
     const error = this.#maps.flows[map].update(key, value);
     if (error === undefined) return undefined;
     if (flow.limit !== undefined) this.#buckets.release(flow.limit);
     return error.code === 'E2BIG' ? 'map-full' : 'refused';
+  }
+
+  /** Whom a client of a wildcard listener asked the process before knew; the answers go on to come from there. */
+  #takeOver({ rewrite }: Flow, value: Buffer, found: Buffer): void {
+    if (isWildcard(rewrite.local.address)) {
+      const own = rewrite.remote.family === 4 ? this.#maps.own4 : this.#maps.own6;
+      const source = found.subarray(FLOW_OFFSETS.local, FLOW_OFFSETS.local + own.keyBytes);
+      if (own.lookup(source, Buffer.alloc(own.valueBytes))) value.set(source, FLOW_OFFSETS.local);
+    }
+    if (isSameRewrite(value, found)) copyWritten(found, value);
   }
 
   #forget(entry: KernelFlow): void {
