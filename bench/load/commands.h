@@ -8,6 +8,7 @@ void command_ready(const struct options *options);   /* waits until the relay an
 void command_data(const struct options *options);    /* saturates the data path one way */
 void command_rtt(const struct options *options);     /* round trips at a steady rate */
 void command_spread(const struct options *options);  /* what comes out of the relay for each packet that goes in */
+void command_endure(const struct options *options);  /* numbered packets both ways at a steady rate, until stdin ends */
 void command_churn(const struct options *options);   /* TURN: allocate, bind, release, over and over */
 void command_hold(const struct options *options);    /* TURN: allocates and leaves the allocations behind */
 void command_meet(const struct options *options);    /* pairs, WireGuard, forwards: new sessions one after the other; leaves them behind */

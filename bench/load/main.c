@@ -16,6 +16,7 @@ static const struct {
 } commands[] = {
     {"ready", command_ready},   {"data", command_data}, {"rtt", command_rtt},       {"spread", command_spread},
     {"churn", command_churn},   {"hold", command_hold}, {"meet", command_meet},     {"stream", command_stream},
+    {"endure", command_endure},
     {"connect", command_connect}, {"trip", command_trip}, {"idle", command_idle},
 };
 

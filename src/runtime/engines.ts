@@ -58,7 +58,7 @@ async function openXdp(
     interfaces,
     instance: traces.instance,
     record: traces,
-    budget: SOURCE_BUDGET,
+    budget: budgetOf(config),
     log: (message: string) => log.warn(message),
   };
   const opened = DataPlane.open(options);
@@ -76,8 +76,10 @@ async function openXdp(
   return { ok: true, engine: { why, traces, create } };
 }
 
-/** Far above what clients ask, far below what would keep userspace from answering others. */
-const SOURCE_BUDGET: SourceBudget = { perSecond: 50_000, burst: 50_000 };
+function budgetOf({ limits: { unmatched } }: Config): SourceBudget | undefined {
+  const { perPrefix, burstSeconds } = unmatched;
+  return perPrefix === 0 ? undefined : { perSecond: perPrefix, burst: perPrefix * burstSeconds };
+}
 
 async function userspace(name: 'portable' | 'batched', config: Config, log: Log): Promise<ChosenEngine['create']> {
   if (name === 'portable') {

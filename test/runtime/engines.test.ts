@@ -15,6 +15,7 @@ const noRights: XdpObstacle = { reason: 'no-rights', detail: 'without CAP_BPF', 
 const config = {
   state: '.',
   interfaces: ['eth7'],
+  limits: { unmatched: { perPrefix: 1000, burstSeconds: 1 } },
   batched: { workers: 1, gso: true, gro: true, uring: true },
 } as unknown as Config;
 

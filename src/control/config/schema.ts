@@ -83,6 +83,16 @@ export const configSchema = section('Configuration of Culvert.', {
         ),
         {},
       ),
+      unmatched: v.optional(
+        section(
+          'Packets to listeners that no flow takes: requests, and floods. With the xdp engine the kernel drops what is beyond, before it costs the process anything; not while flows are missing from the kernel.',
+          {
+            perPrefix: v.optional(whole('Packets a second for one /24 or /64; 0 = no limit.', 0, 10_000_000), 50_000),
+            burstSeconds: v.optional(whole('Seconds of budget that may be saved up.', 1, 60), 1),
+          },
+        ),
+        {},
+      ),
       block: v.optional(
         listOf('Address blocks whose packets are dropped without an answer.', itemOf(parseCidr), { form: 'CIDR' }),
         [],
