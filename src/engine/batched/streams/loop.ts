@@ -85,14 +85,15 @@ export class StreamLoop {
       this.#commands.release();
     }
     if (this.#wheel.next() <= this.#now) this.#tick();
-    this.#streams.untold.tellTotals();
+    this.#streams.untold.tellTotals(this.#now);
     this.#reports.flush(this.#now, ready <= 0);
   }
 
   #patience(): number {
     if (this.#streams.busy || this.#reports.urgent || !this.#commands.sleep()) return 0;
     if (!this.#reports.roomy) return 1;
-    const next = Math.min(this.#wheel.next(), this.#reports.dueAt) - performance.now();
+    const { untold } = this.#streams;
+    const next = Math.min(this.#wheel.next(), this.#reports.dueAt, untold.dueAt) - performance.now();
     return Math.max(0, Math.min(LONGEST_SLEEP, Math.ceil(next)));
   }
 

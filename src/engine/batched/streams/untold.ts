@@ -11,6 +11,7 @@ export class Untold {
   readonly #acceptor: Acceptor;
   readonly #reports: Reports;
   readonly #wheel: IdleWheel<Stream | Accepting>;
+  #nextTotals: Millis = 0;
 
   constructor(table: StreamTable, acceptor: Acceptor, reports: Reports, wheel: IdleWheel<Stream | Accepting>) {
     this.#table = table;
@@ -58,8 +59,15 @@ export class Untold {
     for (const client of this.#table.untoldOf(listener)) if (client.state === 'joined') this.tell(client, now);
   }
 
-  /** Of those who came and went. */
-  tellTotals(): void {
+  /** When those who came and went should be told of. */
+  get dueAt(): Millis {
+    return this.#table.uncounted.size > 0 ? this.#nextTotals : Number.POSITIVE_INFINITY;
+  }
+
+  /** They are numbers that nobody waits for: waking the main thread for few would cost as much as asking it. */
+  tellTotals(now: Millis): void {
+    if (this.dueAt > now) return;
+    this.#nextTotals = now + TOTALS_EVERY;
     for (const listener of this.#table.uncounted) {
       if (!this.#reports.roomy || !this.#reports.totals(listener)) return;
       listener.totals = { connections: 0, toUpstream: 0, toClient: 0 };
@@ -69,3 +77,4 @@ export class Untold {
 }
 
 const AGAIN: Millis = 5;
+const TOTALS_EVERY: Millis = 100;

@@ -322,15 +322,16 @@ export class WorkerStreams {
 
   #settled(stream: Stream): void {
     stream.state = 'held';
-    if (stream.keepAlive === undefined) this.#wheel.clear(stream);
-    else this.#wheel.set(stream, this.now + SETTLED_AFTER);
     const { joining } = stream;
     if (stream.handle === UNTOLD) {
+      // Its keep-alive comes when the connect would have been late: two changes of the wheel are saved to most.
       if (joining !== undefined && stream.partner !== undefined) {
         this.#couple(stream.partner, stream, joining.service, joining.idle);
       }
       return;
     }
+    if (stream.keepAlive === undefined) this.#wheel.clear(stream);
+    else this.#wheel.set(stream, this.now + SETTLED_AFTER);
     this.#reports.connected(stream.handle, 0, stream.fd.number, joining === undefined);
     if (joining === undefined) {
       // What was written meanwhile.
