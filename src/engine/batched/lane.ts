@@ -3,7 +3,8 @@ import { SECOND } from '../../net/time.ts';
 import { Epoll, WakeUp } from '../../sys/epoll.ts';
 import type { Fd } from '../../sys/fd.ts';
 import { type SharedMemory, WORKER_EPOCH } from './layout.ts';
-import { createMissMemory, type MissHandler, MissReader } from './miss-ring.ts';
+import { type MissHandler, MissReader } from './miss-ring.ts';
+import { createRingMemory } from './ring.ts';
 import { startThread } from './thread.ts';
 import type { Reader } from './udp-ports.ts';
 import { WorkerCounts } from './worker-counts.ts';
@@ -38,7 +39,7 @@ export class Lane implements Reader {
 
   constructor(parts: LaneParts) {
     this.#parts = parts;
-    const misses = createMissMemory(MISS_BYTES);
+    const misses = createRingMemory(MISS_BYTES);
     this.#own = { state: new SharedArrayBuffer(64), counts: this.counts.memory, misses };
     this.#state = new Int32Array(this.#own.state);
     this.#misses = new MissReader(misses, parts.onMiss);

@@ -8,6 +8,7 @@ import { libc } from '../../../sys/libc.ts';
 import { encodeSockaddr } from '../../../sys/sockaddr.ts';
 import { encodePath, type KeepAliveSeconds } from '../../../sys/stream-socket.ts';
 import type { ConnectSpec } from '../../engine.ts';
+import { createRingMemory, RingReader, RingWriter } from '../ring.ts';
 import { startThread } from '../thread.ts';
 import {
   COMMAND,
@@ -33,7 +34,6 @@ import {
   STAND_TARGET_BYTES,
   type StreamMemory,
 } from './messages.ts';
-import { createRingMemory, RingReader, RingWriter } from './ring.ts';
 import type { StreamWorkerData } from './worker.ts';
 
 export interface LinkEvents {

@@ -4,6 +4,7 @@ import { EdgePoll, EPOLLIN } from '../../../sys/edge-poll.ts';
 import { EINTR, SystemError } from '../../../sys/errno.ts';
 import { Fd } from '../../../sys/fd.ts';
 import { addressOf } from '../../../sys/ffi.ts';
+import { RingReader } from '../ring.ts';
 import { Accepting, Acceptor } from './acceptor.ts';
 import { dial } from './dial.ts';
 import {
@@ -21,7 +22,6 @@ import {
   type StreamMemory,
 } from './messages.ts';
 import { Reports } from './reports.ts';
-import { RingReader } from './ring.ts';
 import { isDecision, Standing } from './standing.ts';
 import { type Joining, Stream, UNTOLD } from './stream.ts';
 import { WorkerStreams } from './worker-streams.ts';

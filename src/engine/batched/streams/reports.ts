@@ -1,4 +1,5 @@
 import type { Millis } from '../../../net/time.ts';
+import { type RingMemory, RingWriter } from '../ring.ts';
 import type { Accepting } from './acceptor.ts';
 import {
   CHUNK_BYTES,
@@ -10,7 +11,6 @@ import {
   REPORT,
   SOCKADDR_STRIDE,
 } from './messages.ts';
-import { type RingMemory, RingWriter } from './ring.ts';
 import type { Stream } from './stream.ts';
 
 /** What a worker tells the main thread. Answers and ends are never lost: what the ring has no room for waits. */

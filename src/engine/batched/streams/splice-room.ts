@@ -9,6 +9,7 @@ import { type ConnectSpec, EngineMisuse, type EngineSink, type JoinSpec, type Tr
 import type { DropCounts } from '../../portable/drop-counts.ts';
 import { connectFailed, openFailed } from '../../portable/error-names.ts';
 import { removeStale } from '../../portable/stream-listener.ts';
+import type { RingReader } from '../ring.ts';
 import { type BoundListener, BoundListeners, type HeldListenSpec } from './bound-listeners.ts';
 import { endsIn, type HeldStream, type Join, joinNobody, joinNow, refusalIn, thenJoin } from './held-stream.ts';
 import type { JoinThen, WorkerLink } from './link.ts';
@@ -22,7 +23,6 @@ import {
   SERVICES,
   trafficPlace,
 } from './messages.ts';
-import type { RingReader } from './ring.ts';
 import { WorkerLinks } from './worker-links.ts';
 
 export interface SpliceRoomParts {

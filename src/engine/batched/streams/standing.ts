@@ -1,5 +1,6 @@
 import { Arena } from '../../../sys/arena.ts';
 import type { KeepAliveSeconds } from '../../../sys/stream-socket.ts';
+import type { RingReader } from '../ring.ts';
 import { type Dialled, dial } from './dial.ts';
 import {
   STAND_BYTES,
@@ -10,7 +11,6 @@ import {
   STAND_TARGET_ADDRESS,
   STAND_TARGET_BYTES,
 } from './messages.ts';
-import type { RingReader } from './ring.ts';
 import { type Joining, UNTOLD } from './stream.ts';
 
 /** Whether the message has one; without targets it takes back what stood. */

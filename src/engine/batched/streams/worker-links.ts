@@ -1,6 +1,6 @@
 import { type Millis, SECOND } from '../../../net/time.ts';
+import type { RingReader } from '../ring.ts';
 import { type SharedByLinks, WorkerLink } from './link.ts';
-import type { RingReader } from './ring.ts';
 
 export interface WorkerEvents {
   report(link: WorkerLink, ring: RingReader): void;
