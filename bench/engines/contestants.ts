@@ -6,7 +6,7 @@ import { FIXED_CLIENT_PORT, type Identity, PEER_PORT } from '../lib/load.ts';
 import type { Contestant, Relay } from '../lib/relay.ts';
 import { IDENTITY } from '../turn/contestant.ts';
 import { starters, versionOf } from '../turn/contestants.ts';
-import { type FrameCell, framesPrograms, type PlacedRelay, startLimit } from './frames.ts';
+import { closeFlows, type FrameCell, framesPrograms, type PlacedRelay, startLimit } from './frames.ts';
 import { makePlace, type Place } from './place.ts';
 
 export type ServiceName = 'turn' | 'wireguard' | 'pair' | 'forward';
@@ -111,7 +111,11 @@ function placed(contestant: Contestant, how: { best: PlacedRelay['best']; identi
       await framesPrograms();
       const place = makePlace(arena);
       const relay: Relay = await contestant.start(place.arena);
-      return { ...relay, ...how, place };
+      const stop = async () => {
+        await closeFlows(place);
+        await relay.stop();
+      };
+      return { ...relay, ...how, place, stop };
     },
   };
 }

@@ -35,6 +35,8 @@ export interface FrameSample {
   readonly seconds: number;
   readonly sent: number;
   readonly delivered: number;
+  /** Frames under way at most; 0 = as many as go. */
+  readonly window: number;
   /** Came out otherwise than they should. */
   readonly alien: number;
   /** Frames of which every byte was compared, and those that were wrong. */
@@ -50,8 +52,12 @@ export interface FrameSample {
   readonly p99?: number;
 }
 
-/** Enough for every queue on the way to hold work, less than the 256 that the shortest, a veth's, takes. */
-const WINDOW = 192;
+/**
+ * Frames under way. Less than the 256 that a veth's queue takes; but a socket's default buffer takes no more than some 50 of them, because each
+ * lies in a page of its own, and more is better for who works in batches: so everybody has the one that suits him.
+ */
+const WINDOWS: readonly number[] = [16, 32, 64, 128, 192];
+const TRY_SECONDS = 0.1;
 const BATCH = 64;
 const MAX_SECONDS = 60;
 
@@ -64,46 +70,86 @@ export function framesPrograms(): Promise<FramesPrograms> {
 
 /** Opens the flows through the relay, then has the kernel send frames of them. Throws when what comes out is not what should. */
 export async function loadFrames(relay: PlacedRelay, cell: FrameCell, seconds: number): Promise<FrameSample> {
-  const { place, pid } = relay;
-  const file = join(mkdtempSync(join(place.arena.scratch, 'flows-')), 'flows');
-  const holder = await openFlows(relay, cell, file);
+  const { place } = relay;
+  const file = await openFlows(relay, cell);
   try {
-    const rate = typeof cell.mode === 'object' ? cell.mode.rate : 0;
-    await prepare(place, rate === 0);
-    const [into, outOf] = cell.direction === 'up' ? (['vc', 'vp'] as const) : (['vp', 'vc'] as const);
-    const { program, frames } = await framesPrograms();
+    await prepare(place, typeof cell.mode === 'string');
     const windowed = cell.mode === 'best' && relay.best === 'window';
-    const sinkSpace = relay.sinkAtRelay ? place.spaces.relay : place.spaces.load;
-    const options = {
-      object: frames,
-      flows: file,
-      in: into,
-      'in-space': spacePath(place.spaces.load),
-      out: relay.sinkAtRelay ? into : outOf,
-      'out-space': spacePath(sinkSpace),
-      gateway: place.macs.relay[into],
-      size: cell.size,
-      train: cell.train ?? 1,
-      window: windowed ? WINDOW : 0,
-      rate,
-      // Frames that wait for others to leave with them would be late.
-      batch: rate > 0 ? 1 : BATCH,
-      count: cell.count ?? 0,
-      pid,
-      core: place.arena.relayCore,
-      seconds,
-      'warm-up': cell.count === undefined ? WARM_UP_SECONDS : 0,
-    };
-    const command = [
-      program,
-      'run',
-      ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]),
-    ];
-    const pinned = [...FIRST, 'taskset', '-c', String(place.arena.loadCore), ...command];
-    return checked(JSON.parse(await run(pinned, (MAX_SECONDS + 20) * 1000, 'frames')) as FrameSample);
-  } finally {
-    await holder?.stop();
+    const window = windowed ? await bestWindow(relay, cell, file) : 0;
+    return await send(relay, cell, file, { seconds, window, warmUp: cell.count === undefined ? WARM_UP_SECONDS : 0 });
+  } catch (error) {
+    // The next round begins with new ones.
+    await closeFlows(place);
+    throw error;
   }
+}
+
+/** What flows a relay has: opened by its first measurement of a kind, kept over the rounds. */
+export async function closeFlows(place: Place): Promise<void> {
+  const held = opened.get(place);
+  opened.delete(place);
+  await held?.holder?.stop();
+}
+
+interface Held {
+  readonly key: string;
+  readonly file: string;
+  readonly holder: Child | undefined;
+}
+
+const opened = new WeakMap<Place, Held>();
+const windows = new WeakMap<Place, Map<string, number>>();
+
+/** Found once for each relay and cell: in the round that is thrown away. */
+async function bestWindow(relay: PlacedRelay, cell: FrameCell, file: string): Promise<number> {
+  const found = windows.get(relay.place) ?? new Map<string, number>();
+  windows.set(relay.place, found);
+  const key = JSON.stringify(cell);
+  const known = found.get(key);
+  if (known !== undefined) return known;
+  let [best, most] = [0, 0];
+  for (const window of WINDOWS) {
+    const { delivered, seconds } = await send(relay, cell, file, { seconds: TRY_SECONDS, window, warmUp: TRY_SECONDS });
+    if (delivered / seconds > most) [best, most] = [window, delivered / seconds];
+  }
+  found.set(key, best);
+  return best;
+}
+
+async function send(
+  relay: PlacedRelay,
+  cell: FrameCell,
+  file: string,
+  { seconds, window, warmUp }: { seconds: number; window: number; warmUp: number },
+): Promise<FrameSample> {
+  const { place, pid } = relay;
+  const rate = typeof cell.mode === 'object' ? cell.mode.rate : 0;
+  const [into, outOf] = cell.direction === 'up' ? (['vc', 'vp'] as const) : (['vp', 'vc'] as const);
+  const { program, frames } = await framesPrograms();
+  const options = {
+    object: frames,
+    flows: file,
+    in: into,
+    'in-space': spacePath(place.spaces.load),
+    out: relay.sinkAtRelay ? into : outOf,
+    'out-space': spacePath(relay.sinkAtRelay ? place.spaces.relay : place.spaces.load),
+    gateway: place.macs.relay[into],
+    size: cell.size,
+    train: cell.train ?? 1,
+    window,
+    rate,
+    // Frames that wait for others to leave with them would be late.
+    batch: rate > 0 ? 1 : BATCH,
+    count: cell.count ?? 0,
+    pid,
+    core: place.arena.relayCore,
+    seconds,
+    'warm-up': warmUp,
+  };
+  const command = [program, 'run', ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])];
+  const pinned = [...FIRST, 'taskset', '-c', String(place.arena.loadCore), ...command];
+  const sample = JSON.parse(await run(pinned, (MAX_SECONDS + 20) * 1000, 'frames')) as Omit<FrameSample, 'window'>;
+  return { ...checked(sample), window };
 }
 
 /** The bare rewrite, attached in the relay's namespace. */
@@ -122,7 +168,19 @@ export async function startLimit(
   return child;
 }
 
-async function openFlows(relay: PlacedRelay, cell: FrameCell, file: string): Promise<Child | undefined> {
+/** Gives the file that says what to send. */
+async function openFlows(relay: PlacedRelay, cell: FrameCell): Promise<string> {
+  const { place } = relay;
+  const key = JSON.stringify([cell.flows, cell.size, cell.direction]);
+  const held = opened.get(place);
+  if (held?.key === key) return held.file;
+  await closeFlows(place);
+  const file = join(mkdtempSync(join(place.arena.scratch, 'flows-')), 'flows');
+  opened.set(place, { key, file, holder: await holdFlows(relay, cell, file) });
+  return file;
+}
+
+async function holdFlows(relay: PlacedRelay, cell: FrameCell, file: string): Promise<Child | undefined> {
   if (relay.flows !== undefined) {
     writeFileSync(file, `${relay.flows(cell.flows, cell.direction).join('\n')}\n`);
     return undefined;
@@ -141,7 +199,7 @@ function openCommand({ place, ...relay }: PlacedRelay, options: readonly string[
   return loadCommand(arena, 'open', [...whereTo(arena, relay, relay.identity ?? {}), ...peer, ...options]);
 }
 
-function checked(sample: FrameSample): FrameSample {
+function checked<Sample extends Omit<FrameSample, 'window'>>(sample: Sample): Sample {
   if (sample.alien > 0) throw new Error(`${sample.alien} frames came out otherwise than they should`);
   if (sample.delivered === 0) throw new Error('nothing was delivered');
   if (sample.altered > 0)

@@ -24,6 +24,11 @@ export function framesKind(key: string, title: string, references: readonly stri
         show: (value) => (value === 0 ? '–' : fixed(2)(value)),
       },
       { heading: 'core busy', value: ({ coreBusy, seconds }) => coreBusy / seconds, show: busy },
+      {
+        heading: 'under way',
+        value: ({ window }) => window,
+        show: (window) => (window === 0 ? 'flood' : String(window)),
+      },
       { heading: 'offered/s', value: ({ sent, seconds }) => sent / seconds, show: thousands },
     ],
   };

@@ -84,6 +84,8 @@ int sink(struct xdp_md *ctx) {
   if ((state->delivered & plan->sample_mask) == 0)
     keep(ctx, state->delivered / (plan->sample_mask + 1ull));
   state->delivered++;
+  if (mark->stamp >= state->arrived)
+    state->arrived = mark->stamp + 1;
   if (plan->interval) {
     __u32 at = state->latencies;
     if (at < MAX_LATENCIES) {
@@ -103,29 +105,26 @@ static __always_inline int is_due(struct source_state *source, __u64 *now) {
   return 1;
 }
 
-/* Nothing more for a while with as many under way as may be: they were lost. */
+/* What was sent before a frame that arrived is no longer under way. When nothing arrives for a while, nothing is. */
 static __always_inline int has_room(struct source_state *source) {
   __u32 window = shared.plan.window;
-  if (window == 0 || source->sent - source->lost - source->seen < window)
+  if (window == 0 || source->sent - source->settled < window)
     return 1;
   if (++source->spins % LOOK_EVERY)
     return 0;
-  __u64 delivered = *(volatile __u64 *)&shared.sink.delivered;
-  if (delivered != source->seen) {
-    source->seen = delivered;
-    source->progress = 0;
-    /* A frame that was given up for lost may still arrive. */
-    if (source->lost > source->sent - delivered)
-      source->lost = source->sent - delivered;
-    return source->sent - source->lost - delivered < window;
+  __u64 arrived = *(volatile __u64 *)&shared.sink.arrived;
+  if (arrived > source->settled) {
+    source->settled = arrived;
+    source->since = 0;
+    return source->sent - arrived < window;
   }
   if (source->spins % TIME_EVERY)
     return 0;
   __u64 now = bpf_ktime_get_ns();
-  if (source->progress == 0)
-    source->progress = now;
-  else if (now - source->progress > LOST_NS)
-    source->lost = source->sent - delivered;
+  if (source->since == 0)
+    source->since = now;
+  else if (now - source->since > LOST_NS)
+    source->settled = source->sent;
   return 0;
 }
 

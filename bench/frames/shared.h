@@ -22,7 +22,7 @@
 struct mark {
   __u32 magic;
   __u32 flow;
-  __u64 stamp; /* with a rate: when it was sent, of CLOCK_MONOTONIC */
+  __u64 stamp; /* its number; with a rate: when it was sent, of CLOCK_MONOTONIC */
   __u64 unstamp;
 };
 
@@ -50,15 +50,17 @@ struct outcome {
 
 /* Written by one processor each, and each on its own cache lines. */
 struct source_state {
-  __u64 sent, lost;
-  __u64 next;               /* when */
-  __u64 seen, progress;     /* of what was delivered, and when that was last more */
+  __u64 sent;
+  __u64 next;    /* when */
+  __u64 settled; /* frames that are not under way any more */
+  __u64 since;   /* when it was seen that nothing arrives */
   __u32 flow, in_train, spins;
 } __attribute__((aligned(128)));
 
 struct sink_state {
   __u64 delivered;
   __u64 alien; /* ours, but not as the relay should send them */
+  __u64 arrived; /* the highest number + 1 */
   __u32 latencies;
 } __attribute__((aligned(128)));
 

@@ -9,7 +9,13 @@ import {
   type ServiceName,
 } from '../../bench/engines/contestants.ts';
 import { engines } from '../../bench/engines/engines.ts';
-import { type FrameCell, type FrameSample, loadFrames, type PlacedRelay } from '../../bench/engines/frames.ts';
+import {
+  closeFlows,
+  type FrameCell,
+  type FrameSample,
+  loadFrames,
+  type PlacedRelay,
+} from '../../bench/engines/frames.ts';
 import { report } from '../../bench/guard/guard.ts';
 import { type Arena, openArena } from '../../bench/lib/arena.ts';
 import type { Results } from '../../bench/lib/benchmark.ts';
@@ -75,6 +81,7 @@ describe('live frames and their sink', { skip: missing('cc', 'clang', 'netns', '
     const [line = ''] = relay.flows?.(1, 'up') ?? [];
     const expecting = (text: string): PlacedRelay => ({ ...relay, flows: () => [text] });
     assertAll(await loadFrames(expecting(line), paced, 0.1));
+    await closeFlows(relay.place);
     await assert.rejects(loadFrames(expecting(line.replace(':7000 -', ':7001 -')), paced, 0.1), /otherwise/);
     const changed = line.replace(/:9 - /, ':9 40000000 ').replace(/-$/, '40000001');
     await assert.rejects(loadFrames(expecting(changed), paced, 0.1), /otherwise/);
@@ -113,5 +120,15 @@ test('guard: a kind that became slower than the machine explains stands out', ()
 });
 
 function frames(delivered: number): FrameSample {
-  return { seconds: 1, sent: delivered, delivered, alien: 0, samples: 8, altered: 0, relayCpu: 1, coreBusy: 1 };
+  return {
+    seconds: 1,
+    sent: delivered,
+    delivered,
+    alien: 0,
+    samples: 8,
+    altered: 0,
+    window: 0,
+    relayCpu: 1,
+    coreBusy: 1,
+  };
 }
