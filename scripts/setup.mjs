@@ -16,7 +16,7 @@ export function setUp() {
     .digest('hex');
   if (existsSync(pinnedNode) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
 
-  console.error('culvert: setting up (locked dependencies and a pinned Node; about 20 seconds, once)');
+  console.error('culvert: setting up (locked dependencies and a pinned Node; once; up to a minute)');
   const npm = process.env.npm_execpath;
   const args = ['ci', '--no-audit', '--no-fund', '--loglevel=error'];
   const done = npm
@@ -42,5 +42,7 @@ function linkOwnCommand() {
 
 /** Types are stripped now, not in the first relay, which would keep 25 MB of the stripper in memory as long as it runs. */
 function warmCompileCache() {
-  spawnSync(pinnedNode, [join(root, 'bin/culvert.mjs'), 'up', '--help'], { cwd: root, stdio: 'ignore' });
+  for (const script of [['scripts/warm.mjs'], ['bin/culvert.mjs', 'up', '--help']]) {
+    spawnSync(pinnedNode, script, { cwd: root, stdio: 'ignore' });
+  }
 }

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { cpus, release, totalmem } from 'node:os';
+import { cpus, getPriority, release, totalmem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface MachineFacts {
@@ -11,6 +11,8 @@ export interface MachineFacts {
   readonly node: string;
   /** Share of all cores' time that was busy before the first run, 0 to 1. */
   readonly busyBefore: number;
+  /** Of load and contestants alike: below 0 the scheduler prefers them to whatever else runs on the machine. */
+  readonly nice: number;
 }
 
 export async function machineFacts(): Promise<MachineFacts> {
@@ -21,6 +23,7 @@ export async function machineFacts(): Promise<MachineFacts> {
     kernel: release(),
     node: process.version,
     busyBefore: await busyShare(1000),
+    nice: getPriority(),
   };
 }
 

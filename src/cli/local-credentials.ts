@@ -1,24 +1,44 @@
-import { loadConfig } from '../control/config/load.ts';
+import type { Config } from '../control/config/schema.ts';
+import type { TurnSettings } from '../control/config/turn.ts';
 import { readSecrets } from '../control/state/secrets.ts';
+import { makeTimeLimited } from '../control/time-limited.ts';
+import { needsGenerated } from '../runtime/turn-config.ts';
+import { type ConfigFlags, read } from './configuration.ts';
 
-/** Credentials that the relay of this folder generated, for a probe that was given none. */
-export async function localCredentials(): Promise<{ username: string; password: string } | undefined> {
-  const result = await localSecrets();
+/** Credentials of the relay with this configuration, for a probe that was given none: configured ones, else what it generated. */
+export async function localCredentials(
+  flags: ConfigFlags,
+): Promise<{ username: string; password: string } | undefined> {
+  const config = await configOf(flags);
+  if (config?.turn !== undefined && !needsGenerated(config.turn)) return configured(config.turn);
+  const result = readSecrets(config?.state ?? './state');
   if (!result?.ok) return undefined;
   const { username, password } = result.secrets.turn;
   return { username, password };
 }
 
-/** The secret of the pair relay of this folder: what the environment gives it, else what it generated. */
-export async function localPairSecret(): Promise<string | undefined> {
-  const loaded = await loadConfig({ environment: process.env, overrides: [] });
-  const configured = loaded.ok ? loaded.config.pair?.secret[0] : undefined;
-  if (configured !== undefined) return Buffer.from(configured).toString('base64');
-  const result = await localSecrets();
+/** The secret of its pair relay: a configured one, else what it generated. */
+export async function localPairSecret(flags: ConfigFlags): Promise<string | undefined> {
+  const config = await configOf(flags);
+  const secret = config?.pair?.secret[0];
+  if (secret !== undefined) return Buffer.from(secret).toString('base64');
+  const result = readSecrets(config?.state ?? './state');
   return result?.ok && result.complete ? result.secrets.pair : undefined;
 }
 
-async function localSecrets(): Promise<ReturnType<typeof readSecrets>> {
-  const loaded = await loadConfig({ environment: process.env, overrides: [] });
-  return readSecrets(loaded.ok ? loaded.config.state : './state');
+/** A configuration with faults is a matter of other commands: the probe goes without it. */
+async function configOf(flags: ConfigFlags): Promise<Config | undefined> {
+  const loaded = await read(flags);
+  return loaded.ok ? loaded.config : undefined;
 }
+
+function configured({ users, secret: [secret] }: TurnSettings): { username: string; password: string } | undefined {
+  const [user] = Object.entries(users);
+  if (user !== undefined) return { username: user[0], password: user[1] };
+  if (secret === undefined) return undefined;
+  const { username, credential } = makeTimeLimited(secret, 'probe', PROBE_LIFETIME, Date.now());
+  return { username, password: credential };
+}
+
+/** As long as a slow probe may take, milliseconds. */
+const PROBE_LIFETIME = 10 * 60_000;

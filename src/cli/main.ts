@@ -17,10 +17,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   reload: async () => (await import('./reload.ts')).reloadCommand(),
   drain: async () => (await import('./drain.ts')).drainCommand(),
   credentials: async () => (await import('./credentials.ts')).credentialsCommand(),
-  probe: async () => {
-    const { localCredentials, localPairSecret } = await import('./local-credentials.ts');
-    return (await import('./probe.ts')).probeCommand(localCredentials, localPairSecret);
-  },
+  probe: async () => (await import('./probe.ts')).probeCommand(),
 };
 
 for (const stream of [process.stdout, process.stderr]) stream.on('error', ignoreClosedPipe);

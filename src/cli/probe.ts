@@ -1,7 +1,9 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { type ProbeOptions, runProbe } from '../probe/probe.ts';
+import { runProbe } from '../probe/probe.ts';
+import { type ConfigFlags, withConfigOptions } from './configuration.ts';
+import { localCredentials, localPairSecret } from './local-credentials.ts';
 
-interface Flags {
+interface Flags extends ConfigFlags {
   readonly user?: string;
   readonly password?: string;
   readonly secret?: string;
@@ -12,12 +14,9 @@ interface Flags {
   readonly json?: true;
 }
 
-/** `culvert probe URL`. The fallbacks find the credentials of a server on this machine, for a probe without any. */
-export function probeCommand(
-  fallback?: ProbeOptions['fallback'],
-  pairFallback?: ProbeOptions['pairFallback'],
-): Command {
-  return new Command('probe')
+/** `culvert probe URL`. Without credentials it uses those of the relay with this configuration, if it can read them. */
+export function probeCommand(): Command {
+  const command = new Command('probe')
     .description(
       'try a STUN or TURN server, a WireGuard or pair relay, or a port forward, as a client would; exit code 0 only if everything works',
     )
@@ -39,11 +38,13 @@ export function probeCommand(
         .default(5000, '5s')
         .argParser(parseTimeout),
     )
-    .option('--json', 'print one JSON object in place of the table')
-    .action(async (url: string, { ipv4, ipv6, ...flags }: Flags) => {
-      const family = ipv6 ? 6 : ipv4 ? 4 : undefined;
-      process.exitCode = await runProbe(url, { ...flags, family, fallback, pairFallback });
-    });
+    .option('--json', 'print one JSON object in place of the table');
+  return withConfigOptions(command).action(async (url: string, { ipv4, ipv6, ...flags }: Flags) => {
+    const family = ipv6 ? 6 : ipv4 ? 4 : undefined;
+    const fallback = () => localCredentials(flags);
+    const pairFallback = () => localPairSecret(flags);
+    process.exitCode = await runProbe(url, { ...flags, family, fallback, pairFallback });
+  });
 }
 
 function parseTimeout(text: string): number {

@@ -27,8 +27,11 @@ export interface Engine {
   closePort(socket: SocketId): void;
   /** Closes a stream listener; the streams that it accepted go on. */
   stopListening(socket: SocketId): void;
-  /** `packet` may be reused by the caller as soon as this returns. */
-  send(from: SocketId, to: Endpoint, packet: Uint8Array): void;
+  /**
+   * `packet` may be reused by the caller as soon as this returns. `dontFragment`: with the DF bit; only where the engine can. A packet that is too big
+   * for the way then is dropped on it.
+   */
+  send(from: SocketId, to: Endpoint, packet: Uint8Array, dontFragment?: boolean): void;
   /** Droppable packets are dropped whole and counted once the stream has `streamBufferLimit` bytes waiting. */
   write(stream: StreamId, packet: Uint8Array, droppable: boolean): void;
   /** What is written still goes out, then the stream ends; a joined one ends at once, with its other end. The sink hears no more of this one. */
@@ -51,6 +54,11 @@ export interface Engine {
   /** Bytes that came from the peer of a joined stream so far; undefined when it is gone. */
   streamBytes(stream: StreamId): number | undefined;
 
+  /**
+   * The address of ours that a client of a listener at all addresses talks to, where the engine knows it: what goes back leaves from there. Undefined = as
+   * the routes say.
+   */
+  sourceOf?(socket: SocketId, remote: Endpoint): string | undefined;
   stats(): EngineStats;
   /**
    * Of an engine whose flows outlive the process: those of an earlier one go that were not asked for again. To be called once all that was kept is

@@ -18,6 +18,11 @@ export function formatAddress(bytes: Uint8Array): string {
   throw new AddressLengthError(bytes.length);
 }
 
+/** Whether a socket bound to it is bound to all addresses of its family. */
+export function isWildcard(address: string): boolean {
+  return address === '0.0.0.0' || address === '::';
+}
+
 /** Thrown for bytes that cannot be an address: a mistake of the caller. */
 export class AddressLengthError extends Error {
   override readonly name = 'AddressLengthError';

@@ -9,7 +9,8 @@ export interface Prefix {
 
 /**
  * "10.0.0.0/8", "2001:db8::/32", or a bare address (= /32, /128). Undefined when it is no prefix or has bits set below its length.
- * A zone is refused: a prefix that names one link would otherwise match on all.
+ * A zone is refused: a prefix that names one link would otherwise match on all. Part of ::ffff:0:0/96 is the IPv4 prefix that it stands for:
+ * sources and peers are compared in that form.
  */
 export function parsePrefix(text: string): Prefix | undefined {
   if (text.includes('%')) return undefined;
@@ -19,6 +20,8 @@ export function parsePrefix(text: string): Prefix | undefined {
   const width = address.length * 8;
   const bits = slash < 0 ? width : parseBits(text.slice(slash + 1), width);
   if (bits === undefined || hasBitsBelow(address, bits)) return undefined;
+  if (bits > MAPPED_BITS && isMapped(address))
+    return { family: 4, address: address.slice(12), bits: bits - MAPPED_BITS };
   return { family: address.length === 4 ? 4 : 6, address, bits };
 }
 
@@ -56,4 +59,10 @@ function topBits(count: number): number {
   return (0xff00 >>> count) & 0xff;
 }
 
+/** ::ffff:0:0/96, RFC 4291 section 2.5.5.2. */
+function isMapped(address: Uint8Array): boolean {
+  return address.length === 16 && address.subarray(0, 12).every((byte, index) => byte === (index < 10 ? 0 : 0xff));
+}
+
+const MAPPED_BITS = 96;
 const BITS: RegExp = /^(?:0|[1-9][0-9]{0,2})$/;

@@ -44,10 +44,6 @@ export function isLocal(own: readonly OwnAddress[], address: string): boolean {
   return address.startsWith('127.') || own.some((candidate) => candidate.address === address);
 }
 
-export function isWildcard(address: string): boolean {
-  return address === '0.0.0.0' || address === '::';
-}
-
 function scopeOf(bytes: Uint8Array): Scope {
   for (const [scope, prefixes] of scopes) {
     if (prefixes.some((prefix) => prefix !== undefined && prefixContains(prefix, bytes))) return scope;

@@ -29,7 +29,7 @@ export async function startRelay(options: RelayOptions): Promise<StartResult> {
   if (!secrets.ok) return { ok: false, reasons: [secrets.reason] };
   if (secrets.note !== undefined) log.warn(secrets.note);
 
-  const choice = chooseEngine(config, log);
+  const choice = await chooseEngine(config, log);
   if (!choice.ok) return { ok: false, reasons: [choice.reason] };
 
   const relay = new Relay(options, choice.engine, secrets.secrets, secrets.kept);

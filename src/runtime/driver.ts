@@ -201,7 +201,7 @@ export class Driver {
     switch (order.type) {
       case 'send':
         if (this.#retired.has(order.from)) return;
-        this.engine.send(order.from, order.to, order.packet);
+        this.engine.send(order.from, order.to, order.packet, order.dontFragment === true);
         return;
       case 'write':
         this.engine.write(order.stream, order.packet, order.droppable);

@@ -3,12 +3,9 @@ import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Config } from '../control/config/schema.ts';
 import type { Log } from '../control/log/log.ts';
-import { createBatchedEngine } from '../engine/batched/batched.ts';
 import { batchedObstacle, type Obstacle } from '../engine/batched/obstacle.ts';
 import type { Engine, EngineSink } from '../engine/engine.ts';
-import { createPortableEngine } from '../engine/portable/portable.ts';
-import { DataPlane, type SourceBudget } from '../engine/xdp/data-plane.ts';
-import { XdpEngine } from '../engine/xdp/xdp.ts';
+import type { SourceBudget } from '../engine/xdp/data-plane.ts';
 import type { IdSource } from '../net/ids.ts';
 import { usableProcessors } from '../sys/cpu-quota.ts';
 import { xdpInterfaces } from './xdp-interfaces.ts';
@@ -66,14 +63,19 @@ export function planEngine(config: Config, obstacle: () => Obstacle | undefined 
   return { ok: false, reason: `the ${wanted} engine does not run here: ${found.detail} (auto takes one that does)` };
 }
 
-/** As planned; xdp is attached here and now, so that a machine where it cannot be is told before anything listens. */
-export function chooseEngine(config: Config, log: Log, obstacle?: () => Obstacle | undefined): EngineChoice {
+/**
+ * As planned; xdp is attached here and now, so that a machine where it cannot be is told before anything listens. Only what runs is loaded:
+ * the modules of an engine take 1 to 2 MB (measured).
+ */
+export async function chooseEngine(
+  config: Config,
+  log: Log,
+  obstacle?: () => Obstacle | undefined,
+): Promise<EngineChoice> {
   const plan = planEngine(config, obstacle);
   if (!plan.ok) return plan;
   if (plan.name === 'xdp') return openXdp(config, log, plan);
-  const create = (sink: EngineSink, ids: IdSource): Engine =>
-    plan.name === 'batched' ? batched(config, log, sink, ids) : portable(sink, ids);
-  return { ok: true, engine: { why: plan.why, create } };
+  return { ok: true, engine: { why: plan.why, create: await userspace(plan.name, config, log) } };
 }
 
 /** Those of the xdp engine. */
@@ -81,11 +83,15 @@ export function interfacesFor(config: Config): readonly string[] {
   return xdpInterfaces(config.interfaces, listenerAddresses(config));
 }
 
-function openXdp(
+async function openXdp(
   config: Config,
   log: Log,
   { why, below, interfaces }: Extract<EnginePlan, { name: 'xdp' }>,
-): EngineChoice {
+): Promise<EngineChoice> {
+  const [{ DataPlane }, { XdpEngine }] = await Promise.all([
+    import('../engine/xdp/data-plane.ts'),
+    import('../engine/xdp/xdp.ts'),
+  ]);
   const options = {
     interfaces,
     instance: xdpInstance(config),
@@ -97,9 +103,9 @@ function openXdp(
     const { detail, fix } = opened.obstacle;
     return { ok: false, reason: `the xdp engine does not run here: ${detail} (${fix})` };
   }
+  const createBelow = await userspace(below, config, log);
   const create = (sink: EngineSink, ids: IdSource): Engine => {
-    const createInner = (inner: EngineSink): Engine =>
-      below === 'batched' ? batched(config, log, inner, ids) : portable(inner, ids);
+    const createInner = (inner: EngineSink): Engine => createBelow(inner, ids);
     return new XdpEngine(opened.plane, { ...options, sink, createInner });
   };
   return { ok: true, engine: { why, create } };
@@ -120,21 +126,23 @@ export function xdpInstance({ state }: Config): string {
 /** Far above what clients ask, far below what would keep userspace from answering others. */
 const SOURCE_BUDGET: SourceBudget = { perSecond: 50_000, burst: 50_000 };
 
-function portable(sink: EngineSink, ids: IdSource): Engine {
-  return createPortableEngine({ sink, ids });
-}
-
-function batched(config: Config, log: Log, sink: EngineSink, ids: IdSource): Engine {
+async function userspace(name: 'portable' | 'batched', config: Config, log: Log): Promise<ChosenEngine['create']> {
+  if (name === 'portable') {
+    const { createPortableEngine } = await import('../engine/portable/portable.ts');
+    return (sink, ids) => createPortableEngine({ sink, ids });
+  }
+  const { createBatchedEngine } = await import('../engine/batched/batched.ts');
   const { workers, gso, gro, uring } = config.batched;
-  return createBatchedEngine({
-    sink,
-    ids,
-    seed: randomInt(2 ** 32),
-    workers: workers === 0 ? usableProcessors() : workers,
-    gso,
-    gro,
-    uring,
-    onFault: (error) =>
-      log.error('a worker of the batched engine ended and is started again', { error: String(error) }),
-  });
+  return (sink, ids) =>
+    createBatchedEngine({
+      sink,
+      ids,
+      seed: randomInt(2 ** 32),
+      workers: workers === 0 ? usableProcessors() : workers,
+      gso,
+      gro,
+      uring,
+      onFault: (error) =>
+        log.error('a worker of the batched engine ended and is started again', { error: String(error) }),
+    });
 }

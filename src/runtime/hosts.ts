@@ -6,11 +6,11 @@ import type { IdSource } from '../net/ids.ts';
 import type { Common } from '../service/common.ts';
 import { ownAddresses } from './addresses.ts';
 import type { Driver } from './driver.ts';
-import { ForwardHost } from './forward-host.ts';
-import { PairHost } from './pair-host.ts';
+import type { ForwardHost } from './forward-host.ts';
+import type { PairHost } from './pair-host.ts';
 import { planListeners, type TurnPlan } from './plan.ts';
-import { TurnHost } from './turn-host.ts';
-import { WireguardHost } from './wireguard-host.ts';
+import type { TurnHost } from './turn-host.ts';
+import type { WireguardHost } from './wireguard-host.ts';
 
 /** Services whose `listen` nobody wrote: their default listeners may be left out where the machine cannot have them. */
 export interface Defaults {
@@ -31,7 +31,7 @@ export interface HostParts {
   readonly log: Log;
 }
 
-/** A host for each service that has a section; nothing is bound yet. */
+/** A host for each service that has a section; nothing is bound yet. What has none is not even loaded. */
 export interface Hosts {
   readonly turn: TurnHost | undefined;
   readonly wireguard: WireguardHost | undefined;
@@ -39,33 +39,44 @@ export interface Hosts {
   readonly forward: ForwardHost | undefined;
 }
 
-export function makeHosts(parts: HostParts): Hosts {
-  return { turn: makeTurn(parts), wireguard: makeWireguard(parts), pair: makePair(parts), forward: makeForward(parts) };
+export async function makeHosts(parts: HostParts): Promise<Hosts> {
+  return {
+    turn: await makeTurn(parts),
+    wireguard: await makeWireguard(parts),
+    pair: await makePair(parts),
+    forward: await makeForward(parts),
+  };
 }
 
-function makeTurn(parts: HostParts): TurnHost | undefined {
+async function makeTurn(parts: HostParts): Promise<TurnHost | undefined> {
   const { turn, wireguard, pair } = parts.config;
   if (turn === undefined) return undefined;
   for (const note of parts.plan.notes) parts.log.info(note);
   const others = [wireguard, pair].flatMap((service) => service?.listen ?? []).map(({ local }) => local);
+  const { TurnHost } = await import('./turn-host.ts');
   return new TurnHost({ ...parts, turn, others });
 }
 
-function makeWireguard(parts: HostParts): WireguardHost | undefined {
+async function makeWireguard(parts: HostParts): Promise<WireguardHost | undefined> {
   const { wireguard } = parts.config;
   if (wireguard === undefined) return undefined;
   const own = ownAddresses();
   const listeners = planListeners(wireguard.listen, parts.defaults.wireguard, own);
+  const { WireguardHost } = await import('./wireguard-host.ts');
   return new WireguardHost({ ...parts, wireguard, listeners, ownAddresses: own.map(({ address }) => address) });
 }
 
-function makePair(parts: HostParts): PairHost | undefined {
+async function makePair(parts: HostParts): Promise<PairHost | undefined> {
   const { pair } = parts.config;
   if (pair === undefined) return undefined;
+  const { PairHost } = await import('./pair-host.ts');
   return new PairHost({ ...parts, pair, listeners: planListeners(pair.listen, parts.defaults.pair, ownAddresses()) });
 }
 
 /** Forwards may come while the relay runs. */
-export function makeForward({ config: { forward }, driver, ids, common }: HostParts): ForwardHost | undefined {
-  return forward === undefined ? undefined : new ForwardHost({ forward, driver, ids, common });
+export async function makeForward({ config, driver, ids, common }: HostParts): Promise<ForwardHost | undefined> {
+  const { forward } = config;
+  if (forward === undefined) return undefined;
+  const { ForwardHost } = await import('./forward-host.ts');
+  return new ForwardHost({ forward, driver, ids, common });
 }

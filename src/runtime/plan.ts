@@ -1,8 +1,9 @@
 import type { Config } from '../control/config/schema.ts';
 import type { ListenerAddress } from '../control/config/units.ts';
 import type { Family } from '../net/address.ts';
+import { isWildcard } from '../net/address.ts';
 import type { RelayAddress } from '../service/turn/config.ts';
-import { bestAddress, isLocal, isWildcard, type OwnAddress } from './addresses.ts';
+import { bestAddress, isLocal, type OwnAddress } from './addresses.ts';
 
 /** What TURN will bind and tell: the configuration seen from this machine. */
 export interface TurnPlan {

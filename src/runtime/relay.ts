@@ -110,7 +110,7 @@ export class Relay implements Stoppable {
     if (inUse !== undefined) return [inUse];
     const reasons = [...(await this.#openAdmin()), ...this.#beyondEngine(this.#options.config)];
     this.#driver.hold();
-    this.#hosts = makeHosts(this.#parts());
+    this.#hosts = await makeHosts(this.#parts());
     for (const host of this.#allHosts()) reasons.push(...(await host.open()).map(explainBindFailure));
     for (const socket of this.#inherited.left) {
       this.#log.warn('a socket was handed over that no listener names', { socket });
@@ -204,7 +204,7 @@ export class Relay implements Stoppable {
     this.#log.setLevel(config.log.level);
     this.#blocks.configure(config.limits.block);
     if (config.forward !== undefined && this.#hosts.forward === undefined) {
-      this.#hosts = { ...this.#hosts, forward: makeForward({ ...this.#parts(), config }) };
+      this.#hosts = { ...this.#hosts, forward: await makeForward({ ...this.#parts(), config }) };
     }
     const failures: string[] = [];
     for (const host of this.#allHosts()) failures.push(...(await host.update(config)).map(explainBindFailure));

@@ -1,10 +1,10 @@
 import type { Config } from '../control/config/schema.ts';
 import type { WireguardSettings } from '../control/config/wireguard.ts';
 import type { StateSecrets } from '../control/state/secrets.ts';
+import { isWildcard } from '../net/address.ts';
 import type { Endpoint } from '../net/endpoint.ts';
 import type { WireguardConfig } from '../service/wireguard/config.ts';
 import { keyPairOf } from '../wire/wireguard/x25519.ts';
-import { isWildcard } from './addresses.ts';
 import type { PlannedListener } from './plan.ts';
 
 export interface WireguardConfigParts {

@@ -1,11 +1,12 @@
 import { errnoName } from './errno.ts';
+import type { Fd } from './fd.ts';
 import { errno } from './ffi.ts';
 import { libc, loadLibc, sendmmsg } from './libc.ts';
 import { SubmissionRing } from './submission-ring.ts';
-import { openUdp, SOL_UDP, trySetOption, UDP_GRO, UDP_SEGMENT } from './udp-socket.ts';
+import { allowFragments, openUdp, SOL_UDP, trySetOption, UDP_GRO, UDP_SEGMENT } from './udp-socket.ts';
 
 /** What the kernel may or may not do for us. Each is tried once, and the answer kept. */
-export type FeatureName = 'io-uring' | 'recvmmsg' | 'sendmmsg' | 'udp-gro' | 'udp-segment';
+export type FeatureName = 'dont-fragment' | 'io-uring' | 'recvmmsg' | 'sendmmsg' | 'udp-gro' | 'udp-segment';
 
 export type Feature =
   | { readonly supported: true }
@@ -38,15 +39,19 @@ function probe(name: FeatureName): Feature {
 const probes: Readonly<Record<FeatureName, { readonly needs: string; readonly attempt: () => string | undefined }>> = {
   recvmmsg: {
     needs: 'Linux 2.6.33',
-    attempt: () => withSocket((fd) => (libc().recvmmsg(fd, 0, 0, 0, 0) < 0 ? errnoName(errno()) : undefined)),
+    attempt: () => withSocket((fd) => (libc().recvmmsg(fd.number, 0, 0, 0, 0) < 0 ? errnoName(errno()) : undefined)),
   },
   sendmmsg: {
     needs: 'Linux 3.0',
     attempt: () =>
       withSocket((fd) => {
-        const sent = sendmmsg(libc(), fd, 0, 0, 0);
+        const sent = sendmmsg(libc(), fd.number, 0, 0, 0);
         return sent < 0 ? errnoName(-sent) : undefined;
       }),
+  },
+  'dont-fragment': {
+    needs: 'Linux 2.6.22',
+    attempt: () => withSocket((fd) => (allowFragments(fd, 4, false) ? undefined : errnoName(errno()))),
   },
   'io-uring': {
     needs: 'Linux 5.4',
@@ -60,18 +65,13 @@ const probes: Readonly<Record<FeatureName, { readonly needs: string; readonly at
 };
 
 function tryUdpOption(name: number, value: number): string | undefined {
-  const fd = openUdp(4);
-  try {
-    return trySetOption(fd, SOL_UDP, name, value) ? undefined : errnoName(errno());
-  } finally {
-    fd.close();
-  }
+  return withSocket((fd) => (trySetOption(fd, SOL_UDP, name, value) ? undefined : errnoName(errno())));
 }
 
-function withSocket(attempt: (fd: number) => string | undefined): string | undefined {
+function withSocket(attempt: (fd: Fd) => string | undefined): string | undefined {
   const fd = openUdp(4);
   try {
-    return attempt(fd.number);
+    return attempt(fd);
   } finally {
     fd.close();
   }

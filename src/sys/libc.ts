@@ -9,6 +9,7 @@ export interface Libc {
   setsockopt(fd: number, level: number, name: number, value: number, size: number): number;
   getsockopt(fd: number, level: number, name: number, value: number, size: number): number;
   sendto(fd: number, bytes: Uint8Array, size: number, flags: number, address: number, addressSize: number): number;
+  sendmsg(fd: number, message: number, flags: number): number;
   recvmmsg(fd: number, messages: number, count: number, flags: number, timeout: number): number;
   epoll_create1(flags: number): number;
   epoll_ctl(epoll: number, operation: number, fd: number, event: number): number;
@@ -34,6 +35,7 @@ export function loadLibc(): Loaded<Libc> {
     setsockopt: 'int setsockopt(int fd, int level, int name, uintptr_t value, uint32_t size)',
     getsockopt: 'int getsockopt(int fd, int level, int name, uintptr_t value, uintptr_t size)',
     sendto: 'long sendto(int fd, void *bytes, size_t size, int flags, uintptr_t address, uint32_t addressSize)',
+    sendmsg: 'long sendmsg(int fd, uintptr_t message, int flags)',
     recvmmsg: 'int recvmmsg(int fd, uintptr_t messages, uint32_t count, int flags, uintptr_t timeout)',
     epoll_create1: 'int epoll_create1(int flags)',
     epoll_ctl: 'int epoll_ctl(int epoll, int operation, int fd, uintptr_t event)',

@@ -15,11 +15,13 @@ export const IOVEC_BYTES = 16;
 export const NAME_SIZE = 2;
 export const IOV = 4;
 export const IOV_COUNT = 6;
+export const CONTROL = 8;
 export const CONTROL_SIZE = 10;
 export const FLAGS = 12;
 export const LENGTH = 14;
 export const NAME_STRIDE = 32;
-export const CONTROL_STRIDE = 32;
+/** Room for a local address and a size of segments. */
+export const CONTROL_STRIDE = 64;
 export const CONTROL_LEVEL = 2;
 export const CONTROL_TYPE = 3;
 export const CONTROL_VALUE = 4;

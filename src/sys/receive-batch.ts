@@ -1,10 +1,10 @@
 import { Arena } from './arena.ts';
 import { errno } from './ffi.ts';
 import { type Libc, libc } from './libc.ts';
+import { LOCAL_AT, LOCAL_LEVEL, LOCAL_TYPE } from './local-address.ts';
 import {
   CONTROL_LEVEL,
   CONTROL_SIZE,
-  CONTROL_SPACE,
   CONTROL_STRIDE,
   CONTROL_TYPE,
   CONTROL_VALUE,
@@ -64,7 +64,7 @@ export class ReceiveBatch {
     const words = this.#words;
     for (let n = 0, at = this.#messageWords; n < used; n++, at += MESSAGE_WORDS) {
       words[at + NAME_SIZE] = SOCKADDR_BYTES;
-      words[at + CONTROL_SIZE] = CONTROL_SPACE;
+      words[at + CONTROL_SIZE] = CONTROL_STRIDE;
       words[at + FLAGS] = 0;
     }
   }
@@ -85,11 +85,26 @@ export class ReceiveBatch {
 
   /** Size of the datagrams that were merged into this one, the last of which may be shorter; 0 when it is one. */
   segmentSize(index: number): number {
+    const value = this.#control(index, SOL_UDP, UDP_GRO);
+    return value < 0 ? 0 : (this.#words[value] ?? 0);
+  }
+
+  /** Word of the arena where the address begins that it was sent to; −1 where the socket was not asked to tell. */
+  localAddress(index: number, family: 4 | 6): number {
+    const value = this.#control(index, LOCAL_LEVEL[family], LOCAL_TYPE[family]);
+    return value < 0 ? -1 : value + LOCAL_AT[family];
+  }
+
+  /** Word of the arena where the value of such a control message begins, −1 when there is none. */
+  #control(index: number, level: number, type: number): number {
     const words = this.#words;
-    if ((words[this.#messageWords + index * MESSAGE_WORDS + CONTROL_SIZE] ?? 0) === 0) return 0;
-    const control = (this.#room.controls + index * CONTROL_STRIDE) >> 2;
-    if (words[control + CONTROL_LEVEL] !== SOL_UDP || words[control + CONTROL_TYPE] !== UDP_GRO) return 0;
-    return words[control + CONTROL_VALUE] ?? 0;
+    let at = (this.#room.controls + index * CONTROL_STRIDE) >> 2;
+    const end = at + ((words[this.#messageWords + index * MESSAGE_WORDS + CONTROL_SIZE] ?? 0) >> 2);
+    while (at + CONTROL_VALUE < end) {
+      if (words[at + CONTROL_LEVEL] === level && words[at + CONTROL_TYPE] === type) return at + CONTROL_VALUE;
+      at += (((words[at] ?? 0) + 7) & ~7) >> 2 || end;
+    }
+    return -1;
   }
 }
 

@@ -1,6 +1,8 @@
 import type { Arena } from './arena.ts';
 import { type Libc, libc, sendmmsg } from './libc.ts';
+import { LOCAL_SPACE, writeLocalAddress } from './local-address.ts';
 import {
+  CONTROL,
   CONTROL_LENGTH_16,
   CONTROL_LEVEL,
   CONTROL_SIZE,
@@ -34,6 +36,7 @@ export class SendBatch {
   readonly #room: MessageRoom;
   readonly #messageWords: number;
   readonly #nameWords: number;
+  /** Of the size of segments, which is the last control message or the only one. */
   readonly #controlWords: number;
   readonly #iovecWords: number;
   readonly #low: number;
@@ -60,14 +63,14 @@ export class SendBatch {
     const iovecs = arena.take(pieces * IOVEC_BYTES, 64);
     this.#messageWords = this.#room.messages >> 2;
     this.#nameWords = this.#room.names >> 2;
-    this.#controlWords = this.#room.controls >> 2;
+    this.#controlWords = (this.#room.controls + SEGMENTS_AT) >> 2;
     this.#iovecWords = iovecs >> 2;
     this.#low = arena.address % WORD;
     this.#high = Math.floor(arena.address / WORD);
     this.#most = messages;
     this.#mostPieces = pieces;
     for (let n = 0; n < messages; n++) {
-      const control = this.#controlWords + (n * CONTROL_STRIDE) / 4;
+      const control = this.#controlOf(n);
       this.#words[control] = CONTROL_LENGTH_16;
       this.#words[control + CONTROL_LEVEL] = SOL_UDP;
       this.#words[control + CONTROL_TYPE] = UDP_SEGMENT;
@@ -99,6 +102,7 @@ export class SendBatch {
     words[at + IOV] = iovec;
     words[at + IOV + 1] = this.#high;
     words[at + IOV_COUNT] = 0;
+    words[at + CONTROL] = this.#low + this.#controlOf(this.#messages) * 4;
     words[at + CONTROL_SIZE] = 0;
     this.#current = at;
     this.#end = -1;
@@ -125,14 +129,26 @@ export class SendBatch {
 
   /** The kernel is to cut the message into datagrams of `size` bytes, the last of which may be shorter. */
   cut(size: number): void {
-    const control = this.#controlWords + (this.#messages - 1) * (CONTROL_STRIDE / 4);
-    this.#words[control + CONTROL_VALUE] = size;
-    this.#words[this.#current + CONTROL_SIZE] = CONTROL_SPACE;
+    this.#words[this.#controlOf(this.#messages - 1) + CONTROL_VALUE] = size;
+    const used = this.#current + CONTROL_SIZE;
+    this.#words[used] = (this.#words[used] ?? 0) + CONTROL_SPACE;
+  }
+
+  /** The message is to leave from the address that begins at a word of `from`, instead of the one that the routes say. Before it is cut. */
+  leaveFrom(family: 4 | 6, from: Int32Array, address: number): void {
+    const at = this.#controlOf(this.#messages - 1) - LOCAL_SPACE[family] / 4;
+    writeLocalAddress(this.#words, at, family, from, address);
+    this.#words[this.#current + CONTROL] = this.#low + at * 4;
+    this.#words[this.#current + CONTROL_SIZE] = LOCAL_SPACE[family];
   }
 
   /** How many went out from the one at `first` on, up to the one before `end`; or −errno of the first. Never blocks. */
   send(fd: number, first: number, end: number = this.#messages): number {
     return sendmmsg(this.#calls, fd, this.address(first), end - first, MSG_DONTWAIT);
+  }
+
+  #controlOf(message: number): number {
+    return this.#controlWords + message * (CONTROL_STRIDE / 4);
   }
 
   /** Of the message. */
@@ -142,3 +158,4 @@ export class SendBatch {
 }
 
 const WORD = 2 ** 32;
+const SEGMENTS_AT: number = LOCAL_SPACE[6];

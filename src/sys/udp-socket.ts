@@ -69,6 +69,16 @@ export function forbidSharing(fd: Fd): void {
   trySetOption(fd, SOL_SOCKET, SO_REUSEADDR, 0);
 }
 
+/**
+ * Whether what the socket sends may be cut into fragments, by us or on the way. Where it may not, datagrams of any size that the device takes go
+ * out with the DF bit, whatever was heard of the path before: who asked for that is looking for its MTU. False where the kernel cannot.
+ */
+export function allowFragments(fd: Fd, family: 4 | 6, allowed: boolean): boolean {
+  return family === 4
+    ? trySetOption(fd, IPPROTO_IP, IP_MTU_DISCOVER, allowed ? PMTUDISC_DONT : PMTUDISC_PROBE)
+    : trySetOption(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, allowed ? PMTUDISC_WANT : PMTUDISC_PROBE);
+}
+
 /** 0, or −errno. Never blocks. */
 export function sendTo(fd: Fd, packet: Uint8Array, to: Endpoint): number {
   const size = encodeSockaddr(to, scratch().view, 0);
@@ -107,9 +117,17 @@ const SO_RCVBUF = 8;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 const F_DUPFD_CLOEXEC = 1030;
+const IPPROTO_IP = 0;
 const IPPROTO_IPV6 = 41;
+const IP_MTU_DISCOVER = 10;
+const IPV6_MTU_DISCOVER = 23;
+/** IPv4: no DF bit. */
+const PMTUDISC_DONT = 0;
+/** IPv6, whose routers cut nothing: fragments of the size that the path is known to take. */
+const PMTUDISC_WANT = 1;
+const PMTUDISC_PROBE = 3;
 const IPV6_V6ONLY = 26;
-const MSG_NOSIGNAL = 0x4000;
+export const MSG_NOSIGNAL = 0x4000;
 export const MSG_DONTWAIT = 0x40;
 export const SOL_UDP = 17;
 export const UDP_SEGMENT = 103;

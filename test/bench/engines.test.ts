@@ -107,7 +107,7 @@ test('a target is met or missed by the worst cell, and left out when it was not 
 });
 
 test('guard: a kind that became slower than the machine explains stands out', () => {
-  const machine = { cpu: 'A processor', cores: 2, memoryGiB: 4, kernel: '6.1', node: 'v24', busyBefore: 0 };
+  const machine = { cpu: 'A processor', cores: 2, memoryGiB: 4, kernel: '6.1', node: 'v24', busyBefore: 0, nice: 0 };
   const before = {
     date: '2026-01-02T03:04:05.678Z',
     machine,

@@ -39,7 +39,7 @@ test('the report names machine, contestants, absolute figures, ratios and faults
 function resultsOf({ culvert, idleRss }: { culvert: number; idleRss: number }): Results {
   return {
     date: '2026-01-02T03:04:05.678Z',
-    machine: { cpu: 'A processor', cores: 2, memoryGiB: 4, kernel: '6.1', node: 'v24', busyBefore: 0.01 },
+    machine: { cpu: 'A processor', cores: 2, memoryGiB: 4, kernel: '6.1', node: 'v24', busyBefore: 0.01, nice: 0 },
     path: 'loopback',
     cores: { load: 0, relay: 1 },
     rounds: 1,

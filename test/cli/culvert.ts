@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { PATIENCE_MILLIS } from '../patience.ts';
 
 export interface Finished {
   readonly code: number | null;
@@ -37,7 +38,7 @@ export async function culvertUp(context: Context, args: readonly string[], envir
   });
   await waitFor(
     () => running.stdout().includes('\n'),
-    15_000,
+    PATIENCE_MILLIS,
     () => `no banner: ${running.stderr()}`,
     running.child,
   );
@@ -57,7 +58,7 @@ function awayFromDefaults(args: readonly string[]): string[] {
 /** Polls until it holds; fails with what `explain` says, or when the child ends. */
 export async function waitFor(
   holds: () => boolean | Promise<boolean>,
-  timeout = 5_000,
+  timeout = PATIENCE_MILLIS,
   explain: () => string = () => 'it never held',
   child?: ChildProcess,
 ): Promise<void> {

@@ -130,7 +130,7 @@ describe('a relay that is killed', () => {
           () => false,
         );
       // A worker of the engine starts with the first flow.
-      await waitFor(answers, 15_000);
+      await waitFor(answers);
       await goOn(rig, clients, 'poisoned');
       assert.equal(await rig.metric('culvert_turn_allocations'), 1);
       const [, left] = /"service":"turn","entries":(?:\d+),"leftOut":(\d+)/.exec(next.stderr()) ?? [];

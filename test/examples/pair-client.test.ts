@@ -34,8 +34,8 @@ test('two of them talk through a relay that requires nonces', async (context) =>
   const clients = [1, 2].map(() => startClient(context, String(port), generatedPair?.secret ?? ''));
   const [one, two] = clients;
   assert.ok(one && two);
-  await waitFor(() => one.said().includes(`hello from ${two.child.pid}`), 15_000);
-  await waitFor(() => two.said().includes(`hello from ${one.child.pid}`), 15_000);
+  await waitFor(() => one.said().includes(`hello from ${two.child.pid}`));
+  await waitFor(() => two.said().includes(`hello from ${one.child.pid}`));
 });
 
 function startClient(context: TestContext, port: string, secret: string): { child: ChildProcess; said(): string } {

@@ -20,28 +20,25 @@ test('new clients follow the name at its TTL, who is there stays, and no answer 
   - { name: udp, listen: "udp://127.0.0.1:5000", to: "udp://app.example.test:7000" }
 admin: { listen: "off" }
 `);
-  await waitFor(async () => relay.output().includes('forward-name-failed'), 15_000, 'the name to fail');
+  await waitFor(() => relay.output().includes('forward-name-failed'), 'the name to fail', { child: relay });
   writeFileSync(answer, '192.0.2.1');
   await space.serve(DNS, [answer]);
-  await waitFor(async () => relay.output().includes('forward-name-resolved'), 20_000, 'the name to be known');
+  await waitFor(() => relay.output().includes('forward-name-resolved'), 'the name to be known', { child: relay });
   const old = space.spawn(['-e', TALK, '5000']);
-  await waitFor(async () => old.output().includes('192.0.2.1'), 5000, 'the first answer');
+  await waitFor(() => old.output().includes('192.0.2.1'), 'the first answer', { child: old });
   assert.equal(await space.ask('udp', '5000'), '192.0.2.1');
 
   const moved = async (to: string) => {
     writeFileSync(answer, to);
-    await waitFor(async () => (await space.ask('tcp', '5000')) === to, 10_000, `new connections at ${to}`);
+    await waitFor(async () => (await space.ask('tcp', '5000')) === to, `new connections at ${to}`);
     assert.equal(await space.ask('udp', '5000'), to);
   };
   await moved('192.0.2.2');
   for (const unsafe of ['169.254.169.254', '127.0.0.1', 'none']) {
     const said = relay.output().length;
     writeFileSync(answer, unsafe);
-    await waitFor(
-      async () => relay.output().slice(said).includes('forward-name-failed'),
-      20_000,
-      `${unsafe} to be refused`,
-    );
+    const isRefused = () => relay.output().slice(said).includes('forward-name-failed');
+    await waitFor(isRefused, `${unsafe} to be refused`, { child: relay });
     assert.equal(await space.ask('tcp', '5000'), '192.0.2.2', 'the last good answer holds');
     await moved('192.0.2.1');
     await moved('192.0.2.2');

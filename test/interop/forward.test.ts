@@ -85,7 +85,7 @@ test('iperf3 over TCP and UDP, both ways', { skip: missing('iperf3') }, async (t
       const { stdout } = await run('iperf3', args).catch((error: { stdout: string }) => error);
       report = JSON.parse(stdout);
       return report?.error === undefined;
-    }, 15_000);
+    });
     const moved = report?.end.sum_received?.bytes ?? report?.end.sum?.bytes ?? 0;
     assert.ok(moved > MIB, `${flags.join(' ')}: ${moved} bytes`);
   }

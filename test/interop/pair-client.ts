@@ -1,6 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { PATIENCE_MILLIS } from '../patience.ts';
 
 /**
  * A client of pairs that shares no code with the relay: it builds its bytes from the description of the protocol alone.
@@ -57,7 +58,7 @@ export class PairClient {
   }
 
   /** The next datagram; undefined when none comes in time. */
-  async next(patience = 2_000): Promise<Buffer | undefined> {
+  async next(patience = PATIENCE_MILLIS): Promise<Buffer | undefined> {
     const deadline = Date.now() + patience;
     while (this.received.length === 0) {
       if (Date.now() > deadline) return undefined;

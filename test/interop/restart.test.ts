@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { PATIENCE_MILLIS } from '../patience.ts';
 import { missing } from '../requirements.ts';
 import { type Child, startChild, waitFor } from './rig/children.ts';
 import { HUB_IPV4, makeLan } from './rig/netns.ts';
@@ -43,14 +44,7 @@ test('turnutils_uclient outlives the relay that it began with', {
     const args = ['netns', 'exec', lan.hub, process.execPath, LAUNCHER, 'up', '--config', file];
     const relay = startChild('ip', args);
     children.push(relay);
-    await waitFor(
-      async () => {
-        if (relay.ended() !== undefined) throw new Error(`the relay ended: ${relay.output()}`);
-        return relay.output().includes('metrics');
-      },
-      20_000,
-      'the relay to start',
-    );
+    await waitFor(() => relay.output().includes('metrics'), 'the banner of the relay', { child: relay });
     return relay;
   };
   const metric = (line: string) => {
@@ -78,7 +72,7 @@ test('turnutils_uclient outlives the relay that it began with', {
   ];
   const client = startChild('ip', ['netns', 'exec', site.namespace, 'turnutils_uclient', ...flags]);
   children.push(client);
-  await waitFor(async () => /tot_recv_msgs=[1-9]/.test(client.output()), 15_000, 'messages to arrive');
+  await waitFor(() => /tot_recv_msgs=[1-9]/.test(client.output()), 'messages to arrive', { child: client });
   // Past the second within which changes are written.
   await new Promise((resolve) => setTimeout(resolve, 2000));
   const allocations = metric('culvert_turn_allocations');
@@ -89,8 +83,8 @@ test('turnutils_uclient outlives the relay that it began with', {
   const second = await startRelay();
   wire('master', 'br0');
   assert.equal(metric('culvert_turn_allocations'), allocations, second.output());
-  const patience = COUNT * EVERY_MILLIS + 20_000;
-  await waitFor(async () => client.ended() !== undefined, patience, `uclient to end: ${client.output()}`);
+  const patience = COUNT * EVERY_MILLIS + PATIENCE_MILLIS;
+  await waitFor(() => client.ended() !== undefined, 'the end of uclient', { patience, child: client });
   const { sent = 0, received = 0 } = parseUclient(client.output());
   context.diagnostic(`of ${sent} messages ${received} arrived`);
   assert.equal(client.ended()?.code, 0, client.output().slice(-2000));

@@ -10,6 +10,7 @@ import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { freePort, waitFor } from '../cli/culvert.ts';
 import { temporaryFolder } from '../control/config/rig.ts';
+import { PATIENCE_MILLIS } from '../patience.ts';
 import { missing } from '../requirements.ts';
 
 const skip = missing('systemd');
@@ -55,9 +56,9 @@ for (const engine of ['portable', 'auto']) {
     let answers = 0;
     client.on('message', () => (answers += 1));
     client.send('first', port, '127.0.0.1');
-    await waitFor(() => answers === 1, 15_000, activated.said);
+    await waitFor(() => answers === 1, PATIENCE_MILLIS, activated.said);
     client.send('second', port, '127.0.0.1');
-    await waitFor(() => answers === 2, 5000, activated.said);
+    await waitFor(() => answers === 2, PATIENCE_MILLIS, activated.said);
     assert.doesNotMatch(activated.said(), /no listener names/);
   });
 }

@@ -56,14 +56,8 @@ describe('culvert up --engine xdp', { skip: missing('bpf', 'ffi', 'coturn') }, (
     const file = join(folder, 'culvert.yaml');
     writeFileSync(file, JSON.stringify(config));
     const child = startChild(process.execPath, [LAUNCHER, 'up', '--config', file], { cwd: folder });
-    await waitFor(
-      async () => {
-        if (child.ended() !== undefined) throw new Error(child.output());
-        return (await fetch('http://127.0.0.1:8080/readyz').catch(() => undefined))?.ok === true;
-      },
-      15_000,
-      'Culvert to be ready',
-    );
+    const isReady = async () => (await fetch('http://127.0.0.1:8080/readyz').catch(() => undefined))?.ok === true;
+    await waitFor(isReady, 'Culvert at work', { child });
     return child;
   }
 

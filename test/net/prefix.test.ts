@@ -48,6 +48,11 @@ describe('prefixContains', () => {
     assert.equal(prefixContains(required('::ffff:0:0/96'), bytes('192.0.2.1')), false);
   });
 
+  test('a part of ::ffff:0:0/96 is the IPv4 prefix in it', () => {
+    assert.equal(prefixContains(required('::ffff:192.0.2.0/120'), bytes('192.0.2.1')), true);
+    assert.equal(prefixContains(required('::ffff:192.0.2.1'), bytes('192.0.2.2')), false);
+  });
+
   test('agrees with node:net', () => {
     const width = fc.constantFrom(4, 16);
     const near = width.chain((size) =>

@@ -53,6 +53,7 @@ test('orders are done in order, whatever they are', async () => {
     { type: 'openPort', socket: port, local: v4(0) },
     { type: 'addFlow', flow },
     { type: 'send', from: socket, to: v4(1), packet },
+    { type: 'send', from: socket, to: v4(2), packet, dontFragment: true },
     { type: 'event', event },
     { type: 'write', stream, packet, droppable: true },
     { type: 'closeStream', stream },
@@ -64,7 +65,8 @@ test('orders are done in order, whatever they are', async () => {
   assert.deepEqual(engine.calls, [
     ['openPort', port, v4(0)],
     ['addFlow', flow],
-    ['send', socket, v4(1), packet],
+    ['send', socket, v4(1), packet, false],
+    ['send', socket, v4(2), packet, true],
     ['write', stream, packet, true],
     ['closeStream', stream],
     ['removeFlow', 1],

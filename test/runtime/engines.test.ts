@@ -36,7 +36,7 @@ test('an engine that was asked for by name and does not run is a reason to end',
 /** The name of the engine and why it was chosen, or why none was. */
 async function chosen(engine: Config['engine'], found: Obstacle | undefined) {
   const config = { engine, batched: { workers: 1, gso: true, gro: true, uring: true } } as Config;
-  const choice = chooseEngine(config, {} as Log, () => found);
+  const choice = await chooseEngine(config, {} as Log, () => found);
   if (!choice.ok) return choice.reason;
   const made = choice.engine.create({} as EngineSink, new IdSource());
   await made.close();

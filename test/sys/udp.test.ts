@@ -48,7 +48,7 @@ test('a bind that fails has a name', ffi, () => {
 });
 
 test('features are answers that stay', ffi, () => {
-  for (const name of ['io-uring', 'recvmmsg', 'sendmmsg', 'udp-gro', 'udp-segment'] as const) {
+  for (const name of ['dont-fragment', 'io-uring', 'recvmmsg', 'sendmmsg', 'udp-gro', 'udp-segment'] as const) {
     assert.equal(feature(name), feature(name));
     const answer = feature(name);
     if (!answer.supported) assert.match(answer.needs, /^Linux /);

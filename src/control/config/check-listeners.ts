@@ -1,3 +1,4 @@
+import { isWildcard } from '../../net/address.ts';
 import { type Endpoint, endpointKey } from '../../net/endpoint.ts';
 import { soundForwards } from './check-forward.ts';
 import type { Check, CheckContext } from './checks.ts';
@@ -98,15 +99,11 @@ function clash(a: Socket, b: Socket): boolean {
   if (a.protocol !== b.protocol || a.local.family !== b.local.family) return false;
   if (a.local.port === 0 || b.local.port === 0) return false;
   if (a.local.port > (b.last ?? b.local.port) || b.local.port > (a.last ?? a.local.port)) return false;
-  return a.local.address === b.local.address || isWildcard(a.local) || isWildcard(b.local);
+  return a.local.address === b.local.address || isWildcard(a.local.address) || isWildcard(b.local.address);
 }
 
 function canShare(a: Socket, b: Socket): boolean {
   return a.shared && b.shared && a.path[0] !== b.path[0] && a.local.address === b.local.address;
-}
-
-function isWildcard({ address }: Endpoint): boolean {
-  return address === '0.0.0.0' || address === '::';
 }
 
 const WIREGUARD_PORT = 51_820;

@@ -31,7 +31,7 @@ export function formatPath(path: readonly string[]): string {
 /** The candidate that was probably meant, or undefined when none is near. */
 export function didYouMean(given: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
-  let bestDistance = Math.max(2, Math.floor(given.length / 3)) + 1;
+  let bestDistance = Math.max(2, Math.floor(given.length / 5)) + 1;
   for (const candidate of candidates) {
     const distance = editDistance(given.toLowerCase(), candidate.toLowerCase());
     if (distance < bestDistance) {

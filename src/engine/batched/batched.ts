@@ -1,5 +1,6 @@
 import type { Flow, FlowCounters } from '../../flow/flow.ts';
 import { FlowMisuse, FlowTable } from '../../flow/flow-table.ts';
+import { isWildcard } from '../../net/address.ts';
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { FlowId, IdSource, SocketId, StreamId } from '../../net/ids.ts';
 import type { OpenResult } from '../../net/open-result.ts';
@@ -26,8 +27,9 @@ import { mergeTraffic } from '../portable/traffic.ts';
 import { Dormant } from './dormant.ts';
 import { Lanes } from './lanes.ts';
 import { CONTROL_GSO, CONTROL_TIME, createSharedMemory } from './layout.ts';
-import type { MissHandler } from './miss-ring.ts';
+import { localAddressIn, type MissHandler } from './miss-ring.ts';
 import { SharedFlows } from './shared-flows.ts';
+import { Homes, Sources } from './sources.ts';
 import { StreamRooms } from './stream-rooms.ts';
 import { SpliceRoom } from './streams/splice-room.ts';
 import { type Reader, UdpPorts } from './udp-ports.ts';
@@ -69,8 +71,10 @@ export function createBatchedEngine(options: BatchedOptions): BatchedEngine {
 class Batched implements BatchedEngine {
   readonly name = 'batched';
   readonly mode: string;
-  /** Every datagram would have to be told apart from the others of its socket. */
-  readonly capabilities: EngineCapabilities = { dontFragment: false, transparentSource: false };
+  readonly capabilities: EngineCapabilities = {
+    dontFragment: feature('dont-fragment').supported,
+    transparentSource: false,
+  };
 
   readonly #sink: EngineSink;
   readonly #clock: () => Millis;
@@ -79,6 +83,8 @@ class Batched implements BatchedEngine {
   readonly #flows: FlowTable;
   readonly #drops = new DropCounts();
   readonly #ports: UdpPorts;
+  readonly #homes = new Homes();
+  readonly #sources: Sources;
   readonly #lanes: Lanes;
   /** Reads the listeners until there is something to relay. */
   #dormant: Dormant | undefined;
@@ -104,8 +110,10 @@ class Batched implements BatchedEngine {
     new Int32Array(memory.control)[CONTROL_GSO] = gso ? 1 : 0;
     this.tick();
     this.#ports = new UdpPorts(memory, this.#drops, gro);
+    this.#sources = new Sources((socket) => this.#ports.get(socket)?.wildcard === true, this.#homes);
     const mirror = new SharedFlows({
       memory,
+      sources: this.#sources,
       clock: this.#clock,
       placeOf: (socket) => this.#port(socket).place,
       settle: (socket, touched) => this.#port(socket).reader.settle(touched),
@@ -116,9 +124,10 @@ class Batched implements BatchedEngine {
     this.#lanes = new Lanes(options.workers ?? 1, { shared: memory, uring, onMiss: this.#onMiss, onFault });
     this.#dormant = new Dormant({
       onPacket: (place, from, packet) => {
-        // Somebody is there: what he asks for may need a worker in a moment, which takes a tenth of a second to start.
-        this.#startWorker();
         const port = this.#ports.at(place);
+        // Somebody is there: what he asks for may need a worker in a moment, which takes a tenth of a second to start.
+        if (port?.wildcard && this.#homes.areSeveral(port.family)) this.#wake();
+        else this.#startWorker();
         if (port !== undefined && !this.#closed) sink.datagram(port.id, from, packet);
       },
       onError: () => this.#drops.add('engine', 'receive-failed'),
@@ -131,6 +140,8 @@ class Batched implements BatchedEngine {
   async listen(socket: SocketId, spec: ListenSpec): Promise<OpenResult> {
     this.#refuseKnown(socket);
     if (spec.transport !== 'udp') return this.#rooms.listen(socket, spec);
+    // Node does not tell where a datagram was sent to.
+    if (isWildcard(spec.local.address) && this.#homes.areSeveral(spec.local.family)) this.#wake();
     const reader = this.#dormant ?? this.#lanes.forListener();
     return this.#ports.open(socket, spec.local, listenerBuffers(spec.buffers), reader, spec.inherited);
   }
@@ -161,8 +172,8 @@ class Batched implements BatchedEngine {
     this.#rooms.stopListening(socket);
   }
 
-  send(from: SocketId, to: Endpoint, packet: Uint8Array): void {
-    this.#ports.send(this.#port(from), to, packet);
+  send(from: SocketId, to: Endpoint, packet: Uint8Array, dontFragment = false): void {
+    this.#ports.send(this.#port(from), to, packet, { dontFragment, source: this.#sources.of(from, to) });
   }
 
   write(stream: StreamId, packet: Uint8Array, droppable: boolean): void {
@@ -217,6 +228,10 @@ class Batched implements BatchedEngine {
     return this.#rooms.bytesOf(stream);
   }
 
+  sourceOf(socket: SocketId, remote: Endpoint): string | undefined {
+    return this.#sources.of(socket, remote);
+  }
+
   stats(): EngineStats {
     const traffic = mergeTraffic(this.#lanes.traffic(), this.#rooms.traffic());
     return {
@@ -259,9 +274,13 @@ class Batched implements BatchedEngine {
     }
   }
 
-  readonly #onMiss: MissHandler = (place, generation, sender, payload) => {
+  readonly #onMiss: MissHandler = (place, generation, ends, payload) => {
     const port = this.#ports.at(place, generation);
-    if (port !== undefined && !this.#closed) this.#sink.datagram(port.id, decodeSockaddr(sender, 0), payload);
+    if (port === undefined || this.#closed) return;
+    const from = decodeSockaddr(ends, 0);
+    const local = localAddressIn(ends);
+    if (local !== undefined) this.#sources.heard(port.id, from, local);
+    this.#sink.datagram(port.id, from, payload);
   };
 
   /** Openings that ended since the last turn of the microtask queue, so never inside the call that asked. */

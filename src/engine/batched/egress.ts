@@ -18,6 +18,8 @@ import {
   SLOT_MAX_PAYLOAD,
   SLOT_NO_TRAINS,
   SLOT_PACKETS,
+  SLOT_SOURCE,
+  SLOT_SOURCE_FAMILY,
   SLOT_TALLY,
   SLOT_TO,
   SLOT_TO_SIZE,
@@ -163,6 +165,8 @@ export class Egress {
         if (!batch.fits(2)) this.#transmit();
         const message = batch.messages;
         batch.message(slots, at + SLOT_TO, slots[at + SLOT_TO_SIZE] ?? 0);
+        const source = slots[at + SLOT_SOURCE_FAMILY];
+        if (source === 4 || source === 6) batch.leaveFrom(source, slots, at + SLOT_SOURCE);
         this.#slot[message] = slot;
         this.#first[message] = n;
         this.#fds[message] = this.#fd;

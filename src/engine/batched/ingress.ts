@@ -63,7 +63,9 @@ export class Ingress {
     const { batch, misses, counts } = this.#parts;
     const { arena } = batch;
     const [place = 0, generation = 0] = [this.#places[message], this.#generations[message]];
-    const kept = misses.write(place, generation, arena, batch.sender(message) >> 2, offset, length);
+    const sender = batch.sender(message) >> 2;
+    const local = batch.localAddress(message, ((arena.words[sender] ?? 0) & 0xffff) === AF_INET ? 4 : 6);
+    const kept = misses.write(place, generation, arena, sender, local, offset, length);
     if (!kept) counts.dropped(ENGINE_OWNER, 'miss-queue-full');
   }
 

@@ -74,8 +74,9 @@ export const INDEX_GRAVE = -1;
  *  16 egress socket       17 bucket, or none  18 tally                                   19 size of the sockaddr that is ...
  *  20 where to, 7 words   27 datagrams of this size and more cannot be sent in trains, 0 none
  *  28 packets, bytes and last seen, doubles
+ *  34 family of the address to leave from, 0 where the routes say       35 that address, 4 words
  */
-export const SLOT_WORDS = 36;
+export const SLOT_WORDS = 40;
 export const SLOT_ALIVE = 0;
 export const SLOT_TOUCHED = 1;
 export const SLOT_PLACE = 2;
@@ -95,6 +96,8 @@ export const SLOT_TALLY = 18;
 export const SLOT_TO_SIZE = 19;
 export const SLOT_TO = 20;
 export const SLOT_NO_TRAINS = 27;
+export const SLOT_SOURCE_FAMILY = 34;
+export const SLOT_SOURCE = 35;
 /** In doubles from the start of the slot, which has SLOT_DOUBLES of them. */
 export const SLOT_DOUBLES = SLOT_WORDS / 2;
 export const SLOT_PACKETS = 14;

@@ -1,7 +1,11 @@
+import { formatAddress } from '../../net/address.ts';
+import { AF_INET } from '../../sys/sockaddr.ts';
+
 /**
  * Packets that go up, from one worker to the main thread, which is woken when it sleeps. Records of 8-byte units:
  *
- *   size of the record   size of the payload   place and generation of the socket   sockaddr (28 bytes)   −   payload
+ *   size of the record   size of the payload   place and generation of the socket   sockaddr (28 bytes)
+ *   family of the address that it was sent to, 0 where nobody said   that address (16 bytes)   payload
  *
  * The state, in words: where the next record will be written, where the next will be read (the same: empty), whether the reader sleeps.
  * A record lies in one piece: where it would not fit before the end, a size of −1 says that it is at the beginning.
@@ -27,12 +31,13 @@ export class MissWriter {
     this.#bytes = new Uint8Array(records);
   }
 
-  /** False when there is no room. `sender`: of a sockaddr, in words. */
+  /** False when there is no room. In words: `sender`, of a sockaddr; `local`, of the address that it was sent to, −1 where that is not known. */
   write(
     place: number,
     generation: number,
     from: { readonly words: Int32Array; readonly bytes: Uint8Array },
     sender: number,
+    local: number,
     payload: number,
     length: number,
   ): boolean {
@@ -46,6 +51,8 @@ export class MissWriter {
     words[record + 2] = place;
     words[record + 3] = generation;
     for (let n = 0; n < 7; n++) words[record + 4 + n] = from.words[sender + n] ?? 0;
+    words[record + 11] = local < 0 ? 0 : (from.words[sender] ?? 0) & 0xffff;
+    for (let n = 0; local >= 0 && n < 4; n++) words[record + 12 + n] = from.words[local + n] ?? 0;
     this.#bytes.set(from.bytes.subarray(payload, payload + length), at + HEADER_BYTES);
     const next = at + size;
     Atomics.store(this.#state, WRITTEN, next === this.#bytes.length ? 0 : next);
@@ -72,8 +79,15 @@ export class MissWriter {
   }
 }
 
-/** What a record holds; the payload is a copy. */
-export type MissHandler = (place: number, generation: number, sender: DataView, payload: Buffer) => void;
+/** What a record holds; the payload is a copy. `ends`: the sockaddr, and behind it, at LOCAL, what was said of our address. */
+export type MissHandler = (place: number, generation: number, ends: DataView, payload: Buffer) => void;
+
+/** The address that it was sent to; undefined where nobody said. */
+export function localAddressIn(ends: DataView): string | undefined {
+  const family = ends.getUint32(LOCAL, true);
+  if (family === 0) return undefined;
+  return formatAddress(new Uint8Array(ends.buffer, ends.byteOffset + LOCAL + 4, family === AF_INET ? 4 : 16));
+}
 
 /** The main thread's side. */
 export class MissReader {
@@ -117,11 +131,11 @@ export class MissReader {
     const record = at >> 2;
     const payload = Buffer.allocUnsafe(this.#words[record + 1] ?? 0);
     payload.set(this.#bytes.subarray(at + HEADER_BYTES, at + HEADER_BYTES + payload.length));
-    const sender = new DataView(this.#view.buffer.slice(at + 16, at + 16 + 28));
+    const ends = new DataView(this.#view.buffer.slice(at + 16, at + HEADER_BYTES));
     const [place = 0, generation = 0] = this.#words.subarray(record + 2, record + 4);
     const next = at + (this.#words[record] ?? 0);
     Atomics.store(this.#state, READ, next === this.#bytes.length ? 0 : next);
-    this.#handle(place, generation, sender, payload);
+    this.#handle(place, generation, ends, payload);
     return true;
   }
 
@@ -142,6 +156,8 @@ export class MissReader {
 const WRITTEN = 0;
 const READ = 1;
 const SLEEPING = 2;
-const HEADER_BYTES = 48;
+/** In `ends`, in bytes. */
+const LOCAL = 28;
+const HEADER_BYTES = 64;
 const CONTINUED = -1;
 const PORTION = 256;

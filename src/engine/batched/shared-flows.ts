@@ -4,6 +4,7 @@ import type { FlowMirror } from '../../flow/flow-table.ts';
 import type { InstalledFlow } from '../../flow/installed-flow.ts';
 import type { SocketId } from '../../net/ids.ts';
 import type { Millis } from '../../net/time.ts';
+import { encodeLocalAddress } from '../../sys/local-address.ts';
 import { encodeSockaddr } from '../../sys/sockaddr.ts';
 import {
   ADD,
@@ -30,6 +31,8 @@ import {
   SLOT_PACKETS,
   SLOT_SENDER,
   SLOT_SOCKET,
+  SLOT_SOURCE,
+  SLOT_SOURCE_FAMILY,
   SLOT_TALLY,
   SLOT_TO,
   SLOT_TO_SIZE,
@@ -45,6 +48,7 @@ import {
 } from './layout.ts';
 import { SharedBuckets } from './shared-buckets.ts';
 import { SharedIndex } from './shared-index.ts';
+import type { Sources } from './sources.ts';
 import { Vacancies } from './vacancies.ts';
 
 export interface SharedFlowsParts {
@@ -54,6 +58,7 @@ export interface SharedFlowsParts {
   readonly placeOf: (socket: SocketId) => number;
   /** Returns when no worker works any more on a batch that has this mark of the socket's worker. */
   readonly settle: (socket: SocketId, touched: number) => void;
+  readonly sources: Sources;
   /** A flow that has no room; its packets go up. */
   readonly onFull: () => void;
 }
@@ -73,6 +78,9 @@ export class SharedFlows implements FlowMirror {
   constructor(parts: SharedFlowsParts) {
     const { memory } = parts;
     this.#parts = parts;
+    parts.sources.onChange = (places, address) => {
+      for (const place of places) this.#leaveFrom(place, address);
+    };
     this.#slots = new Int32Array(memory.slots);
     this.#doubles = new Float64Array(memory.slots);
     this.#view = new DataView(memory.slots);
@@ -93,6 +101,7 @@ export class SharedFlows implements FlowMirror {
     const { match } = entry.flow;
     const socket = this.#parts.placeOf(match.socket);
     this.#write(place, entry, socket);
+    this.#leaveFrom(place, this.#parts.sources.hold(entry.flow.rewrite, place));
     this.#generation = (this.#generation + 1) & 0x7fffffff || 1;
     Atomics.store(this.#slots, slot + SLOT_ALIVE, this.#generation);
     this.#index.add(place);
@@ -109,6 +118,7 @@ export class SharedFlows implements FlowMirror {
     this.#index.remove(place);
     this.#count(this.#slots[slot + SLOT_SOCKET] ?? 0, match.discriminator, -1);
     this.refresh(entry);
+    this.#parts.sources.letGo(entry.flow.rewrite, place);
     entry.place = -1;
     this.#vacancies.give(place);
     if (entry.bucket?.users === 1) this.#buckets.release(entry.bucket);
@@ -151,6 +161,16 @@ export class SharedFlows implements FlowMirror {
         : this.#buckets.hold(entry.bucket, flow.limit, this.#parts.clock());
     slots[slot + SLOT_TALLY] = tallyOf(flow.service, flow.direction);
     slots[slot + SLOT_TO_SIZE] = encodeSockaddr(rewrite.remote, this.#view, (slot + SLOT_TO) * 4);
+  }
+
+  /** A worker that looks meanwhile may send one datagram from neither the one address nor the other, which the kernel refuses. */
+  #leaveFrom(place: number, address: string | undefined): void {
+    const at = place * SLOT_WORDS;
+    Atomics.store(this.#slots, at + SLOT_SOURCE_FAMILY, 0);
+    if (address === undefined) return;
+    const family = address.includes(':') ? 6 : 4;
+    encodeLocalAddress(address, family, this.#slots, at + SLOT_SOURCE);
+    Atomics.store(this.#slots, at + SLOT_SOURCE_FAMILY, family);
   }
 
   /** So that a worker need not look for kinds of flows that a socket has none of. */

@@ -1,9 +1,11 @@
+import { isWildcard } from '../../net/address.ts';
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { SocketId } from '../../net/ids.ts';
 import type { OpenResult } from '../../net/open-result.ts';
 import { EAGAIN, errnoName } from '../../sys/errno.ts';
 import { Fd } from '../../sys/fd.ts';
-import { bindTo, enlargeBuffers, mergeArrivals, openUdp, sendTo } from '../../sys/udp-socket.ts';
+import { sendFrom, tellLocalAddress } from '../../sys/local-address.ts';
+import { allowFragments, bindTo, enlargeBuffers, mergeArrivals, openUdp, sendTo } from '../../sys/udp-socket.ts';
 import type { SocketBuffers } from '../engine.ts';
 import type { DropCounts } from '../portable/drop-counts.ts';
 import { openFailed, sendFailureOf } from '../portable/error-names.ts';
@@ -25,10 +27,18 @@ export interface UdpPort {
   readonly id: SocketId;
   readonly fd: Fd;
   readonly family: 4 | 6;
+  /** Bound to all addresses of the machine. */
+  readonly wildcard: boolean;
   reader: Reader;
   /** Where it is in shared memory; a later socket may come to the same place, with another generation. */
   readonly place: number;
   readonly generation: number;
+}
+
+export interface SendOptions {
+  readonly dontFragment?: boolean;
+  /** The address of ours to send from; undefined = as the routes say. */
+  readonly source?: string | undefined;
 }
 
 /** The UDP sockets of the engine. Main thread only: workers see them in shared memory. */
@@ -72,8 +82,12 @@ export class UdpPorts {
     try {
       fd = inherited === undefined ? openUdp(local.family) : new Fd(inherited, 'UDP socket that was handed over');
       enlargeBuffers(fd, buffers.receive, buffers.send);
+      // RFC 8656 §14: nobody tells us the DF bit of what came in, and then it is taken for 0.
+      allowFragments(fd, local.family, true);
       const bound = inherited === undefined ? bindTo(fd, local) : local;
-      this.#adopt({ id, fd, family: local.family, reader, place, generation: this.#nextGeneration() });
+      const wildcard = isWildcard(local.address);
+      if (wildcard) tellLocalAddress(fd, local.family);
+      this.#adopt({ id, fd, family: local.family, wildcard, reader, place, generation: this.#nextGeneration() });
       return { ok: true, local: bound };
     } catch (error) {
       Atomics.store(this.#sockets, place * SOCKET_WORDS + SOCKET_OPEN, 0);
@@ -105,12 +119,20 @@ export class UdpPorts {
     fd.close();
   }
 
-  send({ fd }: UdpPort, to: Endpoint, packet: Uint8Array): void {
+  /** What a worker sends from the socket meanwhile has the bit too: of those, datagrams that need fragments are refused, and counted. */
+  send(
+    { fd, family }: UdpPort,
+    to: Endpoint,
+    packet: Uint8Array,
+    { dontFragment = false, source }: SendOptions = {},
+  ): void {
     if (to.port === 0) {
       this.#drops.add('engine', 'port-zero');
       return;
     }
-    const failure = -sendTo(fd, packet, to);
+    if (dontFragment) allowFragments(fd, family, false);
+    const failure = -(source === undefined ? sendTo(fd, packet, to) : sendFrom(fd, source, packet, to));
+    if (dontFragment) allowFragments(fd, family, true);
     if (failure === EAGAIN) this.#drops.add('engine', 'send-queue-full');
     else if (failure !== 0) this.#drops.add('engine', sendFailureOf(errnoName(failure)));
   }

@@ -1,5 +1,5 @@
 import type { Flow } from '../../flow/flow.ts';
-import type { Family } from '../../net/address.ts';
+import { type Family, isWildcard } from '../../net/address.ts';
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { SocketId } from '../../net/ids.ts';
 import type { BpfMap } from '../../sys/libbpf/map.ts';
@@ -21,7 +21,7 @@ export class KernelPorts {
     this.#sockets.set(socket, { local, budgeted });
     this.#change(local, (use) => {
       use.sockets += 1;
-      if (isWildcard(local)) use.wildcards += 1;
+      if (isWildcard(local.address)) use.wildcards += 1;
       if (budgeted) use.budgeted += 1;
     });
   }
@@ -32,7 +32,7 @@ export class KernelPorts {
     this.#sockets.delete(socket);
     this.#change(opened.local, (use) => {
       use.sockets -= 1;
-      if (isWildcard(opened.local)) use.wildcards -= 1;
+      if (isWildcard(opened.local.address)) use.wildcards -= 1;
       if (opened.budgeted) use.budgeted -= 1;
     });
   }
@@ -117,8 +117,4 @@ function bitsOf({ sockets, wildcards, budgeted, flows }: PortUse): number {
     (wildcards > 0 ? PORT_BITS.WILDCARD : 0) |
     (budgeted > 0 ? PORT_BITS.BUDGETED : 0)
   );
-}
-
-export function isWildcard({ address }: Pick<Endpoint, 'address'>): boolean {
-  return address === '0.0.0.0' || address === '::';
 }

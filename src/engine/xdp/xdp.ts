@@ -1,5 +1,6 @@
 import type { Flow, FlowCounters } from '../../flow/flow.ts';
 import { IdleWheel } from '../../flow/idle-wheel.ts';
+import { isWildcard } from '../../net/address.ts';
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { FlowId, SocketId, StreamId } from '../../net/ids.ts';
 import type { OpenResult } from '../../net/open-result.ts';
@@ -18,7 +19,7 @@ import type {
 } from '../engine.ts';
 import { DataPlane, type DataPlaneOptions } from './data-plane.ts';
 import { type InstallFailure, type KernelFlow, KernelFlows } from './kernel-flows.ts';
-import { isWildcard, KernelPorts } from './kernel-ports.ts';
+import { KernelPorts } from './kernel-ports.ts';
 import { mergeCounters, mergeStats } from './merge.ts';
 import type { XdpObstacle } from './obstacle.ts';
 
@@ -126,8 +127,8 @@ export class XdpEngine implements Engine {
     this.#inner.stopListening(socket);
   }
 
-  send(from: SocketId, to: Endpoint, packet: Uint8Array): void {
-    this.#inner.send(from, to, packet);
+  send(from: SocketId, to: Endpoint, packet: Uint8Array, dontFragment = false): void {
+    this.#inner.send(from, to, packet, dontFragment);
   }
 
   write(stream: StreamId, packet: Uint8Array, droppable: boolean): void {
@@ -152,7 +153,7 @@ export class XdpEngine implements Engine {
 
   addFlow(flow: Flow): void {
     this.#inner.addFlow({ ...flow, idle: 0 });
-    const failure = this.#flows.add(flow, sourceOf(flow));
+    const failure = this.#flows.add(flow, this.#sourceOf(flow));
     const entry = this.#flows.get(flow.id);
     if (failure === undefined) this.#ports.count(flow, 1);
     else this.#refuse(failure);
@@ -232,6 +233,12 @@ export class XdpEngine implements Engine {
     return mergeCounters(inner, this.#flows.counters(id), this.#clock(), this.#monotonic());
   }
 
+  /** A socket bound to a wildcard leaves its source to the kernel's routes, or to the engine below; a program has to be told. */
+  #sourceOf({ rewrite: { socket, local, remote } }: Flow): string | undefined {
+    if (!isWildcard(local.address)) return local.address;
+    return this.#inner.sourceOf?.(socket, remote) ?? sourceFor(remote);
+  }
+
   #forgotten(entry: KernelFlow): void {
     this.#idle.clear(entry);
     if (entry.inKernel) this.#ports.count(entry.flow, -1);
@@ -268,11 +275,6 @@ export class XdpEngine implements Engine {
       }
     }
   }
-}
-
-/** A socket bound to a wildcard leaves its source to the kernel's routes; a program has to be told. */
-function sourceOf({ rewrite }: Flow): string | undefined {
-  return isWildcard(rewrite.local) ? sourceFor(rewrite.remote) : rewrite.local.address;
 }
 
 /** Milliseconds of CLOCK_MONOTONIC, which is the clock of the kernel's program. */

@@ -121,6 +121,7 @@ function allFeatures(): Record<FeatureName, Feature> {
   return {
     recvmmsg: feature('recvmmsg'),
     sendmmsg: feature('sendmmsg'),
+    'dont-fragment': feature('dont-fragment'),
     'io-uring': feature('io-uring'),
     'udp-gro': feature('udp-gro'),
     'udp-segment': feature('udp-segment'),

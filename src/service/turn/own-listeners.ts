@@ -1,3 +1,4 @@
+import { isWildcard } from '../../net/address.ts';
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { RelayAddress, TurnConfig } from './config.ts';
 
@@ -49,10 +50,6 @@ export class OwnListeners {
     if (!isLoopback(address)) for (const name of this.#outerNames) addresses.add(name);
     if (isWildcard(address)) this.#wildcardPorts.add(port);
   }
-}
-
-export function isWildcard(address: string): boolean {
-  return address === '0.0.0.0' || address === '::';
 }
 
 function isLoopback(address: string): boolean {

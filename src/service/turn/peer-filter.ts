@@ -1,9 +1,9 @@
-import { formatAddress, parseAddress } from '../../net/address.ts';
+import { formatAddress, isWildcard, parseAddress } from '../../net/address.ts';
 import type { Endpoint } from '../../net/endpoint.ts';
 import { type Prefix, prefixContains } from '../../net/prefix.ts';
 import { canonicalPeer } from './canonical-peer.ts';
 import type { TurnConfig } from './config.ts';
-import { isWildcard, OwnListeners } from './own-listeners.ts';
+import { OwnListeners } from './own-listeners.ts';
 import { SPECIAL_RANGES } from './special-ranges.ts';
 
 export type PeerRefusal = 'peer-port-zero' | 'peer-denied' | 'peer-special-purpose' | 'peer-own-listener';

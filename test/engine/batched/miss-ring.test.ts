@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { createMissMemory, MissReader, MissWriter } from '../../../src/engine/batched/miss-ring.ts';
+import { createMissMemory, localAddressIn, MissReader, MissWriter } from '../../../src/engine/batched/miss-ring.ts';
 import { until } from '../conformance/rig.ts';
 
 const RING = 1024;
@@ -11,8 +11,9 @@ test('what is written comes out, in order and whole; what has no room is refused
     fc.asyncProperty(fc.array(fc.array(fc.nat(400), { maxLength: 12 }), { maxLength: 20 }), async (rounds) => {
       const memory = createMissMemory(RING);
       const got: string[] = [];
-      const reader = new MissReader(memory, (place, generation, sender, payload) => {
-        got.push(`${place} ${generation} ${sender.getUint32(0, true)} ${payload.toString('hex')}`);
+      const reader = new MissReader(memory, (place, generation, ends, payload) => {
+        const sender = ends.getUint32(0, true);
+        got.push(`${place} ${generation} ${sender} ${localAddressIn(ends)} ${payload.toString('hex')}`);
       });
       const writer = new MissWriter(memory);
       let number = 0;
@@ -22,14 +23,18 @@ test('what is written comes out, in order and whole; what has no room is refused
         for (const length of round) {
           number += 1;
           const from = { words: new Int32Array(100), bytes: new Uint8Array(512).fill(number) };
-          from.words[5] = number;
-          const kept = writer.write(number, 7, from, 5, 16, length);
+          // A sockaddr's family, and behind it an address that the datagram may have been sent to.
+          from.words[5] = (number << 16) | 2;
+          from.words[20] = 0x04030201;
+          const local = number % 2 === 0 ? 20 : -1;
+          const kept = writer.write(number, 7, from, 5, local, 16, length);
           if (kept) {
             held += length;
-            wanted.push(`${number} 7 ${number} ${Buffer.alloc(length, number).toString('hex')}`);
+            const address = local < 0 ? undefined : '1.2.3.4';
+            wanted.push(`${number} 7 ${from.words[5]} ${address} ${Buffer.alloc(length, number).toString('hex')}`);
           } else {
             // Less than half a ring is refused to nobody: a record of 400 bytes finds room in front or behind.
-            assert.ok(held + length + 48 * (wanted.length + 1) + 8 * wanted.length > RING / 2 - 8);
+            assert.ok(held + length + 64 * (wanted.length + 1) + 8 * wanted.length > RING / 2 - 8);
           }
         }
         writer.wakeReader();
@@ -50,7 +55,7 @@ test('a reader that is closed hands nothing over', async () => {
   });
   reader.close();
   const writer = new MissWriter(memory);
-  writer.write(1, 1, { words: new Int32Array(8), bytes: new Uint8Array(8) }, 0, 0, 8);
+  writer.write(1, 1, { words: new Int32Array(8), bytes: new Uint8Array(8) }, 0, -1, 0, 8);
   writer.wakeReader();
   await new Promise((resolve) => setTimeout(resolve, 20));
   assert.equal(heard, 0);

@@ -7,6 +7,7 @@ import { CONTROL_GSO, createSharedMemory } from '../../../src/engine/batched/lay
 import { createMissMemory, MissReader } from '../../../src/engine/batched/miss-ring.ts';
 import { Relay } from '../../../src/engine/batched/relay.ts';
 import { SharedFlows } from '../../../src/engine/batched/shared-flows.ts';
+import { Sources } from '../../../src/engine/batched/sources.ts';
 import { UdpPorts } from '../../../src/engine/batched/udp-ports.ts';
 import { WorkerCounts } from '../../../src/engine/batched/worker-counts.ts';
 import { DropCounts } from '../../../src/engine/portable/drop-counts.ts';
@@ -267,6 +268,7 @@ class Rig implements Disposable {
         clock: () => 1000,
         placeOf: (socket) => this.#ports.get(socket)?.place ?? assert.fail(),
         settle: () => {},
+        sources: new Sources(() => false),
         onFull: () => assert.fail(),
       }),
     );

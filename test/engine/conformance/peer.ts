@@ -7,7 +7,7 @@ import { type Network, until } from './rig.ts';
 /** A UDP socket with everything that it got. */
 export class Peer {
   readonly local: Endpoint;
-  readonly inbox: { packet: Buffer; from: number }[] = [];
+  readonly inbox: { packet: Buffer; from: number; address: string }[] = [];
   readonly #socket: dgram.Socket;
 
   static async open(family: Family, network: Network, port = 0): Promise<Peer> {
@@ -27,7 +27,7 @@ export class Peer {
   private constructor(socket: dgram.Socket, local: Endpoint) {
     this.#socket = socket;
     this.local = local;
-    socket.on('message', (packet, remote) => this.inbox.push({ packet, from: remote.port }));
+    socket.on('message', (packet, remote) => this.inbox.push({ packet, from: remote.port, address: remote.address }));
   }
 
   async send(to: Endpoint, packet: Uint8Array | string): Promise<void> {
@@ -38,7 +38,7 @@ export class Peer {
   }
 
   /** The next packet that came. */
-  async next(): Promise<{ packet: Buffer; from: number }> {
+  async next(): Promise<{ packet: Buffer; from: number; address: string }> {
     await until(() => this.inbox.length > 0, 'a packet at a peer');
     const got = this.inbox.shift();
     assert.ok(got);

@@ -9,6 +9,7 @@ import type { OpenResult } from '../../../src/net/open-result.ts';
 import type { ConnectResult, StreamEnd } from '../../../src/net/stream-target.ts';
 import type { Millis } from '../../../src/net/time.ts';
 import { exampleFlow, type FlowParts } from '../../flow/example.ts';
+import { PATIENCE_MILLIS } from '../../patience.ts';
 import { Peer } from './peer.ts';
 
 /** What an engine under test is made from. It reads the time from `clock` and looks for idle flows at least every 50 ms of real time. */
@@ -191,9 +192,9 @@ export function loopback(family: Family, port = 0): Endpoint {
   return { family, address: family === 4 ? '127.0.0.1' : '::1', port };
 }
 
-/** Waits for something that other parties bring about; fails after 5 s. */
+/** Waits for something that other parties bring about. */
 export async function until(condition: () => boolean, what: string): Promise<void> {
-  const deadline = performance.now() + 5000;
+  const deadline = performance.now() + PATIENCE_MILLIS;
   while (!condition()) {
     if (performance.now() > deadline) assert.fail(`waited in vain for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 2));

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { PATIENCE_MILLIS } from '../../patience.ts';
 
 /** A child process whose whole output is kept, for the assertion that fails. */
 export interface Child {
@@ -61,18 +62,34 @@ export async function runChild(
   const child = startChild(command, args, options);
   const deadline = setTimeout(() => child.process.kill('SIGKILL'), timeout);
   try {
-    await waitFor(async () => child.ended() !== undefined, timeout + STOP_PATIENCE_MILLIS, `${command} to end`);
+    await waitFor(() => child.ended() !== undefined, `${command} to end`, { patience: timeout + STOP_PATIENCE_MILLIS });
   } finally {
     clearTimeout(deadline);
   }
   return { ...(child.ended() ?? { code: null, signal: null }), output: child.output() };
 }
 
+interface Waiting {
+  /** Milliseconds. */
+  readonly patience?: number;
+  /** Who is to bring it about: when it has ended nothing is waited for, and a failure tells what it said. */
+  readonly child?: Child;
+}
+
 /** Asks again and again until it is so; throws when it does not come about. */
-export async function waitFor(isSo: () => Promise<boolean>, timeout: number, what: string): Promise<void> {
-  const end = Date.now() + timeout;
+export async function waitFor(
+  isSo: () => boolean | Promise<boolean>,
+  what: string,
+  { patience = PATIENCE_MILLIS, child }: Waiting = {},
+): Promise<void> {
+  const end = Date.now() + patience;
+  const fail = (why: string): never => {
+    throw new Error(child === undefined ? why : `${why}; it said: ${child.output()}`);
+  };
   while (!(await isSo())) {
-    if (Date.now() > end) throw new Error(`waited ${timeout} ms in vain for ${what}`);
+    const ended = child?.ended();
+    if (ended !== undefined) fail(`ended (${ended.signal ?? ended.code}) before ${what}`);
+    if (Date.now() > end) fail(`waited ${patience} ms in vain for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }

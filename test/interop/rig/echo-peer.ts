@@ -1,5 +1,5 @@
 import { createSocket } from 'node:dgram';
-import { type Child, startChild, waitFor } from './children.ts';
+import { startChild, waitFor } from './children.ts';
 import { freePort } from './ports.ts';
 
 /** turnutils_peer: sends back every datagram it gets. */
@@ -13,7 +13,7 @@ export async function startEchoPeer(addresses: readonly string[]): Promise<EchoP
   const child = startChild('turnutils_peer', [...addresses.flatMap((address) => ['-L', address]), '-p', String(port)]);
   try {
     for (const address of addresses)
-      await waitFor(() => echoes(child, address, port), 5000, `turnutils_peer at ${address}`);
+      await waitFor(() => echoes(address, port), `turnutils_peer at ${address}`, { child });
   } catch (error) {
     await child.stop();
     throw error;
@@ -21,8 +21,7 @@ export async function startEchoPeer(addresses: readonly string[]): Promise<EchoP
   return { port, stop: () => child.stop() };
 }
 
-function echoes(child: Child, address: string, port: number): Promise<boolean> {
-  if (child.ended() !== undefined) throw new Error(`turnutils_peer ended: ${child.output()}`);
+function echoes(address: string, port: number): Promise<boolean> {
   const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
   return new Promise((resolve) => {
     const done = (came: boolean): void => {

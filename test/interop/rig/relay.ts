@@ -48,12 +48,11 @@ export async function startRelay({ generatedCredentials = false }: RelayOptions 
     };
     const started = startCulvert(setup, generatedCredentials);
     child = started;
-    await waitFor(() => accepts(started, setup), 15_000, 'Culvert to listen');
+    await waitFor(() => accepts(setup), 'Culvert at its ports', { child: started });
     return { ...setup, output: started.output, stop };
   } catch (error) {
-    const output = child?.output() ?? '';
     await stop();
-    throw new Error(`Culvert did not start: ${output}`, { cause: error });
+    throw error;
   }
 }
 
@@ -100,8 +99,7 @@ function cleanEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('CULVERT_')));
 }
 
-async function accepts(child: Child, { port, tlsPort }: Setup): Promise<boolean> {
-  if (child.ended() !== undefined) throw new Error('it ended by itself');
+async function accepts({ port, tlsPort }: Setup): Promise<boolean> {
   return (await connects(port)) && (await connects(tlsPort));
 }
 

@@ -6,6 +6,7 @@ import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { temporaryFolder } from '../../control/config/rig.ts';
+import { PATIENCE_MILLIS } from '../../patience.ts';
 import { type Child, startChild, waitFor } from './children.ts';
 
 const run = promisify(execFile);
@@ -35,8 +36,7 @@ export class Space {
     writeFileSync(file, yaml);
     const environment = { ...process.env, CULVERT_STATE: join(folder, 'state') };
     const relay = this.spawn([LAUNCHER, 'up', '--config', file], environment);
-    await waitFor(async () => relay.output().includes('engine') || relay.ended() !== undefined, 15_000, 'the banner');
-    assert.equal(relay.ended(), undefined, relay.output());
+    await waitFor(() => relay.output().includes('engine'), 'the banner', { child: relay });
     return relay;
   }
 
@@ -48,7 +48,7 @@ export class Space {
   /** A program that says "up" when it serves. */
   async serve(program: string, args: readonly string[]): Promise<void> {
     const child = this.spawn(['-e', program, ...args]);
-    await waitFor(async () => child.output().includes('up'), 5000, 'what serves');
+    await waitFor(() => child.output().includes('up'), 'what serves', { child });
   }
 
   /** Says hello to a port of 127.0.0.1, and again until an answer comes, for names may not be known at once. */
@@ -86,7 +86,7 @@ const LAUNCHER = fileURLToPath(new URL('../../../bin/culvert.mjs', import.meta.u
 
 const ASK = `
   const [scheme, port] = process.argv.slice(1);
-  setTimeout(() => process.exit(1), 15000);
+  setTimeout(() => process.exit(1), ${PATIENCE_MILLIS});
   const done = (answer) => { process.stdout.write(answer.toString()); process.exit(); };
   const ask = () => {
     if (scheme === 'udp') {

@@ -71,14 +71,7 @@ export async function makeWgWorld(count: number, registered: boolean): Promise<W
         const args = ['netns', 'exec', lan.hub, process.execPath, LAUNCHER, 'up', '--config', file];
         const child = startChild('ip', args);
         relay = child;
-        await waitFor(
-          async () => {
-            if (child.ended() !== undefined) throw new Error(`the relay ended: ${child.output()}`);
-            return child.output().includes('metrics');
-          },
-          20_000,
-          'the relay to start',
-        );
+        await waitFor(() => child.output().includes('metrics'), 'the banner of the relay', { child });
       },
       async stopRelay({ signal, forget }) {
         if (signal === 'SIGKILL') relay?.process.kill('SIGKILL');
@@ -122,9 +115,11 @@ async function startPeer(lan: Lan, folder: string, number: number, children: Chi
   const privateKey = run('wg', ['genkey']);
   const keyFile = join(folder, `${name}.key`);
   writeFileSync(keyFile, privateKey, { mode: 0o600 });
-  const child = startChild('ip', ['netns', 'exec', site.namespace, 'wireguard-go', '-f', device]);
+  const env = { ...process.env, LOG_LEVEL: 'verbose' };
+  const child = startChild('ip', ['netns', 'exec', site.namespace, 'wireguard-go', '-f', device], { env });
   children.push(child);
-  await waitFor(async () => exists(site, device), 5000, `wireguard-go: ${child.output()}`);
+  // Its own word, for wg must not ask too early: it deletes a socket that is bound and not yet listened to, and wireguard-go ends.
+  await waitFor(() => child.output().includes('UAPI listener started'), 'the socket of wireguard-go', { child });
   const inner = `10.77.0.${number + 1}`;
   site.run('wg', 'set', device, 'private-key', keyFile, 'listen-port', '40000');
   site.run('ip', 'address', 'add', `${inner}/24`, 'dev', device);
@@ -156,10 +151,6 @@ function introduce(peer: WgPeer, all: readonly WgPeer[], number: number): void {
 
 function endpointOf(number: number): string {
   return number % 2 === 0 ? `${HUB_IPV4}:${PORT}` : `[${HUB_IPV6}]:${PORT}`;
-}
-
-function exists(site: Site, device: string): boolean {
-  return succeeds(site, ['wg', 'show', device]);
 }
 
 function succeeds(site: Site, command: readonly string[]): boolean {

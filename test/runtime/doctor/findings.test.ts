@@ -84,7 +84,14 @@ describe('kernel', () => {
   const given = {
     release: '6.1.0-18-amd64',
     libc: { ok: true, functions: {} } as const,
-    features: { recvmmsg: yes, sendmmsg: yes, 'io-uring': yes, 'udp-gro': yes, 'udp-segment': yes },
+    features: {
+      recvmmsg: yes,
+      sendmmsg: yes,
+      'dont-fragment': yes,
+      'io-uring': yes,
+      'udp-gro': yes,
+      'udp-segment': yes,
+    },
     off: new Set<never>(),
     libbpf: { ok: true, functions: { libbpf_version_string: () => 'v1.1' } } as const,
     bpfFileSystem: '/sys/fs/bpf',

@@ -95,7 +95,7 @@ describe('an endpoint that takes part', () => {
     bob.say('alice', 'for alice');
     world.settle();
     assert.equal(alice.received.at(-1)?.text, 'for alice');
-    assert.equal(mallory.strangeData, 0);
+    assert.deepEqual(mallory.strange, []);
   });
 
   test('answering an initiation that was not for it gets it no data', () => {
@@ -108,9 +108,42 @@ describe('an endpoint that takes part', () => {
     world.settle();
     for (let round = 0; round < 5; round++) alice.say('bob', 'secret');
     world.settle();
-    assert.equal(mallory.strangeData, 0);
+    assert.deepEqual(mallory.strange, []);
     assert.equal(bob.received.filter(({ text }) => text === 'secret').length, 5);
   });
+
+  for (const [mode, config, stolen] of [
+    ['without registered keys', {}, 2],
+    ['by registered keys', { peers: registered('alice', 'bob') }, 0],
+  ] as const) {
+    test(`first with a copy of another's answer, it has the data of that session come to it, ${mode}: ${stolen}`, () => {
+      const { world, alice, bob } = pair(config);
+      const mallory = world.peer('mallory', '198.18.0.1:1000');
+      // Known by an initiation, so that others' are passed to it.
+      mallory.initiate('bob');
+      world.settle();
+      let copy: Uint8Array | undefined;
+      world.arrives = (packet) => {
+        if (packet[0] !== 2 || copy !== undefined) return true;
+        copy = packet.slice();
+        return false;
+      };
+      alice.initiate('bob');
+      world.settle();
+      assert.ok(copy !== undefined);
+      world.send(mallory.endpoint, copy);
+      world.settle();
+      alice.say('bob', 'secret');
+      world.settle();
+      assert.equal(mallory.strange.length, stolen);
+      // The next handshake is another matter.
+      world.connect(alice, bob);
+      alice.say('bob', 'again');
+      world.settle();
+      assert.equal(bob.received.at(-1)?.text, 'again');
+      assert.equal(mallory.strange.length, stolen);
+    });
+  }
 
   test('may not speak before the initiator has used its answer', () => {
     const world = new World();

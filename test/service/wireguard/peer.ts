@@ -15,8 +15,8 @@ export class Peer {
   endpoint: Endpoint;
   /** Plaintexts that were meant for us, with who sent them. */
   readonly received: { readonly from: string; readonly text: string }[] = [];
-  /** Data that was not ours. */
-  strangeData = 0;
+  /** Data that was not ours: the index in it, and where it came. */
+  readonly strange: { readonly receiver: number; readonly at: Endpoint }[] = [];
   readonly #send: (from: Endpoint, packet: Uint8Array) => void;
   readonly #random: (length: number) => Uint8Array;
   readonly #handshakes = new Map<number, Handshake>();
@@ -92,7 +92,7 @@ export class Peer {
         const session = this.#sessions.get(message.receiver);
         const [text = '', from, to] = Buffer.from(message.ciphertext).toString().split('|');
         if (session === undefined || session.with !== from || to !== this.name) {
-          this.strangeData++;
+          this.strange.push({ receiver: message.receiver, at: this.endpoint });
           return;
         }
         session.mayUse = true;

@@ -54,7 +54,7 @@ for (const [mode, config] of MODES) {
           peer.received.map(({ from, text }) => [from, text]).sort(),
           others.map((name) => [name, `${name} here`]),
         );
-        assert.equal(peer.strangeData, 0);
+        assert.deepEqual(peer.strange, []);
       }
     });
 

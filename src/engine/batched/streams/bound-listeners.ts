@@ -1,4 +1,5 @@
 import { rmSync } from 'node:fs';
+import { isWildcard } from '../../../net/address.ts';
 import type { Endpoint } from '../../../net/endpoint.ts';
 import type { SocketId } from '../../../net/ids.ts';
 import { UNIX_ENDPOINT } from '../../../net/stream-target.ts';
@@ -152,7 +153,7 @@ function listenAt(fd: Fd, spec: HeldListenSpec): Endpoint {
 
 function kindOf(spec: HeldListenSpec): number {
   if (spec.transport === 'unix') return LISTEN_UNIX;
-  return spec.local.address === '0.0.0.0' || spec.local.address === '::' ? LISTEN_ANY : LISTEN_PLAIN;
+  return isWildcard(spec.local.address) ? LISTEN_ANY : LISTEN_PLAIN;
 }
 
 const BACKLOG = 4096;
