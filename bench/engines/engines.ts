@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { forward } from '../forward/forward.ts';
 import { type Benchmark, type Kind, runBenchmark, type Stage, type Trial } from '../lib/benchmark.ts';
 import { run } from '../lib/child.ts';
 import { culvertVersion } from '../lib/culvert.ts';
@@ -30,7 +31,7 @@ export function benchEngines(args: string[]): Promise<number> {
 const RATE = 10_000;
 const references = ['coturn', 'rewrite'];
 const SENT =
-  'coturn does TURN whatever the service. A process has so many frames under way that it delivers most, of 16, 32, 64, 128 and 192; the kernel always has more than it can do (kernel, rewrite, nftables, xdp). Core: everything that the core of the relay did, the receiving of its devices and the sink included; of a process also utime + stime. load: generator and sink without a relay, the bound of every figure.';
+  "coturn does TURN whatever the service. Everybody as he does best. A process has so many frames under way that it delivers most, of 16, 32, 64, 128 and 192, and what its devices receive is done on the load's core, as a second one would; its own core counts what is left. The kernel (kernel, rewrite, nftables, xdp) always has more than it can do, and all of it, receiving and the sink included, is on the one core of the relay. Where more is offered than delivered, the relay is the bound and not the load. load: generator and sink at the two ends of one device.";
 const kinds: Readonly<Record<ServiceName, Kind<FrameSample>>> = {
   turn: framesKind('turn', 'TURN', references, SENT),
   wireguard: framesKind('wireguard', 'WireGuard relay', references, SENT),
@@ -41,7 +42,7 @@ const overload = framesKind(
   'overload',
   'TURN under overload',
   references,
-  'Everybody is offered far more than he can do: on one core, receiving takes it from sending.',
+  'Everybody is offered far more than he can do, and has one core for it: receiving takes it from sending.',
 );
 const interleaved = framesKind(
   'interleaved',
@@ -60,8 +61,22 @@ const bulk = framesKind(
 export const engines: Benchmark = {
   name: 'engines',
   title: 'Engines',
-  contestants: ['culvert', 'coturn', 'bare', 'socat', 'nginx', 'nftables', 'kernel', 'rewrite', 'load'],
-  parts: [...SERVICES, 'overload', 'bulk', 'latency', 'maps'],
+  contestants: [
+    ...[
+      'culvert',
+      'coturn',
+      'bare',
+      'socat',
+      'nginx',
+      'haproxy-splice',
+      'nftables',
+      'kernel',
+      'rewrite',
+      'load',
+      'direct',
+    ],
+  ],
+  parts: [...SERVICES, 'overload', 'bulk', 'latency', 'maps', 'tcp'],
   engines: 'portable,batched,xdp',
   traffic:
     'frames made and counted in the kernel (live frames through BPF_PROG_TEST_RUN, XDP sink); what a sender or a receiver merges is said where it is',
@@ -77,6 +92,7 @@ export const engines: Benchmark = {
     { name: 'bulk', contestants: chosen(plan, everybody(plan, 'turn')), trials: bulkTrials(plan) },
     { name: 'latency', contestants: chosen(plan, everybody(plan, 'turn')), trials: [latencyTrial()] },
     { name: 'maps', contestants: chosen(plan, [mapsAlone()]), trials: [mapTrial(plan)] },
+    ...tcpStages(plan),
   ],
   targets,
 };
@@ -168,6 +184,14 @@ function mapTrial({ quick }: CommonPlan): Trial<MapSample> {
       return JSON.parse(await run(command, 120_000)) as MapSample;
     },
   };
+}
+
+/** As the benchmark of forwards has them. Frames from the kernel do not speak TCP; its load of sockets is no bottleneck for bytes. */
+function tcpStages(plan: CommonPlan): Stage[] {
+  const withEngines = { ...plan, engines: plan.engines.filter((engine) => engine !== 'xdp') };
+  const wanted = ['throughput', 'connections'];
+  const stages = withEngines.engines.length === 0 ? [] : forward.stages(withEngines);
+  return stages.filter(({ name }) => wanted.includes(name)).map((stage) => ({ ...stage, name: 'tcp' }));
 }
 
 /** Not running: its program alone is measured. */

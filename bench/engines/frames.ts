@@ -73,8 +73,9 @@ export async function loadFrames(relay: PlacedRelay, cell: FrameCell, seconds: n
   const { place } = relay;
   const file = await openFlows(relay, cell);
   try {
-    await prepare(place, typeof cell.mode === 'string');
     const windowed = cell.mode === 'best' && relay.best === 'window';
+    // With threads a process shares its core with them, and yields to them after every few packets: it does best without.
+    await prepare(place, typeof cell.mode === 'string' && !windowed);
     const window = windowed ? await bestWindow(relay, cell, file) : 0;
     return await send(relay, cell, file, { seconds, window, warmUp: cell.count === undefined ? WARM_UP_SECONDS : 0 });
   } catch (error) {

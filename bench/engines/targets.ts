@@ -1,5 +1,7 @@
+import { perSecond as connectionsPerSecond, cpuPerGigabyte, gigabits } from '../forward/kinds.ts';
 import type { Results } from '../lib/benchmark.ts';
 import { thousands, times } from '../lib/format.ts';
+import type { StreamSample } from '../lib/load.ts';
 import { median, medianRatio } from '../lib/stats.ts';
 import { atLeast, atMost, type Target, target } from '../lib/targets.ts';
 import { SERVICES } from './contestants.ts';
@@ -19,20 +21,50 @@ export function targets(results: Results): Target[] {
     least(results, 'batched, bulk flows, against xdp', 'bulk', 'culvert-batched', 'culvert-xdp', 0.45),
     least(results, 'added latency p99, kernel forwarding against xdp', 'latency', 'kernel', 'culvert-xdp', 1, p99),
   ];
-  return [...kernel, ...turn, ...ofMaps(results)].filter(({ got }) => got !== undefined);
+  return [...kernel, ...turn, ...ofMaps(results), ...ofTcp(results)].filter(({ got }) => got !== undefined);
 }
 
-function least(
+/** Of the load of sockets: the first engine of a run has the plain name. */
+function ofTcp(results: Results): Target[] {
+  const batched = /batched/.test(results.versions.culvert ?? '') ? 'culvert' : 'culvert-batched';
+  const portable = /portable/.test(results.versions.culvert ?? '') ? 'culvert' : 'culvert-portable';
+  const perByte = (sample: StreamSample) => 1 / cpuPerGigabyte(sample);
+  return [
+    least(
+      results,
+      'TCP, batched, Gbit/s against HAProxy that splices',
+      'stream',
+      batched,
+      'haproxy-splice',
+      1,
+      gigabits,
+    ),
+    least(results, 'the same, bytes per CPU second', 'stream', batched, 'haproxy-splice', 1, perByte),
+    least(
+      results,
+      'TCP, batched, connections/s against HAProxy',
+      'connect',
+      batched,
+      'haproxy-splice',
+      1,
+      connectionsPerSecond,
+    ),
+    least(results, 'the same against nginx', 'connect', batched, 'nginx', 1, connectionsPerSecond),
+    least(results, 'TCP, portable, Gbit/s against socat', 'stream', portable, 'socat', 1.7, gigabits),
+  ];
+}
+
+function least<Sample = FrameSample>(
   results: Results,
   what: string,
   kind: string,
   ours: string,
   theirs: string,
   wanted: number,
-  value: (sample: FrameSample) => number = perSecond,
+  value: (sample: Sample) => number = perSecond as (sample: Sample) => number,
 ): Target {
   const ratios = cells(results, kind).flatMap(({ samples }) => {
-    const [own, others] = [samples[ours], samples[theirs]] as (FrameSample[] | undefined)[];
+    const [own, others] = [samples[ours], samples[theirs]] as (Sample[] | undefined)[];
     return own && others ? medianRatio(own.map(value), others.map(value)) : [];
   });
   return target(what, `≥ ${wanted}×`, atLeast(wanted), ratios.length ? Math.min(...ratios) : undefined, times);
