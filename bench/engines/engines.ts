@@ -91,7 +91,7 @@ export const engines: Benchmark = {
     { name: 'overload', contestants: chosen(plan, everybody(plan, 'turn')), trials: [overloadTrial()] },
     { name: 'bulk', contestants: chosen(plan, everybody(plan, 'turn')), trials: bulkTrials(plan) },
     { name: 'latency', contestants: chosen(plan, everybody(plan, 'turn')), trials: [latencyTrial()] },
-    { name: 'maps', contestants: chosen(plan, [mapsAlone()]), trials: [mapTrial(plan)] },
+    { name: 'maps', contestants: chosen(plan, [mapsAlone()]), trials: [mapTrial(plan)], fresh: plan.quick ? 1 : 3 },
     ...tcpStages(plan),
   ],
   targets,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { loadCommand } from '../lib/arena.ts';
 import { type Child, run, start } from '../lib/child.ts';
 import { compileFrames, type FramesPrograms } from '../lib/compile.ts';
-import { type Identity, PEER_PORT, WARM_UP_SECONDS, whereTo } from '../lib/load.ts';
+import { type Identity, PEER_PORT, whereTo } from '../lib/load.ts';
 import { type Relay, whenReady } from '../lib/relay.ts';
 import { FIRST, type Place, prepare } from './place.ts';
 
@@ -58,6 +58,7 @@ export interface FrameSample {
  */
 const WINDOWS: readonly number[] = [16, 32, 64, 128, 192];
 const TRY_SECONDS = 0.1;
+const WARM_UP_SECONDS = 0.15;
 const BATCH = 64;
 const MAX_SECONDS = 60;
 
