@@ -52,7 +52,7 @@ function installs(): Pick<MapSample, 'batched' | 'engine'> {
     for (let row = 0; row < BATCH; row++) {
       const each = flow(first + row);
       flowKey(each).key.copy(keys, row * flows4.keyBytes);
-      flowValue(each, each.rewrite.local.address).copy(values, row * flows4.valueBytes);
+      flowValue(each, each.rewrite.local.address, 0).copy(values, row * flows4.valueBytes);
     }
     start = performance.now();
     const { error } = flows4.updateBatch(keys, values, BATCH);
