@@ -177,10 +177,18 @@ function mapTrial({ quick }: CommonPlan): Trial<MapSample> {
     kind: maps,
     cell: 'client → peer, 160 B',
     take: async (arena) => {
-      const { wrap } = await framesPrograms();
+      const { wrap, lookup } = await framesPrograms();
       const worker = join(root, 'bench/guard/maps-worker.ts');
       const pinned = [...FIRST, 'taskset', '-c', String(arena.relayCore)];
-      const command = [...pinned, process.execPath, worker, wrap, quick ? '14' : '20', quick ? '20000' : '1000000'];
+      const command = [
+        ...pinned,
+        process.execPath,
+        worker,
+        wrap,
+        lookup,
+        quick ? '14' : '20',
+        quick ? '20000' : '1000000',
+      ];
       return JSON.parse(await run(command, 120_000)) as MapSample;
     },
   };

@@ -14,10 +14,11 @@ export async function compileLoad(): Promise<string> {
 
 export interface FramesPrograms {
   readonly program: string;
-  /** For the kernel: the load itself, the bare rewrite, and what wraps a program for test runs. */
+  /** For the kernel: the load itself, the bare rewrite, what wraps a program for test runs, and a bare look-up. */
   readonly frames: string;
   readonly limit: string;
   readonly wrap: string;
+  readonly lookup: string;
 }
 
 /** The same for bench/frames, of which a part runs in the kernel. */
@@ -38,7 +39,13 @@ export async function compileFrames(): Promise<FramesPrograms> {
     await compile(result, files, [compiler, ...flags, ...include, '-c', source, '-o', result], 'clang libbpf-dev');
     return result;
   };
-  return { program, frames: await object('frames'), limit: await object('limit'), wrap: await object('wrap') };
+  return {
+    program,
+    frames: await object('frames'),
+    limit: await object('limit'),
+    wrap: await object('wrap'),
+    lookup: await object('lookup'),
+  };
 }
 
 const FLAGS = ['-O2', '-std=gnu11', '-Wall', '-Wextra', '-Werror'];
