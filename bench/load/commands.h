@@ -16,5 +16,6 @@ void command_stream(const struct options *options);  /* TCP: saturates connectio
 void command_connect(const struct options *options); /* TCP: connect, request, reply, close, over and over */
 void command_trip(const struct options *options);    /* TCP: small requests and replies at a steady rate */
 void command_idle(const struct options *options);    /* TCP: opens connections and keeps them until stdin ends */
+void command_open(const struct options *options);    /* opens flows for another load, and keeps them until SIGTERM */
 
 #endif

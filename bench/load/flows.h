@@ -7,7 +7,7 @@
 
 #include "session.h"
 
-#define MAX_FLOWS 256
+#define MAX_FLOWS 1024
 #define BATCH 16
 #define PAYLOAD_MAX 1400
 

@@ -2,6 +2,7 @@ import type { Direction, Flow, FlowCounters, ServiceName } from '../flow/flow.ts
 import type { Endpoint } from '../net/endpoint.ts';
 import type { FlowId, SocketId, StreamId } from '../net/ids.ts';
 import type { OpenResult } from '../net/open-result.ts';
+import type { StandingDecision, StandingPair, StandingRefusal, StandingTotals } from '../net/standing.ts';
 import type { ConnectResult, KeepAlive, StreamEnd, StreamTarget } from '../net/stream-target.ts';
 import type { Millis } from '../net/time.ts';
 
@@ -42,6 +43,11 @@ export interface Engine {
   read(stream: StreamId): void;
   /** Moves bytes both ways from now on. Both are held streams; when one is gone already, the other ends. `a` is the client's. */
   join(a: StreamId, b: StreamId, spec: JoinSpec): void;
+  /**
+   * What becomes of clients of a listener of held streams; undefined = the sink is asked by streamOpened. An engine without this asks always. The traffic is
+   * of `service`.
+   */
+  stand?(listener: SocketId, decision: StandingDecision | undefined, service: ServiceName): void;
 
   /** A flow with the same match replaces the older one. */
   addFlow(flow: Flow): void;
@@ -86,7 +92,11 @@ export interface EngineSink {
   portOpened(socket: SocketId, result: OpenResult): void;
   /** The service is told so that nobody need remember whose every flow is. */
   flowIdle(flow: FlowId, service: ServiceName): void;
-  streamOpened(stream: StreamId, at: SocketId, from: Endpoint, local: Endpoint): void;
+  /** `refused`: what a standing decision came to. */
+  streamOpened(stream: StreamId, at: SocketId, from: Endpoint, local: Endpoint, refused?: StandingRefusal): void;
+  /** Of clients served by a standing decision: one who is still there a moment later, and how many have left meanwhile. */
+  standingPair?(pair: StandingPair): void;
+  standingTotals?(at: SocketId, totals: StandingTotals): void;
   streamConnected(stream: StreamId, result: ConnectResult): void;
   streamData(stream: StreamId, chunk: Uint8Array): void;
   streamClosed(stream: StreamId, end: StreamEnd): void;

@@ -1,4 +1,5 @@
 import type { Log } from '../control/log/log.ts';
+import type { Millis } from '../net/time.ts';
 import type { Drainable, Service } from '../service/service.ts';
 import type { Driver } from './driver.ts';
 
@@ -10,7 +11,7 @@ export async function drainAll(
   driver: Driver,
   services: readonly (Service & Drainable)[],
   log: Log,
-  look = LOOK_EVERY,
+  look: Millis = LOOK_EVERY,
 ): Promise<void> {
   for (const service of services) driver.run(service, (now) => service.drain(now));
   const left = () => services.reduce((sum, { clientsLeft }) => sum + clientsLeft, 0);
@@ -18,7 +19,14 @@ export async function drainAll(
     log.info('draining: no new clients, the end comes with the last (a second signal ends at once)', {
       clients: left(),
     });
-  while (left() > 0) await new Promise((resolve) => setTimeout(resolve, look));
+  // An engine may have clients of whom their service has not heard: it tells of them now (see net/standing.ts).
+  if (services.length > 0) await pause(UNHEARD);
+  while (left() > 0) await pause(look);
 }
 
-const LOOK_EVERY = 100;
+function pause(millis: Millis): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, millis));
+}
+
+const UNHEARD: Millis = 30;
+const LOOK_EVERY: Millis = 100;

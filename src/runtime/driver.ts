@@ -146,10 +146,19 @@ export class Driver {
           if (seat.service.name === name) this.#turn(seat, (service, now) => service.handleFlowIdle(flow, now));
         }
       },
-      streamOpened: (stream, at, from, local) => {
+      streamOpened: (stream, at, from, local, refused) => {
         const owner = this.#socketOwners.get(at);
         if (owner !== undefined) this.#streamOwners.set(stream, owner);
-        this.#turn(owner, (service, now) => service.handleStreamOpened(stream, at, from, now, local));
+        this.#turn(owner, (service, now) => service.handleStreamOpened(stream, at, from, now, local, refused));
+      },
+      standingPair: (pair) => {
+        const owner = this.#socketOwners.get(pair.at);
+        if (owner === undefined) return;
+        for (const stream of [pair.client, pair.upstream]) this.#streamOwners.set(stream, owner);
+        this.#turn(owner, (service, now) => service.handleStandingPair?.(pair, now));
+      },
+      standingTotals: (at, totals) => {
+        this.#turn(this.#socketOwners.get(at), (service, now) => service.handleStandingTotals?.(at, totals, now));
       },
       streamConnected: (stream, result) => {
         const owner = this.#streamOwners.get(stream);
@@ -219,6 +228,9 @@ export class Driver {
         return;
       case 'join':
         this.engine.join(order.a, order.b, { service: seat.service.name, idle: order.idle });
+        return;
+      case 'stand':
+        if (!this.#retired.has(order.at)) this.engine.stand?.(order.at, order.decision, seat.service.name);
         return;
       case 'resolve':
         void this.#resolve(order.name).then((resolution) => {

@@ -16,6 +16,8 @@ export class WaitingRoom {
         else if (this.#waiting.length < MOST) this.#admit(packet, (copy) => sink.datagram(at, from, copy));
       },
       streamOpened: (...what) => this.#admit(undefined, () => sink.streamOpened(...what)),
+      standingPair: (pair) => this.#admit(undefined, () => sink.standingPair?.(pair)),
+      standingTotals: (...what) => this.#admit(undefined, () => sink.standingTotals?.(...what)),
       streamData: (stream, chunk) => this.#admit(chunk, (copy) => sink.streamData(stream, copy)),
       streamClosed: (...what) => this.#admit(undefined, () => sink.streamClosed(...what)),
     };

@@ -3,6 +3,7 @@ import type { Endpoint } from '../net/endpoint.ts';
 import type { FlowId, SocketId, StreamId } from '../net/ids.ts';
 import type { OpenResult } from '../net/open-result.ts';
 import type { Resolution } from '../net/resolution.ts';
+import type { StandingDecision, StandingPair, StandingRefusal, StandingTotals } from '../net/standing.ts';
 import type { ConnectResult, KeepAlive, StreamEnd, StreamTarget } from '../net/stream-target.ts';
 import type { Millis } from '../net/time.ts';
 import type { ClientRecord } from './client-record.ts';
@@ -22,13 +23,26 @@ export interface Service {
   handlePortOpened(socket: SocketId, result: OpenResult, now: Millis): void;
   /** The engine reaped a flow that was idle for as long as it allows. */
   handleFlowIdle(flow: FlowId, now: Millis): void;
-  /** `local`: where it was accepted, the real address also at a wildcard listener. */
-  handleStreamOpened(stream: StreamId, at: SocketId, from: Endpoint, now: Millis, local: Endpoint): void;
+  /**
+   * `local`: where it was accepted, the real address also at a wildcard listener. `refused`: what the engine tried already, by a standing decision.
+   */
+  handleStreamOpened(
+    stream: StreamId,
+    at: SocketId,
+    from: Endpoint,
+    now: Millis,
+    local: Endpoint,
+    refused?: StandingRefusal,
+  ): void;
   handleStreamData(stream: StreamId, chunk: Uint8Array, now: Millis): void;
   /** The stream is gone, by whichever side; its id is never used again. Not called after the service's own closeStream. */
   handleStreamClosed(stream: StreamId, now: Millis, end: StreamEnd): void;
   /** Answer to a connect order. A stream that is connected is held, as those of a held listener are. */
   handleStreamConnected?(stream: StreamId, result: ConnectResult, now: Millis): void;
+  /** A client whom a standing decision served is there a moment later. Both of his streams end by handleStreamClosed. */
+  handleStandingPair?(pair: StandingPair, now: Millis): void;
+  /** Those who left before. */
+  handleStandingTotals?(at: SocketId, totals: StandingTotals, now: Millis): void;
   /** Answer to a resolve order. */
   handleResolved?(name: string, resolution: Resolution, now: Millis): void;
   handleTimeout(now: Millis): void;
@@ -101,6 +115,11 @@ export type Order =
    * after how long without a byte the engine may end them; 0 = never.
    */
   | { readonly type: 'join'; readonly a: StreamId; readonly b: StreamId; readonly idle: Millis }
+  /**
+   * From now on the engine need not ask about clients of this listener of held streams; without a decision it has to again. Who is told of nobody in
+   * the meantime hears of all who are there before the next question.
+   */
+  | { readonly type: 'stand'; readonly at: SocketId; readonly decision: StandingDecision | undefined }
   /** Asks what addresses a name has now; answered by handleResolved. */
   | { readonly type: 'resolve'; readonly name: string }
   | { readonly type: 'openPort'; readonly socket: SocketId; readonly local: Endpoint }

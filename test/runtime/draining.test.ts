@@ -31,7 +31,19 @@ test('every service drains, and the end comes with the last client', async () =>
   assert.deepEqual(lines, [{ clients: 3 }]);
 });
 
-test('without clients it is over at once, without a word', async () => {
+test('a client of whom his service hears only now is waited for', async () => {
+  const { driver, log } = rig();
+  const service = new DrainableService('forward');
+  let ended = false;
+  const draining = drainAll(driver, [service], log, 1).then(() => (ended = true));
+  service.clientsLeft = 1;
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  assert.equal(ended, false);
+  service.clientsLeft = 0;
+  await draining;
+});
+
+test('without clients it is over in a moment, without a word', async () => {
   const { driver, log, lines } = rig();
   await drainAll(driver, [new DrainableService('pair')], log);
   await drainAll(driver, [], log);

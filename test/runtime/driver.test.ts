@@ -110,8 +110,8 @@ test('streams go to the owner of their listener; after closeStream nothing does'
   engine.sink.streamData(b, packet);
   engine.sink.streamClosed(b, END);
   assert.deepEqual(service.calls, [
-    ['streamOpened', a, socket, v4(9), 1000, v4(3478)],
-    ['streamOpened', b, socket, v4(9), 1000, v4(3478)],
+    ['streamOpened', a, socket, v4(9), 1000, v4(3478), undefined],
+    ['streamOpened', b, socket, v4(9), 1000, v4(3478), undefined],
     ['streamData', a, packet, 1000],
     ['streamClosed', a, 1000, END],
   ]);

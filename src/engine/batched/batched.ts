@@ -1,9 +1,10 @@
-import type { Flow, FlowCounters } from '../../flow/flow.ts';
+import type { Flow, FlowCounters, ServiceName } from '../../flow/flow.ts';
 import { FlowMisuse, FlowTable } from '../../flow/flow-table.ts';
 import { isWildcard } from '../../net/address.ts';
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { FlowId, IdSource, SocketId, StreamId } from '../../net/ids.ts';
 import type { OpenResult } from '../../net/open-result.ts';
+import type { StandingDecision } from '../../net/standing.ts';
 import { type Millis, SECOND } from '../../net/time.ts';
 import { SystemError } from '../../sys/errno.ts';
 import { feature } from '../../sys/features.ts';
@@ -194,6 +195,10 @@ class Batched implements BatchedEngine {
 
   join(a: StreamId, b: StreamId, spec: JoinSpec): void {
     this.#rooms.join(a, b, spec);
+  }
+
+  stand(listener: SocketId, decision: StandingDecision | undefined, service: ServiceName): void {
+    this.#rooms.stand(listener, decision, service);
   }
 
   addFlow(flow: Flow): void {

@@ -1,11 +1,11 @@
-import { getCompileCacheDir } from 'node:module';
-import { extname } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { SECOND } from '../../net/time.ts';
 import { Epoll, WakeUp } from '../../sys/epoll.ts';
 import type { Fd } from '../../sys/fd.ts';
 import { type SharedMemory, WORKER_EPOCH } from './layout.ts';
-import { createMissMemory, type MissHandler, MissReader } from './miss-ring.ts';
+import { type MissHandler, MissReader } from './miss-ring.ts';
+import { createRingMemory } from './ring.ts';
+import { startThread } from './thread.ts';
 import type { Reader } from './udp-ports.ts';
 import { WorkerCounts } from './worker-counts.ts';
 import { QUIT, type WorkerMemory, type WorkerStart } from './worker-start.ts';
@@ -39,7 +39,7 @@ export class Lane implements Reader {
 
   constructor(parts: LaneParts) {
     this.#parts = parts;
-    const misses = createMissMemory(MISS_BYTES);
+    const misses = createRingMemory(MISS_BYTES);
     this.#own = { state: new SharedArrayBuffer(64), counts: this.counts.memory, misses };
     this.#state = new Int32Array(this.#own.state);
     this.#misses = new MissReader(misses, parts.onMiss);
@@ -82,12 +82,8 @@ export class Lane implements Reader {
   #start(): Worker {
     const { shared, uring } = this.#parts;
     const start: WorkerStart = { shared, uring, own: this.#own, epoll: this.#epoll.fd.number };
-    const worker = new Worker(ENTRY, {
-      eval: true,
-      name: 'culvert batched',
-      workerData: { ...start, cache: getCompileCacheDir() },
-      resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 },
-    });
+    const limits = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 };
+    const worker = startThread('./worker', import.meta.url, 'culvert batched', start, limits);
     worker.on('error', (error) => this.#parts.onFault(error instanceof Error ? error : new Error(String(error))));
     worker.once('exit', () => this.#ending());
     return worker;
@@ -111,12 +107,6 @@ export class Lane implements Reader {
   }
 }
 
-/** A worker has the compile cache only if it asks, and without it pays the memory of a compiler and, in a clone, of a stripper of types. */
-const ENTRY = `
-  const { workerData } = require('node:worker_threads');
-  if (workerData.cache !== undefined) require('node:module').enableCompileCache(workerData.cache);
-  import(${JSON.stringify(new URL(`./worker${extname(import.meta.url)}`, import.meta.url).href)});
-`;
 /** For the bursts of a second: some 3000 requests, or 16 of the largest datagrams. */
 const MISS_BYTES = 1024 * 1024;
 const FIRST_PAUSE = 10;

@@ -1,5 +1,7 @@
+import type { ServiceName } from '../../flow/flow.ts';
 import type { SocketId, StreamId } from '../../net/ids.ts';
 import type { OpenResult } from '../../net/open-result.ts';
+import type { StandingDecision } from '../../net/standing.ts';
 import type { ConnectSpec, JoinSpec, TlsMaterial, TrafficCount } from '../engine.ts';
 import type { StreamListenSpec } from '../portable/stream-listener.ts';
 import type { StreamRoom } from '../portable/stream-room.ts';
@@ -35,6 +37,10 @@ export class StreamRooms {
   stopListening(socket: SocketId): void {
     if (this.#held.has(socket)) this.#held.stopListening(socket);
     else this.#node.stopListening(socket);
+  }
+
+  stand(socket: SocketId, decision: StandingDecision | undefined, service: ServiceName): void {
+    this.#held.stand(socket, decision, service);
   }
 
   /** False when there is no such listener. */

@@ -1,5 +1,5 @@
 import type { SharedMemory } from './layout.ts';
-import type { MissMemory } from './miss-ring.ts';
+import type { RingMemory } from './ring.ts';
 
 /** What the main thread starts a worker with. */
 export interface WorkerStart {
@@ -15,7 +15,7 @@ export interface WorkerStart {
 export interface WorkerMemory {
   readonly state: SharedArrayBuffer;
   readonly counts: SharedArrayBuffer;
-  readonly misses: MissMemory;
+  readonly misses: RingMemory;
 }
 
 /** The tag of what tells a worker to end; no socket has this place. */

@@ -1,9 +1,10 @@
-import type { Flow, FlowCounters } from '../../flow/flow.ts';
+import type { Flow, FlowCounters, ServiceName } from '../../flow/flow.ts';
 import { IdleWheel } from '../../flow/idle-wheel.ts';
 import { isWildcard } from '../../net/address.ts';
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { FlowId, SocketId, StreamId } from '../../net/ids.ts';
 import type { OpenResult } from '../../net/open-result.ts';
+import type { StandingDecision } from '../../net/standing.ts';
 import { type Millis, SECOND } from '../../net/time.ts';
 import { sourceFor } from '../../sys/udp-socket.ts';
 import type {
@@ -160,6 +161,10 @@ export class XdpEngine implements Engine {
     this.#inner.join(a, b, spec);
   }
 
+  stand(listener: SocketId, decision: StandingDecision | undefined, service: ServiceName): void {
+    this.#inner.stand?.(listener, decision, service);
+  }
+
   addFlow(flow: Flow): void {
     this.#inner.addFlow({ ...flow, idle: 0 });
     const failure = this.#flows.add(flow, this.#sourceOf(flow));
@@ -233,7 +238,9 @@ export class XdpEngine implements Engine {
         this.#opened(socket);
       },
       flowIdle: (flow, service) => sink.flowIdle(flow, service),
-      streamOpened: (stream, at, from, local) => sink.streamOpened(stream, at, from, local),
+      streamOpened: (...what) => sink.streamOpened(...what),
+      standingPair: (pair) => sink.standingPair?.(pair),
+      standingTotals: (at, totals) => sink.standingTotals?.(at, totals),
       streamConnected: (stream, result) => sink.streamConnected(stream, result),
       streamData: (stream, chunk) => sink.streamData(stream, chunk),
       streamClosed: (stream, end) => sink.streamClosed(stream, end),

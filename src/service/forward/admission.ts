@@ -55,6 +55,12 @@ export class Admission {
     return refusal;
   }
 
+  /** For whoever was let in by an earlier decision: he has a place already. */
+  welcome(source: Endpoint): void {
+    this.total += 1;
+    this.#count(source);
+  }
+
   release(source: Endpoint): void {
     const there = this.#sources.get(source.address) ?? 0;
     if (there > 1) this.#sources.set(source.address, there - 1);

@@ -23,6 +23,15 @@ export function chooseTarget(
   return candidates.length > 1 ? choose(forward, source, candidates) : candidates[0];
 }
 
+export function targetsOf({ upstreams }: Forward): Target[] {
+  return upstreams.flatMap(({ targets }) => targets);
+}
+
+/** Undefined when it is not among the upstreams any more. */
+export function targetOf(forward: Forward, tag: number): Target | undefined {
+  return targetsOf(forward).find((target) => target.tag === tag);
+}
+
 function choose(forward: Forward, source: Endpoint, candidates: readonly Target[]): Target | undefined {
   switch (forward.rule.balance) {
     case 'roundRobin':

@@ -1,17 +1,19 @@
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { StreamId } from '../../net/ids.ts';
+import type { StandingRefusal } from '../../net/standing.ts';
 import { type ConnectResult, type StreamEnd, UNIX_ENDPOINT } from '../../net/stream-target.ts';
 import { type Millis, SECOND } from '../../net/time.ts';
 import { decodeProxyHeader } from '../../wire/proxy-protocol/codec.ts';
 import { UNRECOGNIZED_NAME } from '../../wire/tls/alert.ts';
 import { decodeClientHello } from '../../wire/tls/client-hello.ts';
 import { covers } from './admission.ts';
-import { chooseTarget } from './balance.ts';
+import { chooseTarget, targetOf } from './balance.ts';
 import { Connection, NOTHING } from './connection.ts';
 import type { Core } from './core.ts';
 import type { Forward, Listener } from './forward.ts';
 import { proxyHeaderFor } from './proxy-out.ts';
 import type { DropReason } from './reasons.ts';
+import type { Target } from './upstreams.ts';
 
 /** A client connected. He is told nothing when he is refused: his stream ends. */
 export function openConnection(
@@ -21,6 +23,7 @@ export function openConnection(
   from: Endpoint,
   local: Endpoint,
   now: Millis,
+  refused?: StandingRefusal,
 ): void {
   const { forward } = listener;
   const blocked = listener.local !== UNIX_ENDPOINT && core.blocks.refuses(from, now);
@@ -33,6 +36,11 @@ export function openConnection(
   const connection = new Connection(client, listener, from, local, now);
   core.connections.add(connection);
   core.streams.set(client, connection);
+  const tried = refused && targetOf(forward, refused.tag);
+  if (refused !== undefined && tried !== undefined) {
+    connection.tried.push(tried);
+    noteRefusal(core, forward, tried, refused, now);
+  }
   if (!covers(forward.rule.proxyIn, from.address)) {
     admit(core, connection, now);
     return;
@@ -87,12 +95,9 @@ function readGreeting(core: Core, connection: Connection, now: Millis): void {
 export function handleConnected(core: Core, connection: Connection, result: ConnectResult, now: Millis): void {
   const { upstream, target, listener } = connection;
   if (connection.state !== 'connecting' || upstream === undefined || target === undefined) return;
-  const { rule, counts } = listener.forward;
+  const { counts } = listener.forward;
   if (!result.ok) {
-    counts.failed += 1;
-    core.drop(`connect-${result.failure}`);
-    core.event('debug', 'forward-connect-failed', { forward: rule.name, upstream: target.name, detail: result.detail });
-    target.suspect(`connect: ${result.failure} (${result.detail})`, now);
+    noteRefusal(core, listener.forward, target, result, now);
     leaveUpstream(core, connection);
     connectNext(core, connection, now);
     return;
@@ -101,6 +106,19 @@ export function handleConnected(core: Core, connection: Connection, result: Conn
   if (target.up) target.reason = undefined;
   connection.state = 'joined';
   connection.held = NOTHING;
+}
+
+function noteRefusal(
+  core: Core,
+  { rule, counts }: Forward,
+  target: Target,
+  { failure, detail }: Omit<StandingRefusal, 'tag'>,
+  now: Millis,
+): void {
+  counts.failed += 1;
+  core.drop(`connect-${failure}`);
+  core.event('debug', 'forward-connect-failed', { forward: rule.name, upstream: target.name, detail });
+  target.suspect(`connect: ${failure} (${detail})`, now);
 }
 
 /** One of the two streams ended. Once joined, the other ends by itself and the connection with the later one. */

@@ -20,6 +20,8 @@ import type { Target } from './upstreams.ts';
 export class Core {
   /** Nobody new is served. */
   draining = false;
+  /** Who is there may stay while it drains, however long. */
+  endless = false;
   readonly blocks: BlockList;
   /** What flows and streams carried. */
   readonly carried: Pick<Common, 'flows' | 'streamBytes'>;
@@ -31,6 +33,8 @@ export class Core {
   readonly forwards = new Map<string, Forward>();
   readonly names = new Map<string, Name>();
   readonly listeners = new Map<SocketId, Listener>();
+  /** Those at which the engine does not ask. */
+  readonly standing = new Set<Listener>();
   readonly connections = new Set<Connection>();
   /** Both streams of a connection. */
   readonly streams = new Map<StreamId, Connection>();

@@ -7,7 +7,8 @@ import { endSessions } from './sessions.ts';
 /** Connections of forwards that are gone from the configuration have no patience of their own left: they are cut. */
 export function drain(core: Core, now: Millis, patience?: 'endless'): void {
   core.draining = true;
-  if (patience === 'endless') return;
+  core.endless = patience === 'endless';
+  if (core.endless) return;
   for (const { listener } of core.connections) core.deadlines.set(listener.forward, now);
   for (const forward of core.forwards.values()) core.deadlines.set(forward, now + forward.rule.drain);
 }

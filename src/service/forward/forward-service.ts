@@ -4,6 +4,7 @@ import type { FlowId, IdSource, SocketId, StreamId } from '../../net/ids.ts';
 import type { OpenResult } from '../../net/open-result.ts';
 import type { RandomBytes } from '../../net/random.ts';
 import type { Resolution } from '../../net/resolution.ts';
+import type { StandingPair, StandingRefusal, StandingTotals } from '../../net/standing.ts';
 import type { ConnectResult, StreamEnd } from '../../net/stream-target.ts';
 import type { Millis } from '../../net/time.ts';
 import type { ClientRecord } from '../client-record.ts';
@@ -25,6 +26,7 @@ import type { DropReason } from './reasons.ts';
 import { reconfigure } from './reconfigure.ts';
 import { Session } from './session.ts';
 import { endSessions, handleFromClient, handleFromUpstream, handleSessionIdle, handleSessionPort } from './sessions.ts';
+import { handlePair, handleTotals, reconsiderAll, stand } from './standing.ts';
 import { describeUpstream, type UpstreamState } from './upstream-state.ts';
 
 /**
@@ -47,7 +49,7 @@ export class ForwardService implements Service, Drainable, Managed, Restorable {
   addListener(socket: SocketId, rule: string, local: Endpoint, offset: number): void {
     const forward = this.#core.forwards.get(rule);
     if (forward === undefined) throw new RangeError(`no forward is called ${rule}`);
-    const listener: Listener = { socket, forward, local, offset };
+    const listener: Listener = { socket, forward, local, offset, standing: undefined };
     this.#core.listeners.set(socket, listener);
     forward.listeners.add(listener);
   }
@@ -58,6 +60,7 @@ export class ForwardService implements Service, Drainable, Managed, Restorable {
     if (listener === undefined) return;
     endSessions(this.#core, listener.forward, (session) => session.listener === listener);
     listener.forward.listeners.delete(listener);
+    this.#core.standing.delete(listener);
     this.#core.forgetListener(socket);
   }
 
@@ -86,11 +89,34 @@ export class ForwardService implements Service, Drainable, Managed, Restorable {
     if (session !== undefined) handleSessionIdle(this.#core, session, flow);
   }
 
-  handleStreamOpened(stream: StreamId, at: SocketId, from: Endpoint, now: Millis, local: Endpoint): void {
+  handleStreamOpened(
+    stream: StreamId,
+    at: SocketId,
+    from: Endpoint,
+    now: Millis,
+    local: Endpoint,
+    refused?: StandingRefusal,
+  ): void {
     this.#expire(now);
     const listener = this.#core.listeners.get(at);
-    if (listener !== undefined) openConnection(this.#core, stream, listener, from, local, now);
-    else this.#core.orders.add({ type: 'closeStream', stream });
+    if (listener === undefined) {
+      this.#core.orders.add({ type: 'closeStream', stream });
+      return;
+    }
+    openConnection(this.#core, stream, listener, from, local, now, refused);
+    reconsiderAll(this.#core, now);
+    stand(this.#core, listener, now);
+  }
+
+  handleStandingPair(pair: StandingPair, now: Millis): void {
+    this.#expire(now);
+    handlePair(this.#core, pair, now);
+    reconsiderAll(this.#core, now);
+  }
+
+  handleStandingTotals(at: SocketId, totals: StandingTotals, now: Millis): void {
+    this.#expire(now);
+    handleTotals(this.#core, at, totals);
   }
 
   handleStreamConnected(stream: StreamId, result: ConnectResult, now: Millis): void {
@@ -99,6 +125,7 @@ export class ForwardService implements Service, Drainable, Managed, Restorable {
     const connection = this.#core.streams.get(stream);
     if (target !== undefined) handleCheckConnected(this.#core, target, result, now);
     else if (connection !== undefined) handleConnected(this.#core, connection, result, now);
+    if (!result.ok) reconsiderAll(this.#core, now);
   }
 
   handleStreamData(stream: StreamId, chunk: Uint8Array, now: Millis): void {
@@ -116,6 +143,7 @@ export class ForwardService implements Service, Drainable, Managed, Restorable {
   handleResolved(name: string, resolution: Resolution, now: Millis): void {
     this.#expire(now);
     handleResolved(this.#core, name, resolution, now);
+    reconsiderAll(this.#core, now);
   }
 
   handleTimeout(now: Millis): void {
@@ -134,12 +162,14 @@ export class ForwardService implements Service, Drainable, Managed, Restorable {
   updateConfig(config: ForwardConfig, now: Millis): void {
     this.#expire(now);
     reconfigure(this.#core, config, now);
+    reconsiderAll(this.#core, now);
   }
 
   /** The block list has changed: connections and sessions of who is on it now end. Drain pollOutput() afterwards. */
   applyBlocks(now: Millis): void {
     this.#expire(now);
     applyBlocks(this.#core, now);
+    reconsiderAll(this.#core, now);
   }
 
   /** One record for each connection and session, for people. */
@@ -150,6 +180,7 @@ export class ForwardService implements Service, Drainable, Managed, Restorable {
   /** From now on nobody new is served; who is there may stay as long as his forward says. */
   drain(now: Millis, patience?: 'endless'): void {
     drain(this.#core, now, patience);
+    reconsiderAll(this.#core, now);
     this.#expire(now);
   }
 
@@ -199,12 +230,15 @@ export class ForwardService implements Service, Drainable, Managed, Restorable {
   /** Ends what is due, before anything else at every door. */
   #expire(now: Millis): void {
     const core = this.#core;
-    for (let due = core.deadlines.takeDue(now); due !== undefined; due = core.deadlines.takeDue(now)) {
+    let due = core.deadlines.takeDue(now);
+    if (due === undefined) return;
+    for (; due !== undefined; due = core.deadlines.takeDue(now)) {
       if (due instanceof Connection) handleConnectionDue(core, due);
       else if (due instanceof Name) ask(core, due, now);
       else if (due instanceof Forward) cutAll(core, due);
       else handleCheckDue(core, due, now);
     }
+    reconsiderAll(core, now);
   }
 }
 

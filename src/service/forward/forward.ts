@@ -1,6 +1,7 @@
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { SocketId } from '../../net/ids.ts';
 import type { RandomBytes } from '../../net/random.ts';
+import type { StandingDecision } from '../../net/standing.ts';
 import type { Millis } from '../../net/time.ts';
 import type { Deadline } from '../deadlines.ts';
 import { Admission } from './admission.ts';
@@ -25,6 +26,8 @@ export class Forward implements Deadline {
   readonly sessions = new Set<Session>();
   /** Of round robin: how many were chosen. */
   turn = 0;
+  /** Of the next target. */
+  nextTag = 1;
   readonly counts: ForwardCounts = { connected: 0, failed: 0, toUpstream: 0, toClient: 0 };
 
   constructor(rule: ForwardRule, random: RandomBytes) {
@@ -54,4 +57,6 @@ export interface Listener {
   readonly local: Endpoint;
   /** How many ports above the first of its range. */
   readonly offset: number;
+  /** What the engine was told to do without asking. */
+  standing: StandingDecision | undefined;
 }

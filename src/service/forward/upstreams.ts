@@ -38,6 +38,8 @@ export class Target implements Deadline {
   at: Millis = 0;
   position = -1;
   readonly upstream: Upstream;
+  /** Its number in the forward, which no other gets. */
+  readonly tag: number;
   /** Canonical; empty for a unix socket. */
   readonly address: string;
   /** What the health checks say; up until they say otherwise. */
@@ -56,6 +58,7 @@ export class Target implements Deadline {
 
   constructor(upstream: Upstream, address: string) {
     this.upstream = upstream;
+    this.tag = upstream.forward.nextTag++;
     this.address = address;
   }
 

@@ -4,8 +4,9 @@ import { after, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { MOST_MESSAGES } from '../../../src/engine/batched/egress.ts';
 import { CONTROL_GSO, createSharedMemory } from '../../../src/engine/batched/layout.ts';
-import { createMissMemory, MissReader } from '../../../src/engine/batched/miss-ring.ts';
+import { MissReader } from '../../../src/engine/batched/miss-ring.ts';
 import { Relay } from '../../../src/engine/batched/relay.ts';
+import { createRingMemory } from '../../../src/engine/batched/ring.ts';
 import { SharedFlows } from '../../../src/engine/batched/shared-flows.ts';
 import { Sources } from '../../../src/engine/batched/sources.ts';
 import { UdpPorts } from '../../../src/engine/batched/udp-ports.ts';
@@ -253,7 +254,7 @@ class Rig implements Disposable {
     const at = bound[0];
     assert.ok(at?.ok);
     this.#at = at.local;
-    const misses = createMissMemory(1 << 20);
+    const misses = createRingMemory(1 << 20);
     this.#misses = new MissReader(misses, (place, generation, sender, payload) => {
       const port = this.#ports.at(place, generation);
       const { port: from } = decodeSockaddr(sender, 0);

@@ -285,7 +285,7 @@ async function listening(t: TestContext, backlog?: number): Promise<{ server: Se
 }
 
 /** An endpoint that answers no connect. */
-async function withoutAccept(t: TestContext): Promise<Endpoint> {
+export async function withoutAccept(t: TestContext): Promise<Endpoint> {
   const { execPath } = process;
   const { spawn } = await import('node:child_process');
   // A process that is stopped accepts nothing; its short queue is filled below.

@@ -6,6 +6,7 @@ import type { Family } from '../../../src/net/address.ts';
 import type { Endpoint } from '../../../src/net/endpoint.ts';
 import { type FlowId, IdSource, type SocketId, type StreamId } from '../../../src/net/ids.ts';
 import type { OpenResult } from '../../../src/net/open-result.ts';
+import type { StandingPair, StandingRefusal } from '../../../src/net/standing.ts';
 import type { ConnectResult, StreamEnd } from '../../../src/net/stream-target.ts';
 import type { Millis } from '../../../src/net/time.ts';
 import { exampleFlow, type FlowParts } from '../../flow/example.ts';
@@ -59,6 +60,9 @@ export class Rig {
   readonly closedStreams: StreamId[] = [];
   readonly ends = new Map<StreamId, StreamEnd>();
   readonly connected = new Map<StreamId, ConnectResult>();
+  readonly refused = new Map<StreamId, StandingRefusal>();
+  readonly pairs: StandingPair[] = [];
+  readonly totals = { connections: 0, toUpstream: 0, toClient: 0 };
   /** For tests that decide at once, as a service does. */
   onStream: (stream: StreamId) => void = () => {};
   #now: Millis = 1_700_000_000_000;
@@ -166,8 +170,9 @@ export class Rig {
         this.idle.push({ flow, service });
         this.carriedByIdle.push(this.engine.flowCounters(flow)?.packets);
       },
-      streamOpened: (stream, at, from) => {
+      streamOpened: (stream, at, from, _local, refused) => {
         this.streams.push({ stream, at, from });
+        if (refused !== undefined) this.refused.set(stream, refused);
         this.onStream(stream);
       },
       streamData: (stream, chunk) => {
@@ -176,6 +181,10 @@ export class Rig {
       streamClosed: (stream, end) => {
         this.closedStreams.push(stream);
         this.ends.set(stream, end);
+      },
+      standingPair: (pair) => this.pairs.push(pair),
+      standingTotals: (_at, totals) => {
+        for (const what of ['connections', 'toUpstream', 'toClient'] as const) this.totals[what] += totals[what];
       },
       streamConnected: (stream, result) => this.connected.set(stream, result),
     };

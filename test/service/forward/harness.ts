@@ -5,6 +5,7 @@ import { parseEndpoint } from '../../../src/net/endpoint.ts';
 import { type FlowId, IdSource, type SocketId, type StreamId } from '../../../src/net/ids.ts';
 import { parsePrefix } from '../../../src/net/prefix.ts';
 import type { Resolution } from '../../../src/net/resolution.ts';
+import type { StandingDecision } from '../../../src/net/standing.ts';
 import type { ConnectFailure } from '../../../src/net/stream-target.ts';
 import type { Millis } from '../../../src/net/time.ts';
 import { BlockList } from '../../../src/service/block-list.ts';
@@ -27,6 +28,8 @@ export class Harness {
     flows: { read: (flow) => this.carried.get(flow) },
     streamBytes: (stream) => this.streamBytes.get(stream),
   });
+  /** Of the listener, as of the last order; no other test looks at those orders. */
+  standing: StandingDecision | undefined;
   readonly first: Order[];
   readonly listener: SocketId = this.ids.socket();
   now: Millis = 1_700_000_000_000;
@@ -118,6 +121,10 @@ export class Harness {
   drain(): Order[] {
     const orders: Order[] = [];
     for (let order = this.service.pollOutput(); order !== undefined; order = this.service.pollOutput()) {
+      if (order.type === 'stand') {
+        this.standing = order.decision;
+        continue;
+      }
       // Buffers are good until here only.
       orders.push('packet' in order ? { ...order, packet: new Uint8Array(order.packet) } : order);
     }

@@ -13,7 +13,7 @@ import {
   stopAccepting,
 } from '../../../sys/stream-socket.ts';
 import type { ListenSpec } from '../../engine.ts';
-import { keepAliveSeconds, type WorkerLink } from './link.ts';
+import { keepAliveSeconds, type Stands, type WorkerLink } from './link.ts';
 import { LISTEN_ANY, LISTEN_PLAIN, LISTEN_UNIX } from './messages.ts';
 
 /** What is accepted by workers: held TCP streams and unix ones. */
@@ -33,6 +33,7 @@ export interface BoundListener {
   readonly inherited: boolean;
   /** Where the workers count its streams. */
   readonly seat: number;
+  standing: Stands | undefined;
 }
 
 /** Listening sockets, which all workers share: each connection goes to the first that takes it. */
@@ -65,6 +66,7 @@ export class BoundListeners {
         path,
         inherited,
         seat: this.#freeSeat(),
+        standing: undefined,
       };
       this.#open.set(id, listener);
       this.#taken.add(listener.seat);

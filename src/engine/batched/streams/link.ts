@@ -1,13 +1,15 @@
-import { extname } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import type { StreamId } from '../../../net/ids.ts';
-import type { KeepAlive } from '../../../net/stream-target.ts';
+import type { StandingDecision } from '../../../net/standing.ts';
+import type { KeepAlive, StreamTarget } from '../../../net/stream-target.ts';
 import { type Millis, SECOND } from '../../../net/time.ts';
 import { WakeUp } from '../../../sys/epoll.ts';
 import { libc } from '../../../sys/libc.ts';
 import { encodeSockaddr } from '../../../sys/sockaddr.ts';
 import { encodePath, type KeepAliveSeconds } from '../../../sys/stream-socket.ts';
 import type { ConnectSpec } from '../../engine.ts';
+import { createRingMemory, RingReader, RingWriter } from '../ring.ts';
+import { startThread } from '../thread.ts';
 import {
   COMMAND,
   CONNECT_BYTES,
@@ -23,9 +25,15 @@ import {
   COUNTS,
   DESCRIPTORS_MOST,
   LISTEN_BYTES,
+  STAND_BYTES,
+  STAND_COUNT,
+  STAND_KEEP_ALIVE,
+  STAND_MOST,
+  STAND_SERVICE,
+  STAND_TARGET_ADDRESS,
+  STAND_TARGET_BYTES,
   type StreamMemory,
 } from './messages.ts';
-import { createRingMemory, RingReader, RingWriter } from './ring.ts';
 import type { StreamWorkerData } from './worker.ts';
 
 export interface LinkEvents {
@@ -69,7 +77,7 @@ export class WorkerLink {
     this.#commands = new RingWriter(this.#memory.commands);
     this.#reports = new RingReader(this.#memory.reports);
     const data: StreamWorkerData = { memory: this.#memory, bell: this.#bell.fd.number };
-    this.#worker = new Worker(WORKER, { workerData: data, name: 'culvert streams' });
+    this.#worker = startThread('./worker', import.meta.url, 'culvert streams', data);
     let failure = new Error('a worker of streams ended');
     this.#worker.on('error', (error: Error) => {
       failure = error;
@@ -103,23 +111,39 @@ export class WorkerLink {
   connect(stream: StreamId, { to, from, timeout, keepAlive }: ConnectSpec, then: JoinThen): void {
     const { first } = then;
     this.#put(COMMAND.connect, stream, CONNECT_BYTES + first.length, (ring, at) => {
-      const target = at + CONNECT_TARGET;
-      const size =
-        'path' in to ? encodePath(to.path, ring.bytes.subarray(target)) : encodeSockaddr(to, ring.view, target);
+      const size = writeTarget(ring, at + CONNECT_TARGET, to);
       const source = from === undefined ? 0 : encodeSockaddr(from, ring.view, at + CONNECT_SOURCE);
-      const { idle, interval, count } = keepAliveSeconds(keepAlive) ?? NO_KEEP_ALIVE;
       ring.setNumber(at, timeout);
-      ring.setWord(at + CONNECT_KEEP_ALIVE, idle);
-      ring.setWord(at + CONNECT_KEEP_ALIVE + 4, interval);
-      ring.setWord(at + CONNECT_KEEP_ALIVE + 8, count);
+      writeKeepAlive(ring, at + CONNECT_KEEP_ALIVE, keepAlive);
       ring.setWord(at + CONNECT_SIZES, size);
       ring.setWord(at + CONNECT_SIZES + 4, source);
-      ring.setWord(at + CONNECT_FAMILY, 'path' in to ? 0 : to.family);
+      ring.setWord(at + CONNECT_FAMILY, familyNumber(to));
       ring.setNumber(at + CONNECT_WITH, then.handle);
       ring.setNumber(at + CONNECT_IDLE, then.idle);
       ring.setWord(at + CONNECT_SERVICE, then.service);
       ring.setWord(at + CONNECT_FIRST_SIZE, first.length);
       if (first.length > 0) ring.bytes.set(first, at + CONNECT_BYTES);
+    });
+  }
+
+  /** Undefined takes it back. Throws SystemError for a path that is too long. */
+  stand(listener: number, stands: Stands | undefined): void {
+    const targets = stands?.decision.to ?? [];
+    this.#put(COMMAND.stand, listener, STAND_BYTES + targets.length * STAND_TARGET_BYTES, (ring, at) => {
+      ring.setWord(at + STAND_COUNT, targets.length);
+      if (stands === undefined) return;
+      const { timeout, idle, keepAlive, most } = stands.decision;
+      ring.setNumber(at, timeout);
+      ring.setNumber(at + 8, idle);
+      writeKeepAlive(ring, at + STAND_KEEP_ALIVE, keepAlive);
+      ring.setWord(at + STAND_SERVICE, stands.service);
+      ring.setWord(at + STAND_MOST, most);
+      for (const [n, { tag, place }] of targets.entries()) {
+        const target = at + STAND_BYTES + n * STAND_TARGET_BYTES;
+        ring.setWord(target, tag);
+        ring.setWord(target + 4, writeTarget(ring, target + STAND_TARGET_ADDRESS, place));
+        ring.setWord(target + 8, familyNumber(place));
+      }
     });
   }
 
@@ -250,6 +274,29 @@ export interface JoinThen {
   readonly first: Uint8Array;
 }
 
+/** A standing decision, and whose traffic it is, by number. */
+export interface Stands {
+  readonly decision: StandingDecision;
+  readonly service: number;
+}
+
+/** Its size. Throws SystemError for a path that is too long. */
+function writeTarget(ring: RingWriter, at: number, to: StreamTarget): number {
+  return 'path' in to ? encodePath(to.path, ring.bytes.subarray(at)) : encodeSockaddr(to, ring.view, at);
+}
+
+/** 0 stands for a unix socket. */
+function familyNumber(to: StreamTarget): number {
+  return 'path' in to ? 0 : to.family;
+}
+
+function writeKeepAlive(ring: RingWriter, at: number, times: KeepAlive | undefined): void {
+  const { idle, interval, count } = keepAliveSeconds(times) ?? NO_KEEP_ALIVE;
+  ring.setWord(at, idle);
+  ring.setWord(at + 4, interval);
+  ring.setWord(at + 8, count);
+}
+
 type Fill = (ring: RingWriter, at: number) => void;
 
 function nothing(): void {}
@@ -267,8 +314,6 @@ export function keepAliveSeconds(times: KeepAlive | undefined): KeepAliveSeconds
 }
 
 const NO_KEEP_ALIVE: KeepAliveSeconds = { idle: 0, interval: 0, count: 0 };
-/** As source, or compiled. */
-const WORKER = new URL(`./worker${extname(import.meta.url)}`, import.meta.url);
 const KIB = 1024;
 const COMMAND_BYTES = 512 * KIB;
 const REPORT_BYTES = 1024 * KIB;

@@ -4,6 +4,7 @@ import { EdgePoll, EPOLLIN } from '../../../sys/edge-poll.ts';
 import { EINTR, SystemError } from '../../../sys/errno.ts';
 import { Fd } from '../../../sys/fd.ts';
 import { addressOf } from '../../../sys/ffi.ts';
+import { RingReader } from '../ring.ts';
 import { Accepting, Acceptor } from './acceptor.ts';
 import { dial } from './dial.ts';
 import {
@@ -21,8 +22,8 @@ import {
   type StreamMemory,
 } from './messages.ts';
 import { Reports } from './reports.ts';
-import { RingReader } from './ring.ts';
-import { type Joining, Stream } from './stream.ts';
+import { isDecision, Standing } from './standing.ts';
+import { type Joining, Stream, UNTOLD } from './stream.ts';
 import { WorkerStreams } from './worker-streams.ts';
 
 /**
@@ -41,7 +42,6 @@ export class StreamLoop {
   readonly #seats: Int32Array;
   readonly #owned: Uint8Array;
   readonly #listeners = new Map<number, Accepting>();
-  #lastHandle = 0;
   #now: Millis = performance.now();
   #stopped = false;
 
@@ -53,13 +53,14 @@ export class StreamLoop {
     this.#seats = new Int32Array(memory.seats);
     this.#owned = new Uint8Array(memory.owned);
     this.#owned[this.#poll.descriptor] = 1;
-    this.#streams = new WorkerStreams(memory, this.#poll, this.#wheel, this.#reports);
+    this.#streams = new WorkerStreams(memory, this.#poll, this.#wheel, this.#reports, this.#acceptor);
     // Each ring is an edge: nobody needs to read the bell.
     this.#poll.add(bell, EPOLLIN);
   }
 
   /** Until the main thread says stop. */
   run(): void {
+    this.#reports.begun();
     try {
       while (!this.#stopped) this.#turn();
     } finally {
@@ -84,13 +85,15 @@ export class StreamLoop {
       this.#commands.release();
     }
     if (this.#wheel.next() <= this.#now) this.#tick();
+    this.#streams.untold.tellTotals(this.#now);
     this.#reports.flush(this.#now, ready <= 0);
   }
 
   #patience(): number {
     if (this.#streams.busy || this.#reports.urgent || !this.#commands.sleep()) return 0;
     if (!this.#reports.roomy) return 1;
-    const next = Math.min(this.#wheel.next(), this.#reports.dueAt) - performance.now();
+    const { untold } = this.#streams;
+    const next = Math.min(this.#wheel.next(), this.#reports.dueAt, untold.dueAt) - performance.now();
     return Math.max(0, Math.min(LONGEST_SLEEP, Math.ceil(next)));
   }
 
@@ -125,14 +128,17 @@ export class StreamLoop {
 
   #take(listener: Accepting, number: number): void {
     const fd = new Fd(number, 'accepted stream');
-    if (!listener.takeSeat()) {
+    const seat = listener.takeSeat();
+    if (seat === 0) {
       this.#streams.table.drop('too-many-streams');
       fd.close();
       return;
     }
-    const stream = this.#streams.table.add(--this.#lastHandle, fd, listener, 'held');
-    const { room, remote, local } = this.#acceptor;
-    this.#reports.opened(stream.handle, listener.id, number, room.words, remote, local);
+    const client = this.#streams.table.add(UNTOLD, fd, listener, 'held');
+    const { standing } = listener;
+    if (standing === undefined) this.#streams.untold.opened(client);
+    else if (seat <= standing.most) this.#streams.serve(standing, client);
+    else this.#streams.untold.ask(client, this.#now);
   }
 
   /** Nobody is accepted there for a while. */
@@ -182,6 +188,9 @@ export class StreamLoop {
       case COMMAND.adopt:
         this.#streams.adopt(id, this.#commands.word(body));
         return;
+      case COMMAND.stand:
+        this.#stand(id, body);
+        return;
       case COMMAND.stop:
         this.#stopped = true;
         return;
@@ -195,6 +204,16 @@ export class StreamLoop {
     const listener = new Accepting(id, at(0), at(1), this.#seats, at(2), at(3));
     this.#listeners.set(listener.number, listener);
     this.#poll.addShared(listener.number);
+  }
+
+  #stand(id: number, body: number): void {
+    for (const listener of this.#listeners.values()) {
+      if (listener.id !== id) continue;
+      listener.standing = isDecision(this.#commands, body) ? new Standing(this.#commands, body) : undefined;
+      // Whoever changes his mind wants to know whom he has.
+      this.#streams.untold.tellAll(listener, this.#now);
+      return;
+    }
   }
 
   #unlisten(id: number, cut: boolean): void {

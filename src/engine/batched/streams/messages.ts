@@ -22,10 +22,12 @@ export const COMMAND = {
   /** fd:4 of a held stream that another worker had */
   adopt: 9,
   stop: 10,
+  /** Of a listener: STAND_* below */
+  stand: 11,
 } as const;
 
 export const REPORT = {
-  /** listener:8 fd:8 remote:32 local:32 */
+  /** listener:8 fd:8 remote:32 local:32, then what a standing decision came to: tag:4 errno:4 (0 = it was not asked) */
   opened: 1,
   /** errno:8 fd:8 */
   connected: 2,
@@ -37,6 +39,12 @@ export const REPORT = {
   unlistened: 5,
   /** fd:8 −:8; it is the main thread's now */
   released: 6,
+  /** As opened, but the tag is of the target that it is joined with:4 −:4, and of that stream: handle:8 fd:8 */
+  pair: 7,
+  /** Of a listener: connections:8 bytes to upstreams:8 to clients:8 of pairs that ended untold */
+  totals: 8,
+  /** The worker is at work */
+  begun: 9,
 } as const;
 
 export const LISTEN_PLAIN = 0;
@@ -63,7 +71,18 @@ export const CONNECT_BYTES = 200;
 export const SOCKADDR_STRIDE = 32;
 export const OPENED_REMOTE = 16;
 export const OPENED_LOCAL: number = OPENED_REMOTE + SOCKADDR_STRIDE;
-export const OPENED_BYTES: number = OPENED_LOCAL + SOCKADDR_STRIDE;
+export const OPENED_TAG: number = OPENED_LOCAL + SOCKADDR_STRIDE;
+export const OPENED_BYTES: number = OPENED_TAG + 8;
+export const PAIR_BYTES: number = OPENED_BYTES + 16;
+
+/** timeout:8 idle:8 keep-alive's idle:4 interval:4 count:4 service:4 most:4 targets:4, then of each tag:4 size:4 family:4 (0 = unix) −:4 address:112 */
+export const STAND_KEEP_ALIVE = 16;
+export const STAND_SERVICE = 28;
+export const STAND_MOST = 32;
+export const STAND_COUNT = 36;
+export const STAND_BYTES = 40;
+export const STAND_TARGET_BYTES = 128;
+export const STAND_TARGET_ADDRESS = 16;
 /** One chunk that was asked for by read. */
 export const CHUNK_BYTES = 64 * 1024;
 

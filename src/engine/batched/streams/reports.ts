@@ -1,6 +1,17 @@
 import type { Millis } from '../../../net/time.ts';
-import { CHUNK_BYTES, OPENED_BYTES, OPENED_LOCAL, OPENED_REMOTE, REPORT, SOCKADDR_STRIDE } from './messages.ts';
-import { type RingMemory, RingWriter } from './ring.ts';
+import { type RingMemory, RingWriter } from '../ring.ts';
+import type { Accepting } from './acceptor.ts';
+import {
+  CHUNK_BYTES,
+  OPENED_BYTES,
+  OPENED_LOCAL,
+  OPENED_REMOTE,
+  OPENED_TAG,
+  PAIR_BYTES,
+  REPORT,
+  SOCKADDR_STRIDE,
+} from './messages.ts';
+import type { Stream } from './stream.ts';
 
 /** What a worker tells the main thread. Answers and ends are never lost: what the ring has no room for waits. */
 export class Reports {
@@ -23,19 +34,37 @@ export class Reports {
 
   /** Whether one stream more would have room. */
   get takesStream(): boolean {
-    return this.roomy && this.#ring.begin(REPORT.opened, 0, OPENED_BYTES) >= 0;
+    return this.roomy && this.#ring.begin(REPORT.pair, 0, PAIR_BYTES) >= 0;
   }
 
-  /** Only where a stream is taken. The sockaddrs begin at these offsets of `from`. */
-  opened(handle: number, listener: number, descriptor: number, from: Int32Array, remote: number, local: number): void {
+  /** Only where a stream is taken. `ends`: where its sockaddrs are. `errno`: of a target that was tried already. */
+  opened({ handle, listener, fd, tag }: Stream, ends: Ends, errno: number): void {
     const at = this.#ring.begin(REPORT.opened, handle, OPENED_BYTES);
-    this.#ring.setNumber(at, listener);
-    this.#ring.setNumber(at + 8, descriptor);
-    for (let n = 0; n < SOCKADDR_STRIDE; n += 4) {
-      this.#ring.setWord(at + OPENED_REMOTE + n, from[(remote + n) >> 2] ?? 0);
-      this.#ring.setWord(at + OPENED_LOCAL + n, from[(local + n) >> 2] ?? 0);
-    }
+    this.#writeEnds(at, listener?.id ?? 0, fd.number, ends);
+    this.#ring.setWord(at + OPENED_TAG, tag);
+    this.#ring.setWord(at + OPENED_TAG + 4, errno);
     this.#send(true);
+  }
+
+  /** Only where a stream is taken. */
+  pair({ handle, listener, fd, tag }: Stream, upstream: Stream, ends: Ends): void {
+    const at = this.#ring.begin(REPORT.pair, handle, PAIR_BYTES);
+    this.#writeEnds(at, listener?.id ?? 0, fd.number, ends);
+    this.#ring.setWord(at + OPENED_TAG, tag);
+    this.#ring.setNumber(at + OPENED_BYTES, upstream.handle);
+    this.#ring.setNumber(at + OPENED_BYTES + 8, upstream.fd.number);
+    this.#send(false);
+  }
+
+  /** Only while everything went out. False when there is no room, and they have to be told later. */
+  totals({ id, totals: { connections, toUpstream, toClient } }: Accepting): boolean {
+    const at = this.#ring.begin(REPORT.totals, id, 24);
+    if (at < 0) return false;
+    this.#ring.setNumber(at, connections);
+    this.#ring.setNumber(at + 8, toUpstream);
+    this.#ring.setNumber(at + 16, toClient);
+    this.#send(false);
+    return true;
   }
 
   /** Whether the largest chunk would have room. */
@@ -62,6 +91,10 @@ export class Reports {
 
   released(handle: number, descriptor: number): void {
     this.#put({ kind: REPORT.released, handle, first: descriptor, second: 0, urgent: true });
+  }
+
+  begun(): void {
+    this.#put({ kind: REPORT.begun, handle: 0, first: 0, second: 0, urgent: true });
   }
 
   unlistened(listener: number): void {
@@ -104,6 +137,15 @@ export class Reports {
     else this.#unheard = true;
   }
 
+  #writeEnds(at: number, listener: number, descriptor: number, { words, remote, local }: Ends): void {
+    this.#ring.setNumber(at, listener);
+    this.#ring.setNumber(at + 8, descriptor);
+    for (let n = 0; n < SOCKADDR_STRIDE; n += 4) {
+      this.#ring.setWord(at + OPENED_REMOTE + n, words[(remote + n) >> 2] ?? 0);
+      this.#ring.setWord(at + OPENED_LOCAL + n, words[(local + n) >> 2] ?? 0);
+    }
+  }
+
   #put(report: Report): void {
     if (!this.roomy || !this.#write(report)) this.#waiting.push(report);
   }
@@ -116,6 +158,13 @@ export class Reports {
     this.#send(urgent);
     return true;
   }
+}
+
+/** Two sockaddrs, by their offsets in bytes. */
+export interface Ends {
+  readonly words: Int32Array;
+  readonly remote: number;
+  readonly local: number;
 }
 
 interface Report {

@@ -1,36 +1,28 @@
 import type { Direction, ServiceName } from '../../../flow/flow.ts';
-import type { Endpoint } from '../../../net/endpoint.ts';
 import type { IdSource, SocketId, StreamId } from '../../../net/ids.ts';
 import type { OpenResult } from '../../../net/open-result.ts';
+import type { StandingDecision } from '../../../net/standing.ts';
 import type { ConnectResult } from '../../../net/stream-target.ts';
-import type { Millis } from '../../../net/time.ts';
 import { SystemError } from '../../../sys/errno.ts';
 import { Fd } from '../../../sys/fd.ts';
-import { AF_INET, AF_INET6, decodeSockaddr } from '../../../sys/sockaddr.ts';
-import {
-  type ConnectJoin,
-  type ConnectSpec,
-  EngineMisuse,
-  type EngineSink,
-  type JoinSpec,
-  type TrafficCount,
-} from '../../engine.ts';
+import { type ConnectSpec, EngineMisuse, type EngineSink, type JoinSpec, type TrafficCount } from '../../engine.ts';
 import type { DropCounts } from '../../portable/drop-counts.ts';
 import { connectFailed, openFailed } from '../../portable/error-names.ts';
 import { removeStale } from '../../portable/stream-listener.ts';
+import type { RingReader } from '../ring.ts';
 import { type BoundListener, BoundListeners, type HeldListenSpec } from './bound-listeners.ts';
+import { endsIn, type HeldStream, type Join, joinNobody, joinNow, refusalIn, thenJoin } from './held-stream.ts';
 import type { JoinThen, WorkerLink } from './link.ts';
 import {
   DESCRIPTORS_MOST,
   DROPS,
   DROPS_AT,
-  OPENED_LOCAL,
-  OPENED_REMOTE,
+  OPENED_BYTES,
+  OPENED_TAG,
   REPORT,
   SERVICES,
   trafficPlace,
 } from './messages.ts';
-import type { RingReader } from './ring.ts';
 import { WorkerLinks } from './worker-links.ts';
 
 export interface SpliceRoomParts {
@@ -91,17 +83,26 @@ export class SpliceRoom {
       if (spec.transport === 'unix') await removeStale(spec.path);
       // Also the others' answers come later than the call.
       else await undefined;
-      if (!this.#opening.has(socket)) {
-        return { ok: false, failure: 'failed', detail: 'closed while it was being opened' };
-      }
+      if (!this.#opening.has(socket)) return CLOSED;
       const listener = this.#listeners.bind(socket, spec);
       for (const link of this.#links.start()) listenBy(link, listener);
+      await this.#links.begun();
+      if (!this.#listeners.has(socket)) return CLOSED;
       return { ok: true, local: listener.local };
     } catch (error) {
       return openFailed(error);
     } finally {
       this.#opening.delete(socket);
     }
+  }
+
+  /** What becomes of its clients; see Engine. */
+  stand(socket: SocketId, decision: StandingDecision | undefined, service: ServiceName): void {
+    const listener = this.#listeners.get(socket);
+    if (listener === undefined) return;
+    listener.standing = decision && { decision, service: SERVICES.indexOf(service) };
+    if (decision !== undefined) this.#services.add(service);
+    for (const link of this.#links.running) link.stand(socket, listener.standing);
   }
 
   /** Its streams go on. */
@@ -249,6 +250,19 @@ export class SpliceRoom {
       this.#opened(link, id, ring);
       return;
     }
+    if (kind === REPORT.pair) {
+      this.#paired(link, id, ring);
+      return;
+    }
+    if (kind === REPORT.totals) {
+      const [connections, toUpstream, toClient] = [ring.number(body), ring.number(body + 8), ring.number(body + 16)];
+      this.#parts.sink.standingTotals?.(id as SocketId, { connections, toUpstream, toClient });
+      return;
+    }
+    if (kind === REPORT.begun) {
+      this.#links.noteBegun();
+      return;
+    }
     if (kind === REPORT.unlistened) {
       this.#listeners.left(id as SocketId);
       return;
@@ -281,21 +295,44 @@ export class SpliceRoom {
       link.close(handle);
       return;
     }
+    const stream = this.#adopt(link, handle, listener.id, 'held', ring.number(ring.body + 8));
+    const { from, local } = endsIn(ring, listener.local);
+    this.#parts.sink.streamOpened(stream.id, listener.id, from, local, refusalIn(ring));
+  }
+
+  /** A client and his upstream, whom a standing decision joined. */
+  #paired(link: WorkerLink, handle: number, ring: RingReader): void {
+    const listener = this.#listeners.get(ring.number(ring.body) as SocketId);
+    // Closed meanwhile, its streams cut with it or going on, and nobody's.
+    if (listener === undefined) return;
+    const { id: at } = listener;
+    const { id: client } = this.#adopt(link, handle, at, 'joined', ring.number(ring.body + 8));
+    const more = ring.body + OPENED_BYTES;
+    const { id: upstream } = this.#adopt(link, ring.number(more), undefined, 'joined', ring.number(more + 8));
+    const tag = ring.word(ring.body + OPENED_TAG);
+    this.#parts.sink.standingPair?.({ at, client, upstream, ...endsIn(ring, listener.local), tag });
+  }
+
+  #adopt(
+    link: WorkerLink,
+    handle: number,
+    at: SocketId | undefined,
+    state: HeldStream['state'],
+    descriptor: number,
+  ): HeldStream {
     const stream: HeldStream = {
       id: this.#parts.ids.stream(),
       handle,
       link,
-      at: listener.id,
-      state: 'held',
-      descriptor: ring.number(ring.body + 8),
+      at,
+      state,
+      descriptor,
       client: undefined,
     };
     this.#streams.set(stream.id, stream);
     const accepted = this.#accepted.get(link) ?? new Map<number, HeldStream>();
     this.#accepted.set(link, accepted.set(handle, stream));
-    const remote = endpointIn(ring, ring.body + OPENED_REMOTE) ?? listener.local;
-    const local = endpointIn(ring, ring.body + OPENED_LOCAL) ?? listener.local;
-    this.#parts.sink.streamOpened(stream.id, listener.id, remote, local);
+    return stream;
   }
 
   #connected(stream: HeldStream, errno: number, descriptor: number): void {
@@ -318,7 +355,7 @@ export class SpliceRoom {
     const order = this.#moving.get(stream.id);
     this.#moving.delete(stream.id);
     if (order !== undefined) joinNobody(order.a === stream ? order.b : order.a);
-    if (stream.at !== undefined) this.#accepted.get(stream.link)?.delete(stream.handle);
+    if (stream.handle < 0) this.#accepted.get(stream.link)?.delete(stream.handle);
   }
 
   /** What a worker had has ended with it. */
@@ -339,54 +376,13 @@ export class SpliceRoom {
   }
 }
 
-/** `handle`: what its worker calls it. */
-interface HeldStream {
-  readonly id: StreamId;
-  readonly handle: number;
-  link: WorkerLink;
-  /** Undefined when we made the connection. */
-  readonly at: SocketId | undefined;
-  state: 'connecting' | 'held' | 'joined';
-  descriptor: number;
-  /** Whom it is joined with as soon as it is connected. */
-  readonly client: HeldStream | undefined;
-}
-
-interface Join {
-  readonly a: HeldStream;
-  readonly b: HeldStream;
-  readonly service: number;
-  readonly idle: Millis;
-}
-
-/** When one of them is gone already, its worker ends the other. */
-function joinNow({ a, b, service, idle }: Join): void {
-  a.link.join(a.handle, b.handle, service, idle);
-}
-
-/** A client that is gone already is nobody: then the new connection is cut. */
-function thenJoin({ service, idle, first }: ConnectJoin, client: HeldStream | undefined): JoinThen {
-  return { handle: client?.handle ?? NOBODY, service: SERVICES.indexOf(service), idle, first };
-}
-
-/** Which cuts it. */
-function joinNobody({ link, handle }: HeldStream): void {
-  link.join(handle, NOBODY, 0, 0);
-}
-
-function listenBy(link: WorkerLink, { id, fd, maxStreams, seat, kind }: BoundListener): void {
+function listenBy(link: WorkerLink, { id, fd, maxStreams, seat, kind, standing }: BoundListener): void {
   link.listen(id, fd.number, maxStreams, seat, kind);
+  if (standing !== undefined) link.stand(id, standing);
 }
 
-/** Undefined where there is none: a unix socket, or an address that nobody asked for. */
-function endpointIn(ring: RingReader, offset: number): Endpoint | undefined {
-  const family = ring.word(offset) & 0xffff;
-  return family === AF_INET || family === AF_INET6 ? decodeSockaddr(ring.view, offset) : undefined;
-}
-
+const CLOSED: OpenResult = { ok: false, failure: 'failed', detail: 'closed while it was being opened' };
 /** Between a failure and the next worker. */
 const NO_WORKER: ConnectResult = { ok: false, failure: 'failed', detail: 'the worker of the stream failed' };
 const DIRECTIONS: readonly Direction[] = ['to_peer', 'to_client'];
-/** No stream's handle, nor the 0 that stands for no join at all. */
-const NOBODY = Number.MAX_SAFE_INTEGER;
 const NOTHING_THEN: JoinThen = { handle: 0, service: 0, idle: 0, first: new Uint8Array(0) };

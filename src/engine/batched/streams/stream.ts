@@ -13,7 +13,8 @@ import type { Accepting } from './acceptor.ts';
  *                            └── closeStream ──▶ lingering (flushes, unknown to the service) ──▶ gone
  */
 export class Stream implements Idler {
-  readonly handle: number;
+  /** What the main thread calls it; UNTOLD while it has not heard of it. */
+  handle: number;
   readonly fd: Fd;
   /** Where it was accepted; undefined when we made the connection. */
   readonly listener: Accepting | undefined;
@@ -46,6 +47,9 @@ export class Stream implements Idler {
   sends = 0;
   partner: Stream | undefined = undefined;
   joining: Joining | undefined = undefined;
+  /** Of a standing decision: which target it is, and which errno a connect to it had. */
+  tag = 0;
+  refusal = 0;
   /** Written to it before the join and not taken yet. */
   front: Uint8Array | undefined = undefined;
 
@@ -75,9 +79,12 @@ export class Stream implements Idler {
   }
 }
 
+/** No handle: a client whom a standing decision serves, and his upstream, before the main thread is told. */
+export const UNTOLD = 0;
+
 /** What follows when it is connected. */
 export interface Joining {
-  /** Handle of the stream that it is joined with. */
+  /** Handle of the stream that it is joined with; UNTOLD for the partner that it has already. */
   readonly client: number;
   readonly service: number;
   readonly idle: Millis;

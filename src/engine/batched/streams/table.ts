@@ -5,7 +5,7 @@ import type { Accepting } from './acceptor.ts';
 import { DROPS, DROPS_AT, type StreamDrop, type StreamMemory } from './messages.ts';
 import type { Pipes } from './pipes.ts';
 import type { Reports } from './reports.ts';
-import { Stream, type StreamState } from './stream.ts';
+import { Stream, type StreamState, UNTOLD } from './stream.ts';
 
 /** The streams of a worker: how they come into it, and how they leave. */
 export class StreamTable {
@@ -17,8 +17,11 @@ export class StreamTable {
   readonly #wheel: IdleWheel<Stream | Accepting>;
   readonly #pipes: Pipes;
   readonly #reports: Reports;
+  /** Listeners whose totals the main thread does not know. */
+  readonly uncounted = new Set<Accepting>();
   /** Of the loop. */
   turn = 0;
+  #lastHandle = 0;
 
   constructor(memory: StreamMemory, wheel: IdleWheel<Stream | Accepting>, pipes: Pipes, reports: Reports) {
     this.#owned = new Uint8Array(memory.owned);
@@ -32,7 +35,8 @@ export class StreamTable {
   add(handle: number, fd: Fd, listener: Accepting | undefined, state: StreamState): Stream {
     const stream = new Stream(handle, fd, listener, this.turn, state);
     this.#byNumber[fd.number] = stream;
-    this.#byHandle.set(handle, stream);
+    if (handle !== UNTOLD) this.#byHandle.set(handle, stream);
+    else if (listener !== undefined) listener.untold += 1;
     this.#owned[fd.number] = 1;
     this.#bytes[fd.number] = 0;
     return stream;
@@ -46,6 +50,20 @@ export class StreamTable {
 
   get(handle: number): Stream | undefined {
     return this.#byHandle.get(handle);
+  }
+
+  /** The main thread is about to be told of it. */
+  name(stream: Stream): void {
+    this.#lastHandle -= 1;
+    stream.handle = this.#lastHandle;
+    this.#byHandle.set(stream.handle, stream);
+    if (stream.listener !== undefined) stream.listener.untold -= 1;
+  }
+
+  /** Those of a listener of whom the main thread does not know. */
+  untoldOf(listener: Accepting): Stream[] {
+    if (listener.untold === 0) return [];
+    return this.#byNumber.filter((stream) => stream?.listener === listener && stream.handle === UNTOLD) as Stream[];
   }
 
   /** Nobody asks for it any more. */
@@ -65,7 +83,8 @@ export class StreamTable {
 
   /** The service is told, unless it does not know the stream any more. */
   end(stream: Stream, clean: boolean): void {
-    if (stream.state === 'gone') return;
+    const { state } = stream;
+    if (state === 'gone') return;
     stream.state = 'gone';
     this.#wheel.clear(stream);
     if (stream.pipe !== undefined) {
@@ -81,7 +100,8 @@ export class StreamTable {
     // From here on the number may be somebody else's.
     stream.fd.close();
     stream.listener?.leaveSeat();
-    if (this.#byHandle.delete(stream.handle)) this.#reports.closed(stream.handle, stream.bytes, clean);
+    if (stream.handle === UNTOLD) this.#count(stream, state === 'joined');
+    else if (this.#byHandle.delete(stream.handle)) this.#reports.closed(stream.handle, stream.bytes, clean);
   }
 
   /** Both ends of a pair, or a stream alone. What one side lost must not look complete to the other: resets, not ends. */
@@ -107,6 +127,21 @@ export class StreamTable {
 
   endAll(): void {
     for (const stream of this.#byNumber) if (stream !== undefined) this.end(stream, false);
+  }
+
+  /** For the totals of a listener. The end of an upstream comes to it by the client. */
+  #count(stream: Stream, served: boolean): void {
+    const { bytes, listener = stream.partner?.listener } = stream;
+    if (stream.listener !== undefined) stream.listener.untold -= 1;
+    if (listener === undefined || !served) return;
+    this.uncounted.add(listener);
+    const { totals } = listener;
+    if (listener === stream.listener) {
+      totals.connections += 1;
+      totals.toUpstream += bytes;
+    } else {
+      totals.toClient += bytes;
+    }
   }
 
   drop(reason: StreamDrop): void {

@@ -1,6 +1,6 @@
-import { SECOND } from '../../../net/time.ts';
+import { type Millis, SECOND } from '../../../net/time.ts';
+import type { RingReader } from '../ring.ts';
 import { type SharedByLinks, WorkerLink } from './link.ts';
-import type { RingReader } from './ring.ts';
 
 export interface WorkerEvents {
   report(link: WorkerLink, ring: RingReader): void;
@@ -17,6 +17,8 @@ export class WorkerLinks {
   readonly #links: WorkerLink[] = [];
   /** Counts of workers that are gone. */
   readonly #past: Float64Array[] = [];
+  readonly #begin = Promise.withResolvers<void>();
+  #isBegun = false;
   #started = false;
   #lastReplaced = Number.NEGATIVE_INFINITY;
   #next = 0;
@@ -40,6 +42,20 @@ export class WorkerLinks {
     return this.#links;
   }
 
+  /** Resolves when one of them is at work, which takes a third of a second, longer where the processors are busy. */
+  async begun(): Promise<void> {
+    if (this.#isBegun) return;
+    // Who listens by then without a worker is served by one that comes later.
+    const timer = setTimeout(this.#begin.resolve, LONGEST_START);
+    await this.#begin.promise;
+    clearTimeout(timer);
+  }
+
+  noteBegun(): void {
+    this.#isBegun = true;
+    this.#begin.resolve();
+  }
+
   /** Each in turn; undefined when none runs. */
   any(): WorkerLink | undefined {
     const links = this.start();
@@ -55,6 +71,7 @@ export class WorkerLinks {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#begin.resolve();
     await Promise.all(this.#links.map((link) => link.stop()));
   }
 
@@ -81,3 +98,5 @@ export class WorkerLinks {
     this.#events.failed(link, error);
   }
 }
+
+const LONGEST_START: Millis = 5 * SECOND;

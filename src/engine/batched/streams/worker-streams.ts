@@ -6,18 +6,21 @@ import { type EdgePoll, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRD
 import { Fd } from '../../../sys/fd.ts';
 import { streamCalls } from '../../../sys/stream-calls.ts';
 import { connectError, type KeepAliveSeconds, probeSilence, SHUT_WR } from '../../../sys/stream-socket.ts';
-import type { Accepting } from './acceptor.ts';
+import type { Accepting, Acceptor } from './acceptor.ts';
 import type { Dialled } from './dial.ts';
 import { CHUNK_BYTES, type StreamMemory, trafficPlace } from './messages.ts';
 import { Mover } from './mover.ts';
 import { Pipes } from './pipes.ts';
 import type { Reports } from './reports.ts';
-import type { Joining, Stream } from './stream.ts';
+import type { Standing } from './standing.ts';
+import { type Joining, type Stream, UNTOLD } from './stream.ts';
 import { StreamTable } from './table.ts';
+import { Untold } from './untold.ts';
 
 /** What a worker does with its streams: at the service's word, and when the kernel tells of something. */
 export class WorkerStreams {
   readonly table: StreamTable;
+  readonly untold: Untold;
   readonly #wheel: IdleWheel<Stream | Accepting>;
   readonly #reports: Reports;
   readonly #poll: EdgePoll;
@@ -28,13 +31,20 @@ export class WorkerStreams {
   #again: Stream[] = [];
   now: Millis = 0;
 
-  constructor(memory: StreamMemory, poll: EdgePoll, wheel: IdleWheel<Stream | Accepting>, reports: Reports) {
+  constructor(
+    memory: StreamMemory,
+    poll: EdgePoll,
+    wheel: IdleWheel<Stream | Accepting>,
+    reports: Reports,
+    acceptor: Acceptor,
+  ) {
     this.#wheel = wheel;
     this.#reports = reports;
     this.#poll = poll;
     this.#pipes = new Pipes(new Uint8Array(memory.owned));
     this.#mover = new Mover(poll, this.#pipes, memory);
     this.table = new StreamTable(memory, wheel, this.#pipes, reports);
+    this.untold = new Untold(this.table, acceptor, reports, wheel);
   }
 
   /** Whether something waits for the next turn though the kernel will not tell of it. */
@@ -56,13 +66,24 @@ export class WorkerStreams {
     const stream = this.table.add(handle, fd, undefined, 'connecting');
     stream.keepAlive = keepAlive;
     stream.joining = joining;
-    if (errno === 0) {
-      this.#settled(stream);
+    this.#await(stream, errno, timeout);
+  }
+
+  /** A client about whom nobody need be asked. */
+  serve(standing: Standing, client: Stream): void {
+    const { fd, errno } = standing.dialNext();
+    client.tag = standing.tag;
+    if (fd === undefined) {
+      client.refusal = errno;
+      this.untold.ask(client, this.now);
       return;
     }
-    stream.readable = false;
-    this.#mover.watch(stream, EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP);
-    this.#wheel.set(stream, this.now + timeout);
+    const upstream = this.table.add(UNTOLD, fd, undefined, 'connecting');
+    upstream.keepAlive = standing.keepAlive;
+    upstream.joining = standing;
+    upstream.partner = client;
+    client.partner = upstream;
+    this.#await(upstream, errno, standing.timeout);
   }
 
   read(handle: number): void {
@@ -95,6 +116,10 @@ export class WorkerStreams {
       if (left !== undefined) this.table.cut(left);
       return;
     }
+    this.#couple(a, b, service, idle);
+  }
+
+  #couple(a: Stream, b: Stream, service: number, idle: Millis): void {
     for (const [source, sink] of [
       [a, b],
       [b, a],
@@ -105,7 +130,8 @@ export class WorkerStreams {
       source.active = this.now;
     }
     a.idle = idle;
-    if (idle > 0) this.#wheel.set(a, this.now + idle);
+    const first = a.handle === UNTOLD ? TELL_AFTER : idle;
+    if (first > 0) this.#wheel.set(a, this.now + first);
     this.#serve(a);
   }
 
@@ -168,14 +194,16 @@ export class WorkerStreams {
         this.#refused(stream, ETIMEDOUT);
         return;
       case 'joined': {
+        if (stream.handle === UNTOLD) this.untold.tell(stream, this.now);
         if (stream.keepAlive !== undefined) this.#keepAlive(stream, stream.keepAlive);
-        if (stream.idle === 0) return;
+        if (stream.idle === 0 || stream.slot !== -1) return;
         const quietSince = Math.max(stream.active, stream.partner?.active ?? 0);
         if (quietSince + stream.idle > this.now) this.#wheel.set(stream, quietSince + stream.idle);
         else this.table.leave(stream);
         return;
       }
       case 'held':
+        if (stream.handle === UNTOLD) this.untold.ask(stream, this.now);
         if (stream.keepAlive !== undefined) this.#keepAlive(stream, stream.keepAlive);
         this.#serve(stream);
         return;
@@ -282,11 +310,28 @@ export class WorkerStreams {
     this.#settled(stream);
   }
 
+  #await(stream: Stream, errno: number, timeout: Millis): void {
+    if (errno === 0) {
+      this.#settled(stream);
+      return;
+    }
+    stream.readable = false;
+    this.#mover.watch(stream, EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP);
+    this.#wheel.set(stream, this.now + timeout);
+  }
+
   #settled(stream: Stream): void {
     stream.state = 'held';
+    const { joining } = stream;
+    if (stream.handle === UNTOLD) {
+      // Its keep-alive comes when the connect would have been late: two changes of the wheel are saved to most.
+      if (joining !== undefined && stream.partner !== undefined) {
+        this.#couple(stream.partner, stream, joining.service, joining.idle);
+      }
+      return;
+    }
     if (stream.keepAlive === undefined) this.#wheel.clear(stream);
     else this.#wheel.set(stream, this.now + SETTLED_AFTER);
-    const { joining } = stream;
     this.#reports.connected(stream.handle, 0, stream.fd.number, joining === undefined);
     if (joining === undefined) {
       // What was written meanwhile.
@@ -299,6 +344,16 @@ export class WorkerStreams {
   }
 
   #refused(stream: Stream, reason: number): void {
+    if (stream.handle === UNTOLD) {
+      const client = stream.partner;
+      stream.partner = undefined;
+      this.table.end(stream, false);
+      if (client === undefined) return;
+      client.partner = undefined;
+      client.refusal = reason;
+      this.untold.ask(client, this.now);
+      return;
+    }
     this.table.forget(stream);
     this.table.end(stream, false);
     this.#reports.connected(stream.handle, reason, 0, true);
@@ -325,6 +380,8 @@ const GONE = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 const LINGER: Millis = 5 * SECOND;
 /** A stream is given up whose reader takes not even what comes before the join. */
 const FRONT_MOST = 4 * 1024 * 1024;
+/** How old a client is at least when the main thread is told of him, whom nobody asked about: most do not grow as old. */
+const TELL_AFTER: Millis = 25;
 /** How old a connection is when it gets its keep-alive: most do not grow as old. */
 const SETTLED_AFTER: Millis = SECOND;
 const ETIMEDOUT = 110;

@@ -46,6 +46,11 @@ abstract class Ring {
   setNumber(offset: number, value: number): void {
     this.numbers[offset >> 3] = value;
   }
+
+  /** Wakes a reader who waits on the memory itself. */
+  notify(): void {
+    Atomics.notify(this.state, SLEEPING);
+  }
 }
 
 export class RingWriter extends Ring {
@@ -71,11 +76,6 @@ export class RingWriter extends Ring {
   /** True once for a reader that went to sleep before he saw the last message: he has to be woken. */
   takeSleeper(): boolean {
     return Atomics.load(this.state, SLEEPING) === 1 && Atomics.exchange(this.state, SLEEPING, 0) === 1;
-  }
-
-  /** Wakes a reader who waits on the memory itself. */
-  notify(): void {
-    Atomics.notify(this.state, SLEEPING);
   }
 
   /** Offset of so many free bytes in one piece, −1 without. A full ring would look like an empty one, so a unit stays free. */

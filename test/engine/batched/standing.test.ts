@@ -1,0 +1,235 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { enableCompileCache } from 'node:module';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { after, describe, type TestContext, test } from 'node:test';
+import { createBatchedEngine } from '../../../src/engine/batched/batched.ts';
+import type { Endpoint } from '../../../src/net/endpoint.ts';
+import type { StandingDecision } from '../../../src/net/standing.ts';
+import { openDescriptors } from '../../../src/sys/fd.ts';
+import { missing } from '../../requirements.ts';
+import { withoutAccept } from '../conformance/joined.ts';
+import { type Bound, loopback, Rig, until } from '../conformance/rig.ts';
+
+enableCompileCache();
+
+describe('a standing decision', { skip: missing('ffi') }, () => {
+  for (const workers of [1, 2]) {
+    test(`nobody is asked about clients, and whoever leaves soon is counted: ${workers} worker(s)`, async (t) => {
+      const { rig, listener, upstreams } = await start(t, { workers });
+      for (let n = 0; n < 20; n++) {
+        await Promise.all(
+          Array.from({ length: 10 }, async () => assert.equal(await echo(listener.local, 'hello'), 'hello')),
+        );
+      }
+      const told = (): number => rig.totals.connections + rig.pairs.length;
+      await until(() => told() === 200 && rig.ends.size === 2 * rig.pairs.length, 'all to be counted');
+      assert.deepEqual(rig.streams, []);
+      assert.equal(upstreams.length, 200);
+      assert.deepEqual(rig.engine.stats().traffic, [
+        { service: 'forward', direction: 'to_peer', packets: 0, bytes: 1000 },
+        { service: 'forward', direction: 'to_client', packets: 0, bytes: 1000 },
+      ]);
+      const ended = [...rig.ends.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+      assert.equal(rig.totals.toUpstream + rig.totals.toClient + ended, 2000);
+    });
+  }
+
+  test('who stays is told of, with all that a joined pair has', async (t) => {
+    const { rig, listener } = await start(t);
+    const client = await open(t, listener.local);
+    client.write('before');
+    const [pair] = await told(rig, 1);
+    assert.ok(pair);
+    assert.deepEqual(pair.from, loopback(4, client.localPort));
+    assert.deepEqual([pair.at, pair.local, pair.tag], [listener.id, listener.local, 7]);
+    assert.equal(rig.engine.streamBytes(pair.client), 6);
+    client.end(' and after');
+    await once(client.resume(), 'close');
+    await until(() => rig.ends.size === 2, 'both ends');
+    assert.deepEqual(rig.ends.get(pair.client), { bytes: 16, clean: true });
+    assert.deepEqual(rig.ends.get(pair.upstream), { bytes: 16, clean: true });
+    assert.equal(rig.totals.connections, 0);
+  });
+
+  test('one that was told of can be closed, and is idle no longer than it may', async (t) => {
+    const { rig, listener } = await start(t, { idle: 400 });
+    const [first, second] = [await open(t, listener.local), await open(t, listener.local)];
+    const [pair] = await told(rig, 2);
+    rig.engine.closeStream(pair?.client ?? assert.fail());
+    await Promise.all([first, second].map((socket) => once(socket.resume(), 'close')));
+  });
+
+  test('targets have their turns', async (t) => {
+    const other = await echoServer(t);
+    const { rig, listener } = await start(t, { more: [{ tag: 8, place: other.place }] });
+    for (let n = 0; n < 4; n++) await open(t, listener.local);
+    const pairs = await told(rig, 4);
+    assert.deepEqual(pairs.map(({ tag }) => tag).sort(), [7, 7, 8, 8]);
+  });
+
+  test('a client whose target refuses is asked about', async (t) => {
+    const { rig, listener, server } = await start(t);
+    server.close();
+    const stays = await open(t, listener.local);
+    await until(() => rig.refused.size === 1, 'the question');
+    const [asked] = rig.streams;
+    assert.deepEqual(asked?.from, loopback(4, stays.localPort));
+    const refusal = rig.refused.get(asked?.stream ?? assert.fail());
+    assert.deepEqual([refusal?.tag, refusal?.failure], [7, 'refused']);
+    rig.engine.closeStream(asked.stream);
+    await once(stays.resume(), 'close');
+    assert.deepEqual([rig.pairs, rig.totals.connections], [[], 0]);
+  });
+
+  test('a target that does not answer in time does not either', async (t) => {
+    const { rig, listener } = await start(t, { timeout: 60, place: await withoutAccept(t) });
+    const client = await open(t, listener.local);
+    await until(() => rig.streams.length === 1, 'the question');
+    assert.equal(rig.refused.get(rig.streams[0]?.stream ?? assert.fail())?.failure, 'timeout');
+    client.destroy();
+  });
+
+  test('beyond so many streams it is asked, and knows of all who are joined by then', async (t) => {
+    const { rig, listener } = await start(t, { most: 3 });
+    for (let n = 0; n < 3; n++) await echoed(await open(t, listener.local), 'joined');
+    rig.onStream = () => assert.equal(rig.pairs.length, 3);
+    const fourth = await open(t, listener.local);
+    await until(() => rig.streams.length === 1, 'the question');
+    assert.deepEqual(rig.streams[0]?.from, loopback(4, fourth.localPort));
+    assert.equal(rig.refused.size, 0);
+  });
+
+  test('it is taken back: who is there is told of, who comes is asked about', async (t) => {
+    const { rig, listener } = await start(t);
+    const client = await open(t, listener.local);
+    await echoed(client, 'joined');
+    rig.onStream = () => assert.equal(rig.pairs.length, 1);
+    rig.engine.stand?.(listener.id, undefined, 'forward');
+    const second = await open(t, listener.local);
+    await until(() => rig.streams.length === 1, 'the question');
+    await echoed(client, 'still');
+    second.destroy();
+  });
+
+  test('a listener that closes takes its clients with it, one that stops does not', async (t) => {
+    const { rig, listener, decision } = await start(t);
+    const client = await open(t, listener.local);
+    await echoed(client, 'joined');
+    rig.engine.stopListening(listener.id);
+    await echoed(client, 'on');
+
+    const other = await listen(rig);
+    rig.engine.stand?.(other.id, decision, 'forward');
+    const cut = await open(t, other.local);
+    await echoed(cut, 'joined');
+    const broken = once(cut, 'error');
+    rig.engine.closePort(other.id);
+    assert.equal((await broken)[0].code, 'ECONNRESET');
+    await echoed(client, 'and on');
+  });
+
+  test('resets pass', async (t) => {
+    const { rig, listener, upstreams } = await start(t);
+    const client = await open(t, listener.local);
+    await echoed(client, 'joined');
+    const broken = once(client, 'error');
+    upstreams[0]?.resetAndDestroy();
+    assert.equal((await broken)[0].code, 'ECONNRESET');
+    await until(() => rig.totals.connections + rig.pairs.length === 1, 'the count');
+  });
+
+  test('of a listener that is not there nothing is meant', async (t) => {
+    const { rig, decision } = await start(t);
+    rig.engine.stand?.(rig.ids.socket(), decision, 'forward');
+  });
+
+  after(() => assert.deepEqual(openDescriptors(), []));
+});
+
+interface StartOptions {
+  readonly workers?: number;
+  readonly most?: number;
+  readonly idle?: number;
+  readonly timeout?: number;
+  readonly place?: Endpoint;
+  readonly more?: StandingDecision['to'];
+}
+
+async function start(t: TestContext, options: StartOptions = {}) {
+  const { workers = 1, most = 100, idle = 0, timeout = 5000, more = [] } = options;
+  const upstream = await echoServer(t);
+  const rig = await Rig.start(t, {
+    name: 'batched',
+    create: (parts) => createBatchedEngine({ ...parts, workers, seed: 1 }),
+    skips: {},
+  });
+  const listener = await listen(rig);
+  const decision = { to: [{ tag: 7, place: options.place ?? upstream.place }, ...more], timeout, idle, most };
+  rig.engine.stand?.(listener.id, decision, 'forward');
+  // Orders are obeyed in turn: whoever answers this one, each worker has its own, has heard of the decision.
+  for (let n = 0; n < workers; n++) {
+    const stream = rig.ids.stream();
+    rig.engine.connect(stream, { to: upstream.place, timeout: 5000 });
+    await until(() => rig.connected.has(stream) && upstream.upstreams.length > 0, 'the answer of a worker');
+    rig.engine.closeStream(stream);
+    upstream.upstreams.pop()?.destroy();
+  }
+  return { rig, listener, decision, ...upstream };
+}
+
+async function listen(rig: Rig): Promise<Bound> {
+  const id = rig.ids.socket();
+  const result = await rig.engine.listen(id, { transport: 'tcp', local: loopback(4), maxStreams: 1000, held: true });
+  assert.ok(result.ok);
+  return { id, local: result.local };
+}
+
+async function echoServer(t: TestContext): Promise<{ server: Server; place: Endpoint; upstreams: Socket[] }> {
+  const upstreams: Socket[] = [];
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    upstreams.push(socket);
+    socket.on('error', () => {});
+    socket.pipe(socket);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    server.close();
+    for (const socket of upstreams) socket.destroy();
+  });
+  const address = server.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  return { server, place: loopback(4, address.port), upstreams };
+}
+
+async function open(t: TestContext, { address, port }: Endpoint): Promise<Socket> {
+  const socket = connect({ host: address, port });
+  await once(socket, 'connect');
+  socket.on('error', () => {});
+  t.after(() => socket.destroy());
+  return socket;
+}
+
+/** What comes back of a connection that says one thing and ends. */
+async function echo({ address, port }: Endpoint, text: string): Promise<string> {
+  const socket = connect({ host: address, port });
+  let got = '';
+  socket.on('data', (bytes: Buffer) => {
+    got += bytes.toString();
+  });
+  socket.end(text);
+  await once(socket, 'close');
+  return got;
+}
+
+async function echoed(socket: Socket, text: string): Promise<void> {
+  const back = once(socket, 'data');
+  socket.write(text);
+  assert.equal((await back)[0].toString(), text);
+}
+
+async function told(rig: Rig, count: number) {
+  await until(() => rig.pairs.length === count, `${count} pairs`);
+  return rig.pairs;
+}
