@@ -4,6 +4,8 @@ const benchmarks: Readonly<Record<string, (args: string[]) => Promise<number>>> 
   wireguard: async (args) => (await import('./wireguard/wireguard.ts')).benchWireguard(args),
   pair: async (args) => (await import('./pair/pair.ts')).benchPair(args),
   forward: async (args) => (await import('./forward/forward.ts')).benchForward(args),
+  engines: async (args) => (await import('./engines/engines.ts')).benchEngines(args),
+  guard: async (args) => (await import('./guard/guard.ts')).benchGuard(args),
   wire: async (args) => (await import('./wire.ts')).benchWire(args),
 };
 

@@ -9,9 +9,13 @@
 #define AF_INET  2
 #define AF_INET6 10
 
+/* Nanoseconds: many flows share a neighbour, and each writes to it no more often. */
+#define NOTE_EVERY 1000000000
+
 static __always_inline int fresh(const struct flow *flow, const struct settings *settings, __u64 now, struct hop *hop);
 static __always_inline enum reason look_up_hop(struct xdp_md *ctx, const struct packet *packet, const struct flow *flow,
                                                const struct settings *settings, __u32 bytes, struct hop *hop);
+static __always_inline void note_neighbour(const struct bpf_fib_lookup *fib, __u64 now);
 static __always_inline void remember(struct flow *flow, const struct hop *hop);
 
 /* `bytes`: of the IP packet that is to go out. */
@@ -73,6 +77,7 @@ static __always_inline enum reason look_up_hop(struct xdp_md *ctx, const struct 
   const __u32 *exit = bpf_map_lookup_elem(&egress, &ifindex);
   if (!exit)
     return REASON_EGRESS;
+  note_neighbour(&fib, packet->now);
   hop->exit = *exit;
   hop->until = packet->now + settings->hop_lifetime;
   hop->generation = settings->generation;
@@ -81,6 +86,22 @@ static __always_inline enum reason look_up_hop(struct xdp_md *ctx, const struct 
   __builtin_memcpy(hop->destination, fib.dmac, ETH_ALEN);
   __builtin_memcpy(hop->source, fib.smac, ETH_ALEN);
   return GO_ON;
+}
+
+/* The look-up has put the router's address in place of the destination's, where there is a router. */
+static __always_inline void note_neighbour(const struct bpf_fib_lookup *fib, __u64 now) {
+  struct neighbour neighbour = {.ifindex = fib->ifindex, .family = FAMILY_4};
+  if (fib->family == AF_INET) {
+    neighbour.address[0] = fib->ipv4_dst;
+  } else {
+    neighbour.family = FAMILY_6;
+    __builtin_memcpy(neighbour.address, fib->ipv6_dst, sizeof(neighbour.address));
+  }
+  __u64 *used = bpf_map_lookup_elem(&neighbours, &neighbour);
+  if (!used)
+    bpf_map_update_elem(&neighbours, &neighbour, &now, BPF_ANY);
+  else if (now - *used > NOTE_EVERY)
+    *used = now;
 }
 
 static __always_inline void remember(struct flow *flow, const struct hop *hop) {

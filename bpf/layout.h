@@ -134,6 +134,14 @@ struct settings {
   __u64 hop_lifetime;    /* how long a next hop is taken for granted */
   __u64 budget_interval; /* nanoseconds that a packet costs its prefix; 0 = no budgets */
   __u64 budget_burst;    /* nanoseconds that a prefix may run ahead */
+  __u64 forward_until;   /* flows are executed no longer, unless a process says so again; 0 = for ever */
   __u32 generation;      /* of next hops; raise it and all are looked up anew */
   __u32 lookup_ifindex;  /* as if a packet had come in there the route is looked up; 0 = where it did */
+};
+
+/* A next hop that flows leave by. An IPv4 address is the first word. */
+struct neighbour {
+  __u32 ifindex;
+  __u32 family;
+  __be32 address[4];
 };

@@ -78,6 +78,15 @@ struct {
   __type(value, __u64);
 } budgets SEC(".maps");
 
+/* next hop → when a flow last looked it up. What XDP sends does not keep the kernel's entry of it alive: userspace
+ * does, for those that are used. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 4096);
+  __type(key, struct neighbour);
+  __type(value, __u64);
+} neighbours SEC(".maps");
+
 /* service * REASONS + reason */
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -32,6 +32,7 @@ enum reason {
   REASON_FORWARDING_OFF,
   REASON_EGRESS,
   REASON_NO_HEADROOM,
+  REASON_ORPHANED, /* no process has answered for the flows for too long */
 
   /* The only ones that end here. */
   REASON_TOO_BIG,

@@ -6,7 +6,9 @@ import type { ConnectSample, StreamSample } from '../lib/load.ts';
 export const RATE = 2000;
 
 export const gigabits = ({ bytes, seconds }: StreamSample): number => (bytes * 8) / seconds / 1e9;
-const cpuPerGigabyte = ({ relayCpu, bytes }: StreamSample): number => relayCpu / (bytes / 1e9);
+export const cpuPerGigabyte = ({ relayCpu, bytes }: StreamSample): number => relayCpu / (bytes / 1e9);
+
+export const perSecond = ({ connections: made, seconds }: ConnectSample): number => made / seconds;
 
 /** TCP throughput. A part of the kernel has no CPU time that could be charged to it. */
 export const streams: Kind<StreamSample> = {
@@ -37,7 +39,7 @@ export const connections: Kind<ConnectSample> = {
   columns: [
     {
       heading: 'connections/s',
-      value: ({ connections: made, seconds }) => made / seconds,
+      value: perSecond,
       show: thousands,
       compared: true,
     },

@@ -56,6 +56,10 @@ export interface Benchmark {
   readonly contestants: readonly string[];
   /** Stages by name, for --parts. */
   readonly parts: readonly string[];
+  /** Of Culvert, unless --engines says otherwise. */
+  readonly engines?: string;
+  /** What is sent, for the head of the results. */
+  readonly traffic?: string;
   stages(plan: CommonPlan): readonly Stage[];
   targets(results: Results): readonly Target[];
 }
@@ -115,6 +119,7 @@ async function runPlan(benchmark: Benchmark, plan: CommonPlan): Promise<number> 
     rounds: plan.rounds,
     seconds: plan.seconds,
     quick: plan.quick,
+    ...(benchmark.traffic === undefined ? {} : { traffic: benchmark.traffic }),
     versions,
     faults,
     trials,

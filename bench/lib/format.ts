@@ -12,6 +12,8 @@ export interface RunFacts {
   readonly rounds: number;
   readonly seconds: number;
   readonly quick: boolean;
+  /** What is sent, where it is not the usual: separate packets of sockets. */
+  readonly traffic?: string;
   readonly versions: Partial<Record<string, string>>;
   /** Why a contestant is not in the tables, or what went wrong with it. */
   readonly faults: readonly string[];
@@ -20,12 +22,12 @@ export interface RunFacts {
 const SATURATED = 0.9;
 
 export function head(title: string, facts: RunFacts, order: readonly string[]): string {
-  const { machine, versions, cores } = facts;
+  const { machine, versions, cores, traffic = 'separate frames, no segmentation offload' } = facts;
   return [
     `# ${title}, ${facts.date.slice(0, 16).replace('T', ' ')} UTC${facts.quick ? ' (quick: figures mean little)' : ''}`,
     '',
     `- ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, Node ${machine.node}; ${percent(machine.busyBefore)} busy before the first run${machine.nice === 0 ? '' : `, load and relays at nice ${machine.nice}`}`,
-    `- ${facts.path}; relay on core ${cores.relay}, load on core ${cores.load}; separate frames, no segmentation offload`,
+    `- ${facts.path}; relay on core ${cores.relay}, load on core ${cores.load}; ${traffic}`,
     `- ${facts.rounds} rounds of ${facts.seconds} s, contestants in turn, the round before them thrown away; medians, and ratios taken round by round`,
     ...order.filter((name) => versions[name] !== undefined).map((name) => `- ${name}: ${versions[name]}`),
     ...facts.faults.map((fault) => `- **Fault.** ${fault}`),

@@ -22,7 +22,13 @@ export function dataKind(references: readonly string[], more: string): Kind<Data
   };
 }
 
-export function tripKind(key: string, title: string, references: readonly string[], note: string): Kind<TripSample> {
+export function tripKind(
+  key: string,
+  title: string,
+  references: readonly string[],
+  note: string,
+  digits = 0,
+): Kind<TripSample> {
   return {
     key,
     title,
@@ -30,8 +36,8 @@ export function tripKind(key: string, title: string, references: readonly string
     references,
     plot: 'less is better',
     columns: [
-      { heading: 'p50 µs', value: ({ p50 }) => p50, show: fixed(0), compared: true },
-      { heading: 'p99 µs', value: ({ p99 }) => p99, show: fixed(0), compared: true },
+      { heading: 'p50 µs', value: ({ p50 }) => p50, show: fixed(digits), compared: true },
+      { heading: 'p99 µs', value: ({ p99 }) => p99, show: fixed(digits), compared: true },
       { heading: 'lost', value: ({ lost }) => lost, show: thousands },
     ],
   };

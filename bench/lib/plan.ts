@@ -23,15 +23,23 @@ export interface Choices {
   readonly parts: readonly string[];
   /** Seconds of a measurement unless told otherwise. */
   readonly seconds?: number;
+  /** Of Culvert unless told otherwise. */
+  readonly engines?: string;
 }
 
-export function usageOf({ name, contestants, parts, seconds = USUAL_SECONDS }: Choices): string {
+export function usageOf({
+  name,
+  contestants,
+  parts,
+  seconds = USUAL_SECONDS,
+  engines = USUAL_ENGINE,
+}: Choices): string {
   return [
     `usage: npm run bench -- ${name} [options]`,
     '  --quick           a few seconds, to see that all of it runs; its figures mean little and are not kept',
     `  --only A,B        contestants: ${contestants.join(', ')}`,
     ...(parts.length > 1 ? [`  --parts A,B       ${parts.join(', ')} (all)`] : []),
-    "  --engines A,B     Culvert's engines, each a contestant (portable)",
+    `  --engines A,B     Culvert's engines, each a contestant (${engines})`,
     '  --rounds N        counted rounds (5)',
     `  --seconds S       length of each measurement (${seconds})`,
     '  --loopback        no network namespaces',
@@ -53,7 +61,7 @@ export function planOf(args: string[], choices: Choices): CommonPlan | string {
   const parts = given.parts?.split(',') ?? choices.parts;
   const unknownPart = parts.find((part) => !choices.parts.includes(part));
   if (unknownPart !== undefined) return `no part "${unknownPart}"; there are ${choices.parts.join(', ')}`;
-  const engines = given.engines.split(',');
+  const engines = (given.engines ?? choices.engines ?? USUAL_ENGINE).split(',');
   const unknownEngine = engines.find((engine) => !ENGINES.includes(engine));
   if (unknownEngine !== undefined) return `no engine "${unknownEngine}"; there are ${ENGINES.join(', ')}`;
   const rounds = Number(given.rounds ?? (given.quick ? 1 : 5));
@@ -96,7 +104,7 @@ function parse(args: string[]) {
       loopback: { type: 'boolean', default: false },
       only: { type: 'string' },
       parts: { type: 'string' },
-      engines: { type: 'string', default: 'portable' },
+      engines: { type: 'string' },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
       out: { type: 'string' },
@@ -106,3 +114,4 @@ function parse(args: string[]) {
 
 const ENGINES: readonly string[] = ['auto', 'portable', 'batched', 'xdp'];
 const USUAL_SECONDS = 1;
+const USUAL_ENGINE = 'portable';

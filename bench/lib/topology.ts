@@ -6,6 +6,8 @@ import { hasCommand } from './machine.ts';
 /** Where relay and load stand. Relays face clients on one address and peers on another where there are two networks. */
 export interface Topology {
   readonly kind: 'namespaces' | 'loopback';
+  /** Names of the network namespaces, where there are such. */
+  readonly spaces?: { readonly relay: string; readonly load: string };
   readonly relayFront: string;
   readonly relayBack: string;
   readonly peer: string;
@@ -41,6 +43,7 @@ function loopback(): Topology {
 }
 
 const PREFIX = 'culvert-bench-';
+let made = 0;
 
 /**
  *   load namespace                          relay namespace
@@ -48,8 +51,9 @@ const PREFIX = 'culvert-bench-';
  *   peer 10.213.1.2                  ═vp═══ 10.213.1.1
  */
 function namespaces(): Topology {
-  const relay = `${PREFIX}${process.pid}-relay`;
-  const load = `${PREFIX}${process.pid}-load`;
+  const serial = made++;
+  const relay = `${PREFIX}${process.pid}-${serial}-relay`;
+  const load = `${PREFIX}${process.pid}-${serial}-load`;
   for (const name of [relay, load]) {
     ip(`netns add ${name}`);
     onExit(() => ip(`netns del ${name}`));
@@ -69,6 +73,7 @@ function namespaces(): Topology {
   const inside = (name: string) => (command: readonly string[]) => ['ip', 'netns', 'exec', name, ...command];
   return {
     kind: 'namespaces',
+    spaces: { relay, load },
     relayFront: '10.213.0.1',
     relayBack: '10.213.1.1',
     peer: '10.213.1.2',

@@ -89,7 +89,7 @@ static void turn_once(const struct options *options, bool hold) {
   for (int i = 0; i < ready; i++) {
     struct session *session = events[i].data.ptr;
     session_receive(session, options, now);
-    if (session->step == STEP_READY && !hold) session_release(session, options, now);
+    if (session->step == STEP_READY && !hold) session_refresh(session, options, 0, now);
     if (session->step >= STEP_READY) finish(session);
   }
   if (now - ticked < TICK_NS) return;

@@ -12,6 +12,7 @@
 
 #define MAGIC 0xc01fe47bu
 #define CHANNEL_HEADER_BYTES 4
+#define REFRESH_SECONDS 600
 #define SETUP_NS (20 * NS_PER_SECOND)
 #define TRY_NS (100 * NS_PER_MS)
 
@@ -41,9 +42,17 @@ void flows_open(struct flows *flows, const struct options *options) {
   }
 }
 
+int flows_refresh(struct flows *flows, const struct options *options) {
+  if (options->protocol != PROTOCOL_TURN) return 0;
+  uint64_t before = session_stale;
+  for (int i = 0; i < flows->count; i++) session_refresh(&flows->sessions[i], options, REFRESH_SECONDS, now_ns());
+  run_sessions(flows, options, STEP_DONE);
+  return (int)(session_stale - before);
+}
+
 void flows_close(struct flows *flows, const struct options *options) {
   if (options->protocol == PROTOCOL_TURN) {
-    for (int i = 0; i < flows->count; i++) session_release(&flows->sessions[i], options, now_ns());
+    for (int i = 0; i < flows->count; i++) session_refresh(&flows->sessions[i], options, 0, now_ns());
     run_sessions(flows, options, STEP_DONE);
   }
   for (int i = 0; i < flows->count; i++) close(flows->client.fds[i]);

@@ -7,7 +7,7 @@
 
 #include "session.h"
 
-#define MAX_FLOWS 256
+#define MAX_FLOWS 1024
 #define BATCH 16
 #define PAYLOAD_MAX 1400
 
@@ -38,6 +38,8 @@ struct flows {
 
 /* Opens the sockets and has the relay join the two ends of each flow. Dies with the reason when that fails. */
 void flows_open(struct flows *flows, const struct options *options);
+/* TURN: refreshes every allocation with the nonce and the credentials that it has. Returns how many wanted another nonce; 0 for other protocols. */
+int flows_refresh(struct flows *flows, const struct options *options);
 void flows_close(struct flows *flows, const struct options *options);
 
 /* Writes flow i's packet as `from` sends it to `to`; gives its length. */

@@ -16,7 +16,8 @@ static const struct {
 } commands[] = {
     {"ready", command_ready},   {"data", command_data}, {"rtt", command_rtt},       {"spread", command_spread},
     {"churn", command_churn},   {"hold", command_hold}, {"meet", command_meet},     {"stream", command_stream},
-    {"connect", command_connect}, {"trip", command_trip}, {"idle", command_idle},
+    {"connect", command_connect}, {"trip", command_trip}, {"idle", command_idle},   {"open", command_open},
+    {"endure", command_endure},
 };
 
 static _Noreturn void usage(void);
@@ -58,7 +59,7 @@ static void parse(struct options *options, int argc, char **argv) {
       {"size", required_argument, NULL, 's'},     {"down", no_argument, NULL, 'd'},          {"window", required_argument, NULL, 'w'},
       {"rate", required_argument, NULL, 'q'},     {"count", required_argument, NULL, 'n'},   {"parallel", required_argument, NULL, 'j'},
       {"seconds", required_argument, NULL, 't'},  {"warm-up", required_argument, NULL, 'W'}, {"protocol", required_argument, NULL, 'o'},
-      {NULL, 0, NULL, 0},
+      {"file", required_argument, NULL, 'F'},     {NULL, 0, NULL, 0},
   };
   for (int name; (name = getopt_long(argc, argv, "", names, NULL)) != -1;) {
     switch (name) {
@@ -79,6 +80,7 @@ static void parse(struct options *options, int argc, char **argv) {
       case 'n': options->count = atoi(optarg); break;
       case 'j': options->parallel = atoi(optarg); break;
       case 't': options->seconds = atof(optarg); break;
+      case 'F': options->file = optarg; break;
       case 'W': options->warm_up = atof(optarg); break;
       default: exit(2);
     }

@@ -41,6 +41,7 @@ struct options {
   int rate;          /* rtt: packets a second */
   int count;         /* hold, idle: allocations, pairs, peers, connections */
   int parallel;      /* churn, hold, connect: sessions at a time */
+  const char *file;  /* open: where the flows are written down */
   double seconds;    /* of measuring */
   double warm_up;    /* before it */
 };

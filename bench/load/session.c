@@ -13,7 +13,7 @@
 #define MAX_TRIES 8
 #define UDP_PROTOCOL (17u << 24)
 
-uint64_t session_retransmissions;
+uint64_t session_retransmissions, session_stale;
 static uint64_t next_serial = 1;
 
 static void send_allocate(struct session *session, const struct options *options, uint64_t now);
@@ -40,6 +40,7 @@ void session_receive(struct session *session, const struct options *options, uin
 
   bool success = (response.type & STUN_CLASS_ERROR) == STUN_CLASS_SUCCESS;
   bool stale = response.error == 438;
+  if (stale) session_stale++;
   if (response.nonce_length > 0) {
     memcpy(session->nonce, response.nonce, response.nonce_length);
     session->nonce_length = response.nonce_length;
@@ -62,8 +63,8 @@ void session_receive(struct session *session, const struct options *options, uin
       if (!success) return fail(session, "ChannelBind", response.error);
       session->step = STEP_READY;
       return;
-    case STEP_RELEASE:
-      if (stale) return session_release(session, options, now);
+    case STEP_REFRESH:
+      if (stale) return session_refresh(session, options, session->lifetime, now);
       if (!success) return fail(session, "Refresh", response.error);
       session->step = STEP_DONE;
       return;
@@ -74,10 +75,11 @@ void session_receive(struct session *session, const struct options *options, uin
   }
 }
 
-void session_release(struct session *session, const struct options *options, uint64_t now) {
-  session->step = STEP_RELEASE;
+void session_refresh(struct session *session, const struct options *options, uint32_t lifetime, uint64_t now) {
+  session->step = STEP_REFRESH;
+  session->lifetime = lifetime;
   stun_begin(&session->request, STUN_REFRESH, next_serial++);
-  stun_add_u32(&session->request, STUN_LIFETIME, 0);
+  stun_add_u32(&session->request, STUN_LIFETIME, lifetime);
   authenticate(session, options);
   transmit(session, now);
 }

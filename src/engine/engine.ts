@@ -67,12 +67,14 @@ export interface Engine {
   sourceOf?(socket: SocketId, remote: Endpoint): string | undefined;
   stats(): EngineStats;
   /**
-   * Of an engine whose flows outlive the process: those of an earlier one go that were not asked for again. To be called once all that was kept is
-   * restored. Returns how many went.
+   * Of an engine whose flows outlive the process. To be called once all that was kept is restored: when every port that was asked for is
+   * answered for, flows of the process before go that were not asked for again. Resolves with how many.
    */
-  dropUnknown?(): number;
+  settle?(): Promise<number>;
   /** Closes every socket and stream; the sink hears no more. */
   close(): Promise<void>;
+  /** Of an engine whose flows outlive the process: the same, but they go on, for the process that takes them over. */
+  leave?(): Promise<void>;
 }
 
 export type EngineName = 'portable' | 'batched' | 'xdp';
@@ -171,6 +173,8 @@ export interface SlowPathStats {
   readonly passes: ReadonlyMap<ServiceName | 'engine', ReadonlyMap<string, number>>;
   /** Flows that the fast path did not take. */
   readonly refusedFlows: ReadonlyMap<string, number>;
+  /** Of these, how many it took later. */
+  readonly retakenFlows: number;
 }
 
 export interface FlowReport {

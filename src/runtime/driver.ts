@@ -124,10 +124,10 @@ export class Driver {
     for (const seat of this.#seats.values()) seat.timer.stop();
   }
 
-  /** Closes every socket and stream; services hear no more. */
-  async stop(): Promise<void> {
+  /** Closes every socket and stream; services hear no more. `leaves`: flows go on where the engine's outlive the process. */
+  async stop(leaves: boolean = false): Promise<void> {
     this.freeze();
-    await this.engine.close();
+    await (leaves && this.engine.leave !== undefined ? this.engine.leave() : this.engine.close());
   }
 
   #sink(): EngineSink {

@@ -56,6 +56,8 @@ export class Relay implements Stoppable {
   #admin: AdminServer | undefined;
   #closeLocal: (() => Promise<void>) | undefined;
   #keeper: Keeper | undefined;
+  /** The kernel goes on with what the next process will know. */
+  #leaves = false;
   /** Reloads that overlap are done one after the other. */
   #lastReload: Promise<unknown> = Promise.resolve();
 
@@ -116,8 +118,9 @@ export class Relay implements Stoppable {
       this.#log.warn('a socket was handed over that no listener names', { socket });
     }
     if (reasons.length > 0) return reasons;
-    if (keeps) await this.#restore();
-    this.#driver.engine.dropUnknown?.();
+    if (keeps) this.#restore();
+    await this.#settle();
+    this.#keeper?.start();
     this.#driver.release();
     this.#state = 'ready';
     return reasons;
@@ -134,17 +137,29 @@ export class Relay implements Stoppable {
     await this.#keeper?.settle();
     this.#driver.freeze();
     await this.#keeper?.finish();
-    await this.#driver.stop();
+    await this.#driver.stop(this.#leaves);
     await Promise.all([this.#keeper?.close(), this.#admin?.close(), this.#closeLocal?.()]);
   }
 
-  async #restore(): Promise<void> {
+  #restore(): void {
     const { config, log } = this.#options;
     this.#keeper = new Keeper({ folder: config.state, driver: this.#driver, log });
     this.#keeper.restore(this.#allHosts().map(({ service }) => service));
-    // The engine's answers for restored ports, where it has them at once.
+  }
+
+  /** The engine has had time to answer for restored ports, and what an earlier process left in the kernel is taken over or gone. */
+  async #settle(): Promise<void> {
+    const { engine } = this.#driver;
+    const { log } = this.#options;
     await setImmediate();
-    this.#keeper.start();
+    if (engine.settle !== undefined) {
+      const dropped = await engine.settle();
+      if (dropped > 0) log.info('flows of an earlier process that nobody has now are out of the kernel', { dropped });
+    } else if (this.#keeper !== undefined) {
+      const removed = this.#chosen.traces.remove();
+      if (removed.length > 0) log.info('what an xdp engine had left in the kernel is removed', { removed });
+    }
+    this.#leaves = this.#keeper !== undefined;
   }
 
   /** Not ready, and nobody new; resolves when the last is gone. */

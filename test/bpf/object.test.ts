@@ -1,6 +1,7 @@
 // The object that is committed: what its source compiles to, and what the engine believes it to be.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +15,8 @@ import {
   FLOW_BYTES,
   FLOW_OFFSETS,
   KEY_BYTES,
+  LAYOUT,
+  NEIGHBOUR_OFFSETS,
   PORT_BITS,
   SERVICES,
   SETTINGS_BYTES,
@@ -99,6 +102,13 @@ describe('the layout that both sides share', () => {
     });
   });
 
+  test('neighbours, and the digest of all that maps hold', () => {
+    assert.equal(struct('neighbour').bytes, 24);
+    assert.deepEqual(struct('neighbour').offsets, NEIGHBOUR_OFFSETS);
+    const words = ['layout.h', 'maps.h', 'reasons.h'].map((file) => code(file).replaceAll(/\s+/g, ' '));
+    assert.equal(LAYOUT, createHash('sha256').update(words.join('\n')).digest('hex').slice(0, 16));
+  });
+
   // Enums that no type of a map mentions are not in BTF; the source, which the object was compiled from, has them.
   test('numbers that have names', () => {
     const reasons = [...enumOf('reasons.h', 'reason')];
@@ -140,8 +150,7 @@ function without(struct: BtfStruct, ...left: readonly string[]): Record<string, 
 
 /** Names and numbers of an enum in C. */
 function enumOf(file: string, name: string): Map<string, number> {
-  const text = readFileSync(join(root, 'bpf', file), 'utf8').replaceAll(/\/\*[\s\S]*?\*\//g, '');
-  const body = new RegExp(`enum ${name} \\{([^}]*)\\}`).exec(text)?.[1];
+  const body = new RegExp(`enum ${name} \\{([^}]*)\\}`).exec(code(file))?.[1];
   assert.ok(body, `no enum ${name}`);
   let next = 0;
   return new Map(
@@ -151,4 +160,9 @@ function enumOf(file: string, name: string): Map<string, number> {
       return [word, number];
     }),
   );
+}
+
+/** Without comments. */
+function code(file: string): string {
+  return readFileSync(join(root, 'bpf', file), 'utf8').replaceAll(/\/\*[\s\S]*?\*\//g, '');
 }

@@ -4,24 +4,50 @@ import type { Config } from '../../src/control/config/schema.ts';
 import type { Log } from '../../src/control/log/log.ts';
 import type { Obstacle } from '../../src/engine/batched/obstacle.ts';
 import type { EngineSink } from '../../src/engine/engine.ts';
+import type { XdpObstacle } from '../../src/engine/xdp/obstacle.ts';
 import { IdSource } from '../../src/net/ids.ts';
+import { planEngine } from '../../src/runtime/engine-plan.ts';
 import { chooseEngine } from '../../src/runtime/engines.ts';
 import { missing } from '../requirements.ts';
 
 const obstacle: Obstacle = { reason: 'no-ffi', detail: 'koffi cannot be loaded: not installed' };
+const noRights: XdpObstacle = { reason: 'no-rights', detail: 'without CAP_BPF', fix: 'run as root' };
+const config = {
+  state: '.',
+  interfaces: ['eth7'],
+  limits: { unmatched: { perPrefix: 1000, burstSeconds: 1 } },
+  batched: { workers: 1, gso: true, gro: true, uring: true },
+} as unknown as Config;
 
-test('auto takes the batched engine where it runs', { skip: missing('ffi') }, async () => {
+test('auto takes the xdp engine where it runs natively', () => {
+  const plan = planEngine({ ...config, engine: 'auto' }, { batched: () => undefined, xdp: () => undefined });
+  assert.deepEqual(plan, {
+    ok: true,
+    name: 'xdp',
+    why: 'auto: the best, on eth7 above batched',
+    below: 'batched',
+    interfaces: ['eth7'],
+  });
+});
+
+test('auto takes the batched engine where xdp does not run', { skip: missing('ffi') }, async () => {
   assert.deepEqual(await chosen('auto', undefined), {
     name: 'batched',
-    why: 'auto: the best but for xdp, which wants to be named',
+    why: 'auto: xdp does not run here, without CAP_BPF',
   });
   assert.deepEqual(await chosen('batched', undefined), { name: 'batched', why: 'as configured' });
+});
+
+test('auto goes on without xdp when that turns out not to run', { skip: missing('ffi') }, async () => {
+  const { why } = (await chosen('auto', undefined, 'none')) as { why: string };
+  // There is no such interface, if there is BPF at all.
+  assert.match(why, /^auto: xdp does not run here, (?!without CAP_BPF)./);
 });
 
 test('auto says why it takes the portable one', async () => {
   assert.deepEqual(await chosen('auto', obstacle), {
     name: 'portable',
-    why: 'auto: batched does not run here, koffi cannot be loaded: not installed',
+    why: 'auto: xdp does not run here, without CAP_BPF; nor does batched, koffi cannot be loaded: not installed',
   });
 });
 
@@ -31,12 +57,17 @@ test('portable is what was asked for, and nothing else is looked at', async () =
 
 test('an engine that was asked for by name and does not run is a reason to end', async () => {
   assert.match(String(await chosen('batched', obstacle)), /^the batched engine does not run here: koffi cannot be/);
+  assert.match(String(await chosen('xdp', undefined)), /^the xdp engine does not run here: /);
 });
 
 /** The name of the engine and why it was chosen, or why none was. */
-async function chosen(engine: Config['engine'], found: Obstacle | undefined) {
-  const config = { engine, batched: { workers: 1, gso: true, gro: true, uring: true } } as Config;
-  const choice = await chooseEngine(config, {} as Log, () => found);
+async function chosen(
+  engine: Config['engine'],
+  batched: Obstacle | undefined,
+  xdp: XdpObstacle | 'none' = noRights,
+): Promise<{ name: string; why: string } | string> {
+  const obstacles = { batched: () => batched, xdp: () => (xdp === 'none' ? undefined : xdp) };
+  const choice = await chooseEngine({ ...config, engine }, {} as Log, obstacles);
   if (!choice.ok) return choice.reason;
   const made = choice.engine.create({} as EngineSink, new IdSource());
   await made.close();

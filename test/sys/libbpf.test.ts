@@ -177,7 +177,7 @@ describe('libbpf', { skip: missing('bpf') }, () => {
       link.update(load().program);
       assert.notEqual(attached(), first);
       const path = join(bpffs, `link-${mode}`);
-      link.pin(path);
+      pin(link.fd, path);
       link.close();
       assert.ok(attached(), 'a pinned link outlives its descriptor');
       const again = XdpLink.pinned(path);

@@ -9,7 +9,7 @@ import { wireguardSection } from './wireguard.ts';
 /** The whole configuration: types, JSON Schema, reference page, environment names and faults all come from here. */
 export const configSchema = section('Configuration of Culvert.', {
   engine: v.optional(
-    choice('What moves the packets. `auto` takes the best one that works here.', [
+    choice('What moves the packets. `auto` takes the best one that works here; xdp only where drivers run it.', [
       'auto',
       'portable',
       'batched',
@@ -79,6 +79,16 @@ export const configSchema = section('Configuration of Culvert.', {
             perPrefix: v.optional(whole('Tokens a second for one /24 or /64; 0 = no limit.', 0, 1_000_000), 2500),
             burstSeconds: v.optional(whole('Seconds of budget that may be saved up.', 1, 3600), 10),
             maxSources: v.optional(whole('Sources that are remembered.', 1, 10_000_000), 16_384),
+          },
+        ),
+        {},
+      ),
+      unmatched: v.optional(
+        section(
+          'Packets to listeners that no flow takes: requests, and floods. With the xdp engine the kernel drops what is beyond, before it costs the process anything; not while flows are missing from the kernel.',
+          {
+            perPrefix: v.optional(whole('Packets a second for one /24 or /64; 0 = no limit.', 0, 10_000_000), 50_000),
+            burstSeconds: v.optional(whole('Seconds of budget that may be saved up.', 1, 60), 1),
           },
         ),
         {},

@@ -86,7 +86,7 @@ export function collectBlocks(count: () => number): Collector {
   return () => [family('culvert_blocked_addresses', 'gauge', 'Addresses that are blocked.', [sample({}, count())])];
 }
 
-function slowPathFamilies({ passes, refusedFlows }: SlowPathStats): MetricFamily[] {
+function slowPathFamilies({ passes, refusedFlows, retakenFlows }: SlowPathStats): MetricFamily[] {
   return [
     family(
       'culvert_slow_path_packets_total',
@@ -99,6 +99,12 @@ function slowPathFamilies({ passes, refusedFlows }: SlowPathStats): MetricFamily
       'counter',
       'Flows that the kernel did not take, by reason.',
       [...refusedFlows].map(([reason, count]) => sample({ reason }, count)),
+    ),
+    family(
+      'culvert_slow_path_flows_retaken_total',
+      'counter',
+      'Flows that the kernel took after it had refused them.',
+      [sample({}, retakenFlows)],
     ),
   ];
 }

@@ -290,6 +290,7 @@ class Batched implements BatchedEngine {
     const local = localAddressIn(ends);
     if (local !== undefined) this.#sources.heard(port.id, from, local);
     this.#sink.datagram(port.id, from, payload);
+    this.#sources.answered();
   };
 
   /** Openings that ended since the last turn of the microtask queue, so never inside the call that asked. */

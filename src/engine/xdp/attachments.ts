@@ -1,9 +1,10 @@
-import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
 import { SystemError } from '../../sys/errno.ts';
-import { interfaceIndex, xdpAbilities } from '../../sys/interfaces.ts';
+import { interfaceIndex } from '../../sys/interfaces.ts';
 import { XdpLink, type XdpMode } from '../../sys/libbpf/link.ts';
 import type { BpfProgram } from '../../sys/libbpf/program.ts';
 import { EXITS } from './layout.ts';
+import { isHardware, nativeObstacle } from './native.ts';
 import type { XdpObstacle } from './obstacle.ts';
 import type { Pins } from './pins.ts';
 
@@ -21,6 +22,8 @@ export type AttachResult =
 /**
  * The program on every interface, in one mode: native where all of them run programs in their driver and send what they are handed, else
  * generic. A native program that redirects to an interface that does not send would be a black hole.
+ *
+ * Where a program of an earlier process is attached that one goes on until `settle`, with the maps that it has, in the mode that it has.
  */
 export class Attachments {
   readonly #program: BpfProgram;
@@ -29,14 +32,14 @@ export class Attachments {
   #links: ReadonlyMap<string, Attached>;
 
   static open(program: BpfProgram, options: AttachOptions): AttachResult {
-    const obstacle = nativeObstacle(options.interfaces);
-    const wishes: readonly XdpMode[] =
-      options.mode !== undefined ? [options.mode] : obstacle === undefined ? ['native', 'generic'] : ['generic'];
-    if (obstacle !== undefined && options.mode !== 'generic') options.log(`XDP runs generic, not native: ${obstacle}`);
+    const found = findLinks(options);
+    const kept = [...found.values()][0]?.mode;
     const failures: string[] = [];
-    for (const mode of wishes) {
-      const links = attachAll(program, mode, options);
+    for (const mode of kept === undefined ? wishes(options) : [kept]) {
+      const links = attachAll(program, mode, options, found);
       if (typeof links !== 'string') return { ok: true, attachments: new Attachments(program, options, mode, links) };
+      // An interface that is new may not be able to do what the others do: `settle` finds a mode for all.
+      if (kept !== undefined) return { ok: true, attachments: new Attachments(program, options, mode, found) };
       failures.push(`${mode}: ${links}`);
     }
     return { ok: false, obstacle: { reason: 'attach', detail: failures.join('; '), fix: FIX } };
@@ -58,11 +61,35 @@ export class Attachments {
     return this.#mode;
   }
 
+  /** Whether programs of an earlier process go on. */
+  get kept(): boolean {
+    return [...this.#links.values()].some(({ kept }) => kept !== undefined);
+  }
+
   /** How each interface sends, by index. Hardware sends back at once; a veth would keep it, see enum exit in bpf/layout.h. */
   get exits(): ReadonlyMap<number, number> {
     return new Map(
       [...this.#links].map(([name, { ifindex }]) => [ifindex, isHardware(name) ? EXITS.TRANSMIT : EXITS.REDIRECT]),
     );
+  }
+
+  /**
+   * The maps hold all that is to go on: our program takes the place of earlier ones, between two packets. Links and pins that are not ours by
+   * then go. Where the mode has to change packets go through userspace for a moment. Returns the layouts that were replaced.
+   */
+  settle(): string[] {
+    const { pins, interfaces } = this.#options;
+    const wasKept = this.kept;
+    this.#links = new Map([...this.#links].flatMap(([name, attached]) => this.#taken(name, attached)));
+    const stale = pins?.removeOthers(
+      new Set([...this.#links.keys()].map((name) => pins.of(pinName(this.#mode, name)))),
+    );
+    if (wasKept) {
+      const whole = interfaces.every((name) => this.#links.has(name));
+      const modes = wishes(this.#options);
+      if (!whole || this.#mode !== modes[0]) this.#attachAgain(modes);
+    }
+    return stale ?? [];
   }
 
   /** Goes over to generic when an interface no longer sends, such as a veth whose peer switched GRO off. */
@@ -71,43 +98,104 @@ export class Attachments {
     const obstacle = nativeObstacle([...this.#links.keys()]);
     if (obstacle === undefined) return;
     this.#options.log(`XDP goes on generic: ${obstacle}`);
-    for (const name of this.#links.keys()) this.#options.pins?.remove(pinName('native', name));
-    this.close();
-    const links = attachAll(this.#program, 'generic', this.#options);
-    this.#mode = 'generic';
-    this.#links = typeof links === 'string' ? new Map() : links;
-    if (typeof links === 'string') this.#options.log(`XDP is off, packets go through userspace: ${links}`);
+    this.#attachAgain(['generic']);
   }
 
-  /** Detaches what is not pinned. */
+  /** Takes back what is of this process alone. */
+  abandon(): void {
+    for (const [name, { link, kept }] of this.#links) {
+      if (kept === undefined) remove(link, this.#options.pins, pinName(this.#mode, name));
+      else link.close();
+    }
+    this.#links = new Map();
+  }
+
+  /** Lets go; what is pinned stays. */
   close(): void {
     for (const { link } of this.#links.values()) link.close();
+    this.#links = new Map();
+  }
+
+  #taken(name: string, { link, ifindex, kept }: Attached): [string, Attached][] {
+    const { pins } = this.#options;
+    try {
+      if (kept !== undefined) link.update(this.#program);
+      // Even where it was: who handed over may have taken it away.
+      pins?.replace(pinName(this.#mode, name), link.fd);
+      return [[name, { link, ifindex, kept: undefined }]];
+    } catch {
+      // Its interface is gone.
+      link.close();
+      return [];
+    }
+  }
+
+  #attachAgain(modes: readonly XdpMode[]): void {
+    const { log } = this.#options;
+    this.abandon();
+    for (const mode of modes) {
+      const links = attachAll(this.#program, mode, this.#options);
+      this.#mode = mode;
+      if (typeof links !== 'string') {
+        this.#links = links;
+        return;
+      }
+      if (mode === modes.at(-1)) log(`XDP is off, packets go through userspace: ${links}`);
+    }
   }
 }
 
 interface Attached {
   readonly link: XdpLink;
   readonly ifindex: number;
+  /** The pin, of a link that still has the program of an earlier process. */
+  readonly kept: string | undefined;
 }
 
-/** All of them, or why not; then none. */
+interface Found extends Attached {
+  readonly mode: XdpMode;
+}
+
+/** Best first. */
+function wishes({ mode, interfaces, log }: AttachOptions): readonly XdpMode[] {
+  if (mode !== undefined) return [mode];
+  const obstacle = nativeObstacle(interfaces);
+  if (obstacle === undefined) return ['native', 'generic'];
+  log(`XDP runs generic, not native: ${obstacle}`);
+  return ['generic'];
+}
+
+/** Links of an earlier process on interfaces that are wanted, in one mode. An interface may have got another name; one that is gone has none. */
+function findLinks({ interfaces, pins }: AttachOptions): Map<string, Found> {
+  const found = new Map<string, Found>();
+  const names = new Map(interfaces.map((name) => [interfaceIndex(name), name]));
+  for (const kept of pins?.links() ?? []) {
+    const mode: XdpMode = basename(kept).startsWith(pinName('native', '')) ? 'native' : 'generic';
+    const link = XdpLink.pinned(kept);
+    const { ifindex } = link;
+    const name = names.get(ifindex);
+    const first = [...found.values()][0];
+    if (name === undefined || (first !== undefined && first.mode !== mode)) link.close();
+    else found.set(name, { link, ifindex, kept, mode });
+  }
+  return found;
+}
+
+/** All of them, or why not; then none but those that are there. */
 function attachAll(
   program: BpfProgram,
   mode: XdpMode,
   { interfaces, pins }: AttachOptions,
+  there: ReadonlyMap<string, Attached> = new Map(),
 ): Map<string, Attached> | string {
   const links = new Map<string, Attached>();
-  removeOtherPins(pins, new Set(interfaces.map((name) => pinName(mode, name))));
   for (const name of interfaces) {
-    const ifindex = interfaceIndex(name);
     try {
-      links.set(name, {
-        link: takeOver(program, pins, pinName(mode, name)) ?? attach(program, ifindex, mode, pins, name),
-        ifindex,
-      });
+      links.set(name, there.get(name) ?? attach(program, interfaceIndex(name), mode, pins, name));
     } catch (error) {
-      for (const { link } of links.values()) link.close();
-      for (const attached of links.keys()) pins?.remove(pinName(mode, attached));
+      for (const [attached, { link, kept }] of links) {
+        if (kept === undefined) remove(link, pins, pinName(mode, attached));
+      }
       const code = error instanceof SystemError ? error.code : String(error);
       return `${name}: ${code === 'EBUSY' ? 'another XDP program is attached (EBUSY)' : code}`;
     }
@@ -115,33 +203,20 @@ function attachAll(
   return links;
 }
 
-function attach(program: BpfProgram, ifindex: number, mode: XdpMode, pins: Pins | undefined, name: string): XdpLink {
+function attach(program: BpfProgram, ifindex: number, mode: XdpMode, pins: Pins | undefined, name: string): Attached {
   const link = XdpLink.attach(program, ifindex, mode);
   try {
-    if (pins !== undefined) link.pin(pins.of(pinName(mode, name)));
+    pins?.replace(pinName(mode, name), link.fd);
   } catch (error) {
     link.close();
     throw error;
   }
-  return link;
+  return { link, ifindex, kept: undefined };
 }
 
-/** The link of an earlier process gets this program, between two packets. One whose interface is gone is none. */
-function takeOver(program: BpfProgram, pins: Pins | undefined, name: string): XdpLink | undefined {
-  if (pins === undefined || !pins.has(name)) return undefined;
-  const link = XdpLink.pinned(pins.of(name));
-  try {
-    link.update(program);
-    return link;
-  } catch {
-    link.close();
-    pins.remove(name);
-    return undefined;
-  }
-}
-
-function removeOtherPins(pins: Pins | undefined, wanted: ReadonlySet<string>): void {
-  for (const name of pins?.names() ?? []) if (name.startsWith('link-') && !wanted.has(name)) pins?.remove(name);
+function remove(link: XdpLink, pins: Pins | undefined, name: string): void {
+  pins?.remove(name);
+  link.detach();
 }
 
 /** Names of interfaces have no slash; a bpf file system wants no dot. */
@@ -149,24 +224,5 @@ function pinName(mode: XdpMode, name: string): string {
   return `link-${mode}-${name.replaceAll('.', '_')}`;
 }
 
-/** Why not every interface runs it in its driver. Of a kernel that does not say (before 6.3) only hardware is trusted. */
-export function nativeObstacle(interfaces: readonly string[]): string | undefined {
-  for (const name of interfaces) {
-    const abilities = xdpAbilities(interfaceIndex(name));
-    if (abilities === undefined && !isHardware(name)) {
-      return `Linux before 6.3 does not say whether ${name} sends what is redirected to it`;
-    }
-    if (abilities?.native === false) return `the driver of ${name} has no XDP`;
-    if (abilities?.transmit === false) {
-      return `${name} would drop what is redirected to it (a veth sends while its peer has an XDP program or GRO: ethtool -K <peer> gro on)`;
-    }
-  }
-  return undefined;
-}
-
-/** /sys may show another network namespace; then nothing is taken for hardware. */
-function isHardware(name: string): boolean {
-  return existsSync(`/sys/class/net/${name}/device`);
-}
-
-const FIX = 'detach the other program (ip link set dev <name> xdp off), or name other interfaces in `interfaces`';
+const FIX =
+  'detach the other program (ip link set dev <name> xdp off; culvert down --purge with its state folder, where a relay left it), or name other interfaces in `interfaces`';

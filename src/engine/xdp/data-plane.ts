@@ -1,13 +1,19 @@
-import { createHash } from 'node:crypto';
-import { closeSync, readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
-import { fileURLToPath } from 'node:url';
-import type { Millis } from '../../net/time.ts';
-import { openPinned, pin } from '../../sys/libbpf/link.ts';
-import { BpfObject } from '../../sys/libbpf/object.ts';
+import { MINUTE, type Millis } from '../../net/time.ts';
+import type { BpfObject } from '../../sys/libbpf/object.ts';
 import { Attachments } from './attachments.ts';
-import { type KernelMaps, kernelMaps, MAP_NAMES, PROGRAM } from './kernel-maps.ts';
-import { addressKey, type KernelSettings, settingsValue, uint32Key } from './layout.ts';
+import { type KernelMaps, kernelMaps } from './kernel-maps.ts';
+import {
+  addressKey,
+  type KernelSettings,
+  readForwardUntil,
+  SETTINGS_BYTES,
+  settingsValue,
+  uint32Key,
+} from './layout.ts';
+import { type LoadedObject, type LoadOptions, load, openPins, pinMaps } from './loading.ts';
+import { monotonic } from './monotonic.ts';
+import { Neighbours } from './neighbours.ts';
 import {
   enableLookups,
   FORWARDING_OFF,
@@ -16,19 +22,15 @@ import {
   placeObstacle,
   type XdpObstacle,
 } from './obstacle.ts';
-import { Pins } from './pins.ts';
+import type { Pins } from './pins.ts';
 
-export interface DataPlaneOptions {
+export interface DataPlaneOptions extends LoadOptions {
   /** Names; all of them or none. */
   readonly interfaces: readonly string[];
-  /** Of the pins: what belongs to one running relay. Undefined: nothing outlives the process. */
-  readonly instance?: string | undefined;
   /** Default: native where every interface can, else generic. */
   readonly mode?: 'native' | 'generic' | undefined;
-  /** Flows of each family; their receivers come beside it. Default 1,048,576. */
-  readonly mostFlows?: number | undefined;
   readonly budget?: SourceBudget | undefined;
-  readonly log: (message: string) => void;
+  readonly record?: KernelRecord | undefined;
 }
 
 /** What a prefix (/24, /64) may send up to userspace, in packets. */
@@ -37,43 +39,61 @@ export interface SourceBudget {
   readonly burst: number;
 }
 
+/** Remembers what is changed outside the process, for whoever puts it back; the next process may be the one. */
+export interface KernelRecord {
+  /** A setting under /proc/sys was 0 and is 1. */
+  switchedOn(path: string): void;
+  putBack(): void;
+}
+
 export type DataPlaneResult =
   | { readonly ok: true; readonly plane: DataPlane }
   | { readonly ok: false; readonly obstacle: XdpObstacle };
 
-/** The program on its interfaces, and everything about it that is not flows: own addresses, ways out, settings, pins. */
+/**
+ * The program on its interfaces, and everything about it that is not flows: own addresses, ways out, settings, pins.
+ *
+ *    open     the program is loaded, with the maps that an earlier process left or, where their layout is another, with new ones. What that
+ *             process attached goes on as it is
+ *    settle   once the maps hold all that is to go on: the program takes its place, and what else was left goes
+ */
 export class DataPlane {
   readonly maps: KernelMaps;
   /** Whether maps of an earlier process were found and taken over. */
   readonly adopted: boolean;
+  readonly #options: DataPlaneOptions;
   readonly #object: BpfObject;
   readonly #attachments: Attachments;
   readonly #pins: Pins | undefined;
   readonly #own = new Set<string>();
+  readonly #neighbours: Neighbours;
   #exits: ReadonlyMap<number, number> = new Map();
   #settings: KernelSettings;
+  #settled = false;
 
   static open(options: DataPlaneOptions): DataPlaneResult {
     const obstacle = placeObstacle(options.interfaces);
     if (obstacle !== undefined) return { ok: false, obstacle };
-    const lookupIfindex = enableLookups(options.interfaces);
+    const lookupIfindex = enableLookups(options.interfaces, (path) => options.record?.switchedOn(path));
     if (lookupIfindex === undefined) return { ok: false, obstacle: FORWARDING_OFF };
-    const bytes = readFileSync(OBJECT);
-    const pins = openPins(options, bytes);
-    const object = BpfObject.open(bytes);
+    const pins = openPins(options);
+    let loaded: LoadedObject;
     try {
-      const adopted = prepareMaps(object, pins, options.mostFlows);
-      const program = object.load(PROGRAM);
-      const maps = kernelMaps(object);
+      loaded = load(pins, options);
+    } catch (error) {
+      return { ok: false, obstacle: loadObstacle(error) };
+    }
+    const { object, program, adopted } = loaded;
+    try {
       if (pins !== undefined) pinMaps(object, pins);
       const attached = Attachments.open(program, { ...options, pins });
-      if (!attached.ok) {
-        if (!adopted) pins?.removeAll();
-        object.close();
-        return attached;
+      if (attached.ok) {
+        const settings = settingsFor(options.budget, lookupIfindex);
+        return { ok: true, plane: new DataPlane(options, loaded, attached.attachments, pins, settings) };
       }
-      const settings = settingsFor(options.budget, lookupIfindex);
-      return { ok: true, plane: new DataPlane(object, maps, attached.attachments, pins, adopted, settings) };
+      if (!adopted) pins?.removeAll();
+      object.close();
+      return attached;
     } catch (error) {
       object.close();
       return { ok: false, obstacle: loadObstacle(error) };
@@ -84,34 +104,33 @@ export class DataPlane {
   static foresee(interfaces: readonly string[]): XdpObstacle | undefined {
     const obstacle = placeObstacle(interfaces) ?? lookupObstacle(interfaces);
     if (obstacle !== undefined) return obstacle;
-    const object = BpfObject.open(readFileSync(OBJECT));
     try {
-      prepareMaps(object, undefined, 1);
-      object.load(PROGRAM);
+      load(undefined, { mostFlows: 1 }).object.close();
       return undefined;
     } catch (error) {
       return loadObstacle(error);
-    } finally {
-      object.close();
     }
   }
 
   private constructor(
-    object: BpfObject,
-    maps: KernelMaps,
+    options: DataPlaneOptions,
+    { object, adopted }: LoadedObject,
     attachments: Attachments,
     pins: Pins | undefined,
-    adopted: boolean,
     settings: KernelSettings,
   ) {
+    this.#options = options;
     this.#object = object;
-    this.maps = maps;
+    this.maps = kernelMaps(object);
     this.#attachments = attachments;
     this.#pins = pins;
     this.adopted = adopted;
     this.#settings = settings;
+    this.#neighbours = new Neighbours(this.maps.neighbours);
+    if (!this.#isOrphaned()) this.#vouch();
     this.#write();
     this.refresh();
+    if (!adopted && !attachments.kept) this.settle();
   }
 
   /** "native" or "generic". */
@@ -119,11 +138,32 @@ export class DataPlane {
     return this.#attachments.mode;
   }
 
-  /** Looks again at what others change: the host's addresses, and whether each interface still sends what it is handed. */
+  /** See above. To be called when every flow that is to go on is in the maps. */
+  settle(): void {
+    if (this.#settled) return;
+    const { log } = this.#options;
+    // The process before may have ended, and put everything back, in between.
+    this.#enableLookups();
+    if (this.#pins !== undefined) pinMaps(this.#object, this.#pins);
+    for (const layout of this.#attachments.settle()) {
+      log(`the kernel program, and the maps of layout ${layout}, that another version left are replaced`);
+    }
+    this.#settled = true;
+    this.#removeUnknown();
+    this.refresh();
+  }
+
+  /** Looks again at what others change: the host's addresses, its neighbours, and whether each interface still sends what it is handed. */
   refresh(): void {
-    this.#attachments.refresh();
+    if (this.#settled) {
+      this.#enableLookups();
+      this.#attachments.refresh();
+      this.#vouch();
+      this.#write();
+    }
     this.#refreshExits();
     this.#refreshOwn();
+    this.#neighbours.refresh(monotonic());
   }
 
   /** Off while flows are missing from the kernel: their packets go up rightly. */
@@ -134,19 +174,60 @@ export class DataPlane {
 
   /** Milliseconds instead of the kernel's clock, for tests. */
   useClock(now: Millis): void {
-    this.#settings = { ...this.#settings, clock: now };
+    this.#settings = { ...this.#settings, clock: now, forwardUntil: 0 };
     this.#write();
   }
 
-  /** `keep`: what is pinned goes on without us. */
+  /** `keep`: what is pinned goes on without us. Before `settle` what an earlier process left goes on in any case. */
   close(keep: boolean): void {
-    if (!keep) this.#pins?.removeAll();
+    if (!keep) this.#remove();
     this.#attachments.close();
     this.#object.close();
   }
 
+  #remove(): void {
+    const alone = !this.adopted && !this.#attachments.kept;
+    this.#attachments.abandon();
+    if (this.#settled || !this.adopted) this.#pins?.removeAll();
+    if (this.#settled || alone) this.#options.record?.putBack();
+  }
+
+  /** Flows that nobody has answered for are not revived before it is known which of them are to go on. */
+  #isOrphaned(): boolean {
+    const present = Buffer.alloc(SETTINGS_BYTES);
+    if (!this.adopted || !this.maps.settings.lookup(uint32Key(0), present)) return false;
+    const until = readForwardUntil(present);
+    if (until === 0 || until >= monotonic()) return false;
+    this.#settings = { ...this.#settings, forwardUntil: until };
+    return true;
+  }
+
+  #enableLookups(): void {
+    const { interfaces, record } = this.#options;
+    enableLookups(interfaces, (path) => record?.switchedOn(path));
+  }
+
+  #vouch(): void {
+    if (this.#settings.clock === 0) this.#settings = { ...this.#settings, forwardUntil: monotonic() + ALONE_FOR };
+  }
+
   #write(): void {
     this.maps.settings.update(uint32Key(0), settingsValue(this.#settings));
+  }
+
+  /** Addresses and ways out that an earlier process knew. */
+  #removeUnknown(): void {
+    if (!this.adopted) return;
+    const { own4, own6, egress } = this.maps;
+    const own = new Set([...this.#own].map((address) => addressKey(address).toString('hex')));
+    const exits = new Set([...this.#exits.keys()].map((index) => uint32Key(index).toString('hex')));
+    for (const [map, known] of [
+      [own4, own],
+      [own6, own],
+      [egress, exits],
+    ] as const) {
+      for (const key of map.keys((one) => !known.has(one.toString('hex')))) map.delete(key);
+    }
   }
 
   #refreshExits(): void {
@@ -174,40 +255,15 @@ export class DataPlane {
   }
 }
 
-function openPins({ instance, log }: DataPlaneOptions, object: Uint8Array): Pins | undefined {
-  if (instance === undefined) return undefined;
-  const version = createHash('sha256').update(object).digest('hex').slice(0, 16);
-  const found = Pins.open(instance, version);
-  if (found === undefined)
-    log(
-      'no bpf file system at /sys/fs/bpf, and none can be mounted: the kernel forwards no longer than this process runs',
-    );
-  for (const name of found?.stale ?? []) log(`removed what version ${name} of the kernel program had left running`);
-  return found?.pins;
-}
-
-/** Takes over maps that are pinned, and sizes the others. Returns whether there were any. */
-function prepareMaps(object: BpfObject, pins: Pins | undefined, mostFlows = MOST_FLOWS): boolean {
-  let adopted = false;
-  for (const name of MAP_NAMES) {
-    if (pins?.has(name)) {
-      const fd = openPinned(pins.of(name));
-      object.adopt(name, fd);
-      closeSync(fd);
-      adopted = true;
-    } else if (name in SHARES) {
-      object.resize(name, Math.max(1, Math.ceil(mostFlows * (SHARES[name] ?? 1))));
-    }
-  }
-  return adopted;
-}
-
-function pinMaps(object: BpfObject, pins: Pins): void {
-  for (const name of MAP_NAMES) if (!pins.has(name)) pin(object.map(name).fd, pins.of(name));
-}
-
 function settingsFor(budget: SourceBudget | undefined, lookupIfindex: number): KernelSettings {
-  return { clock: 0, hopLifetime: HOP_LIFETIME, generation: 0, lookupIfindex, ...budgetSettings(budget) };
+  return {
+    clock: 0,
+    hopLifetime: HOP_LIFETIME,
+    forwardUntil: 0,
+    generation: 0,
+    lookupIfindex,
+    ...budgetSettings(budget),
+  };
 }
 
 function budgetSettings(budget: SourceBudget | undefined): Pick<KernelSettings, 'budgetInterval' | 'budgetBurst'> {
@@ -216,16 +272,11 @@ function budgetSettings(budget: SourceBudget | undefined): Pick<KernelSettings, 
   return { budgetInterval: interval, budgetBurst: interval * budget.burst };
 }
 
-const OBJECT: string = fileURLToPath(new URL('../../../bpf/relay.bpf.o', import.meta.url));
-const MOST_FLOWS = 1 << 20;
-/** Of the number of flows. An IPv4 one may be in each. */
-const SHARES: Readonly<Record<string, number>> = {
-  flows4: 1,
-  flows6: 1,
-  receivers4: 0.25,
-  receivers6: 0.25,
-  buckets: 1,
-};
 const SECOND_NS = 1e9;
 /** How long a route or a neighbour that changed goes unnoticed. */
 const HOP_LIFETIME = 1e9;
+/**
+ * How long flows go on without a process: a client of TURN without an answer has given up by then (RFC 8656 §3.2), and nobody else looks
+ * whether what was allowed still is.
+ */
+const ALONE_FOR = 10 * MINUTE;

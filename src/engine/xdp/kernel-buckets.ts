@@ -8,11 +8,14 @@ export class KernelBuckets {
   readonly #map: BpfMap;
   readonly #now: () => number;
   readonly #users = new Map<BucketId, number>();
+  /** Ids are of one process: ours come behind those that flows of an earlier one still name. */
+  #base: number | undefined;
 
-  /** `now`: milliseconds of CLOCK_MONOTONIC. */
-  constructor(map: BpfMap, now: () => number) {
+  /** `now`: milliseconds of CLOCK_MONOTONIC. `adopts`: buckets of an earlier process may be there. */
+  constructor(map: BpfMap, now: () => number, adopts: boolean) {
     this.#map = map;
     this.#now = now;
+    this.#base = adopts ? undefined : 0;
   }
 
   /** Whoever comes later may change the limits; what was spent stays spent, but for what is spent while this is written. */
@@ -21,7 +24,7 @@ export class KernelBuckets {
       return 'fractional-limit';
     }
     const users = this.#users.get(limit.bucket) ?? 0;
-    const key = uint64Key(limit.bucket);
+    const key = uint64Key(this.idOf(limit));
     const wanted = bucketValue(limit, this.#now());
     const present = Buffer.alloc(BUCKET_BYTES);
     const adjusts = users > 0 && this.#map.lookup(key, present);
@@ -33,25 +36,37 @@ export class KernelBuckets {
     return undefined;
   }
 
-  release(bucket: BucketId): void {
-    const users = (this.#users.get(bucket) ?? 0) - 1;
+  release(limit: RateLimit): void {
+    const users = (this.#users.get(limit.bucket) ?? 0) - 1;
     if (users > 0) {
-      this.#users.set(bucket, users);
+      this.#users.set(limit.bucket, users);
     } else {
-      this.#users.delete(bucket);
-      this.#map.delete(uint64Key(bucket));
+      this.#users.delete(limit.bucket);
+      this.#map.delete(uint64Key(this.idOf(limit)));
     }
+  }
+
+  /** How the kernel knows it; 0 for none. */
+  idOf(limit: RateLimit | undefined): number {
+    if (limit === undefined) return 0;
+    this.#base ??= this.#last();
+    return this.#base + limit.bucket;
   }
 
   /** Those that an earlier process left. */
   removeUnknown(): void {
-    const unknown: Buffer[] = [];
-    for (const { keys, count } of this.#map.batches()) {
-      for (let at = 0; at < count * 8; at += 8) {
-        if (!this.#users.has(readNumber(keys, at) as BucketId)) unknown.push(Buffer.from(keys.subarray(at, at + 8)));
-      }
-    }
-    for (const key of unknown) this.#map.delete(key);
+    const base = this.#base ?? 0;
+    const isUnknown = (key: Buffer): boolean => !this.#users.has((readNumber(key, 0) - base) as BucketId);
+    for (const key of this.#map.keys(isUnknown)) this.#map.delete(key);
+  }
+
+  #last(): number {
+    let last = 0;
+    this.#map.keys((key) => {
+      last = Math.max(last, readNumber(key, 0));
+      return false;
+    });
+    return last;
   }
 }
 

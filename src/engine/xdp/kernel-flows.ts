@@ -1,9 +1,20 @@
 import type { Flow, FlowCounters } from '../../flow/flow.ts';
 import type { Idler } from '../../flow/idle-wheel.ts';
+import { isWildcard } from '../../net/address.ts';
 import type { FlowId, SocketId } from '../../net/ids.ts';
 import { KernelBuckets } from './kernel-buckets.ts';
 import type { KernelMaps } from './kernel-maps.ts';
-import { FLOW_BYTES, FLOW_MAPS, type FlowMapName, flowKey, flowValue, readFlow } from './layout.ts';
+import {
+  copyWritten,
+  FLOW_BYTES,
+  FLOW_MAPS,
+  FLOW_OFFSETS,
+  type FlowMapName,
+  flowKey,
+  flowValue,
+  isSameRewrite,
+  readFlow,
+} from './layout.ts';
 
 /** Why a flow is not in the kernel; its packets go through userspace. */
 export type InstallFailure = 'fractional-limit' | 'bucket-refused' | 'map-full' | 'refused' | 'no-source';
@@ -14,6 +25,15 @@ export interface KernelFlow extends Idler {
   readonly map: FlowMapName;
   readonly key: Buffer;
   inKernel: boolean;
+}
+
+export interface KernelFlowsOptions {
+  /** Milliseconds of CLOCK_MONOTONIC. */
+  readonly now: () => number;
+  /** Hears of each flow that was removed or replaced. */
+  readonly forgotten?: (entry: KernelFlow) => void;
+  /** Until removeUnknown() a flow that is found with the same rewrite keeps what it has counted. */
+  readonly adopts?: boolean;
 }
 
 /**
@@ -29,13 +49,17 @@ export class KernelFlows {
   /** The key of a look-up is text, which costs less than the system call beside it. */
   readonly #byKey = new Map<string, KernelFlow>();
   readonly #bySocket = new Map<SocketId, Set<KernelFlow>>();
+  /** Refused by the kernel, which may take them yet; who was tried longest ago first. */
+  readonly #waiting = new Set<KernelFlow>();
   readonly #value: Buffer = Buffer.alloc(FLOW_BYTES);
+  /** Flows of an earlier process are in the maps, and have carried packets that count. */
+  #adopts: boolean;
 
-  /** `now`: milliseconds of CLOCK_MONOTONIC. `forgotten` hears of each flow that was removed or replaced. */
-  constructor(maps: KernelMaps, now: () => number, forgotten: (entry: KernelFlow) => void = () => undefined) {
+  constructor(maps: KernelMaps, options: KernelFlowsOptions) {
     this.#maps = maps;
-    this.#buckets = new KernelBuckets(maps.buckets, now);
-    this.#forgotten = forgotten;
+    this.#adopts = options.adopts ?? false;
+    this.#buckets = new KernelBuckets(maps.buckets, options.now, this.#adopts);
+    this.#forgotten = options.forgotten ?? (() => undefined);
   }
 
   get size(): number {
@@ -58,7 +82,28 @@ export class KernelFlows {
     this.#flows.set(flow.id, entry);
     this.#byKey.set(keyName(map, key), entry);
     for (const socket of socketsOf(flow)) this.#users(socket).add(entry);
+    if (failure !== undefined && failure !== 'fractional-limit') this.#waiting.add(entry);
     return failure;
+  }
+
+  /** Offers flows that were refused once more, `most` at a time, none to a map that is full. Returns those that the kernel took. */
+  retry(most: number, sourceOf: (flow: Flow) => string | undefined): KernelFlow[] {
+    const taken: KernelFlow[] = [];
+    const full = new Set<FlowMapName>();
+    for (const entry of [...this.#waiting].slice(0, most)) {
+      const { flow, map, key } = entry;
+      if (full.has(map)) continue;
+      this.#waiting.delete(entry);
+      const failure = this.#install(flow, map, key, sourceOf(flow));
+      if (failure === undefined) {
+        entry.inKernel = true;
+        taken.push(entry);
+      } else {
+        this.#waiting.add(entry);
+        if (failure === 'map-full') full.add(map);
+      }
+    }
+    return taken;
   }
 
   get(id: FlowId): KernelFlow | undefined {
@@ -89,17 +134,12 @@ export class KernelFlows {
 
   /** Removes from the kernel what is none of ours: flows that an earlier process left and that nobody asked for again. Returns how many. */
   removeUnknown(): number {
+    this.#adopts = false;
     let removed = 0;
     for (const name of FLOW_MAPS) {
       const map = this.#maps.flows[name];
-      const unknown: Buffer[] = [];
-      for (const { keys, count } of map.batches()) {
-        for (let at = 0; at < count * map.keyBytes; at += map.keyBytes) {
-          const key = keys.subarray(at, at + map.keyBytes);
-          if (this.#byKey.get(keyName(name, key))?.inKernel !== true) unknown.push(Buffer.from(key));
-        }
-      }
-      for (const key of unknown) if (map.delete(key)) removed += 1;
+      const isUnknown = (key: Buffer): boolean => this.#byKey.get(keyName(name, key))?.inKernel !== true;
+      for (const key of map.keys(isUnknown)) if (map.delete(key)) removed += 1;
     }
     this.#buckets.removeUnknown();
     return removed;
@@ -109,10 +149,22 @@ export class KernelFlows {
     if (source === undefined) return 'no-source';
     const failure = flow.limit === undefined ? undefined : this.#buckets.hold(flow.limit);
     if (failure !== undefined) return failure;
-    const error = this.#maps.flows[map].update(key, flowValue(flow, source));
+    const value = flowValue(flow, source, this.#buckets.idOf(flow.limit));
+    if (this.#adopts && this.#maps.flows[map].lookup(key, this.#value)) this.#takeOver(flow, value, this.#value);
+    const error = this.#maps.flows[map].update(key, value);
     if (error === undefined) return undefined;
-    if (flow.limit !== undefined) this.#buckets.release(flow.limit.bucket);
+    if (flow.limit !== undefined) this.#buckets.release(flow.limit);
     return error.code === 'E2BIG' ? 'map-full' : 'refused';
+  }
+
+  /** Whom a client of a wildcard listener asked the process before knew; the answers go on to come from there. */
+  #takeOver({ rewrite }: Flow, value: Buffer, found: Buffer): void {
+    if (isWildcard(rewrite.local.address)) {
+      const own = rewrite.remote.family === 4 ? this.#maps.own4 : this.#maps.own6;
+      const source = found.subarray(FLOW_OFFSETS.local, FLOW_OFFSETS.local + own.keyBytes);
+      if (own.lookup(source, Buffer.alloc(own.valueBytes))) value.set(source, FLOW_OFFSETS.local);
+    }
+    if (isSameRewrite(value, found)) copyWritten(found, value);
   }
 
   #forget(entry: KernelFlow): void {
@@ -124,7 +176,8 @@ export class KernelFlows {
       users.delete(entry);
       if (users.size === 0) this.#bySocket.delete(socket);
     }
-    if (entry.inKernel && flow.limit !== undefined) this.#buckets.release(flow.limit.bucket);
+    this.#waiting.delete(entry);
+    if (entry.inKernel && flow.limit !== undefined) this.#buckets.release(flow.limit);
     this.#forgotten(entry);
   }
 

@@ -11,6 +11,7 @@ export interface KernelMaps {
   readonly egress: BpfMap;
   readonly buckets: BpfMap;
   readonly budgets: BpfMap;
+  readonly neighbours: BpfMap;
   readonly counters: BpfMap;
   readonly settings: BpfMap;
 }
@@ -24,6 +25,7 @@ export const MAP_NAMES = [
   'egress',
   'buckets',
   'budgets',
+  'neighbours',
   'counters',
   'settings_map',
 ] as const;
@@ -43,6 +45,7 @@ export function kernelMaps(object: BpfObject): KernelMaps {
     egress: object.map('egress'),
     buckets: object.map('buckets'),
     budgets: object.map('budgets'),
+    neighbours: object.map('neighbours'),
     counters: object.map('counters'),
     settings: object.map('settings_map'),
   };

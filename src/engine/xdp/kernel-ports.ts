@@ -11,9 +11,13 @@ export class KernelPorts {
   readonly #sockets = new Map<SocketId, OpenSocket>();
   /** By port: a number names two, one for each family. */
   readonly #ports = new Map<number, Record<Family, PortUse>>();
+  /** What an earlier process wrote still holds, for its flows are looked for by it. */
+  #adopts: boolean;
 
-  constructor(map: BpfMap) {
+  /** `adopts`: until removeUnknown() nothing is taken out of the map. */
+  constructor(map: BpfMap, adopts: boolean = false) {
     this.#map = map;
+    this.#adopts = adopts;
   }
 
   /** `budgeted`: packets that no flow takes are charged to their source, as for a listener that everybody may write to. */
@@ -50,16 +54,16 @@ export class KernelPorts {
     this.#write(match.local.port);
   }
 
-  /** Ports that an earlier process left open. */
+  /** Ports that an earlier process left open, and kinds of flows that it had. */
   removeUnknown(): void {
-    const unknown: number[] = [];
+    this.#adopts = false;
+    const left = new Set(this.#ports.keys());
     for (const { keys, values, count } of this.#map.batches()) {
       for (let index = 0; index < count; index++) {
-        const port = keys.readUInt32LE(index * 4);
-        if (values.readUInt32LE(index * 4) !== 0 && !this.#ports.has(port)) unknown.push(port);
+        if (values.readUInt32LE(index * 4) !== 0) left.add(keys.readUInt32LE(index * 4));
       }
     }
-    for (const port of unknown) this.#map.update(uint32Key(port), Buffer.alloc(4));
+    for (const port of left) this.#write(port);
   }
 
   #change(local: Endpoint, act: (use: PortUse) => void): void {
@@ -77,12 +81,13 @@ export class KernelPorts {
   }
 
   #write(port: number): void {
-    const uses = this.#ports.get(port);
-    if (uses === undefined) return;
-    const { 4: v4, 6: v6 } = uses;
+    const { 4: v4, 6: v6 } = this.#ports.get(port) ?? NO_USES;
     if (isFree(v4) && isFree(v6)) this.#ports.delete(port);
-    const value = { bits4: bitsOf(v4), bits6: bitsOf(v6), service4: v4.service, service6: v6.service };
-    this.#map.update(uint32Key(port), portValue(value));
+    const value = portValue({ bits4: bitsOf(v4), bits6: bitsOf(v6), service4: v4.service, service6: v6.service });
+    const key = uint32Key(port);
+    const found = Buffer.alloc(value.length);
+    if (this.#adopts && this.#map.lookup(key, found)) addUses(value, found);
+    this.#map.update(key, value);
   }
 }
 
@@ -101,6 +106,14 @@ interface PortUse {
 
 function newUse(): PortUse {
   return { sockets: 0, wildcards: 0, budgeted: 0, flows: { none: 0, channel: 0, receiver: 0 }, service: 0 };
+}
+
+const NO_USES: Readonly<Record<Family, PortUse>> = { 4: newUse(), 6: newUse() };
+
+/** Bits of both; the service of who has one. See struct port. */
+function addUses(into: Buffer, found: Buffer): void {
+  for (const at of [0, 1]) into[at] = (into[at] ?? 0) | (found[at] ?? 0);
+  for (const at of [2, 3]) if (into[at] === 0) into[at] = found[at] ?? 0;
 }
 
 function isFree({ sockets, flows }: PortUse): boolean {

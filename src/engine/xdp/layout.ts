@@ -5,6 +5,12 @@ import type { Endpoint } from '../../net/endpoint.ts';
 // Keys and values of the kernel's maps, as bpf/layout.h has them: addresses, ports and discriminators in network byte order, the rest
 // in that of the machine, which is little-endian. A test compares sizes and offsets with the BTF of the object.
 
+/**
+ * What maps look like and what their numbers mean: a process can use maps that another version left only if that knew them by the same
+ * digest. The test of the object says what it has to be.
+ */
+export const LAYOUT = '0585f4a34bce7585';
+
 export type FlowMapName = 'flows4' | 'flows6' | 'receivers4' | 'receivers6';
 export const FLOW_MAPS: readonly FlowMapName[] = ['flows4', 'flows6', 'receivers4', 'receivers6'];
 
@@ -52,9 +58,12 @@ export const FLOW_OFFSETS = {
   hop: 88,
 } as const;
 
-/** `source`: the address to send from, which is not the rewrite's own where that is a wildcard. Counters and next hop begin at nothing. */
-export function flowValue(flow: Flow, source: string): Buffer {
-  const { rewrite, match, limit } = flow;
+/**
+ * `source`: the address to send from, which is not the rewrite's own where that is a wildcard. `bucket`: its key in `buckets`, 0 for none.
+ * Counters and next hop begin at nothing.
+ */
+export function flowValue(flow: Flow, source: string, bucket: number): Buffer {
+  const { rewrite, match } = flow;
   const value = Buffer.alloc(FLOW_BYTES);
   writeAddress(value, FLOW_OFFSETS.local, { family: rewrite.remote.family, address: source });
   writeAddress(value, FLOW_OFFSETS.remote, rewrite.remote);
@@ -70,8 +79,18 @@ export function flowValue(flow: Flow, source: string): Buffer {
   value[FLOW_OFFSETS.service] = SERVICES[flow.service];
   value[FLOW_OFFSETS.direction] = DIRECTIONS[flow.direction];
   value.writeBigUInt64LE(BigInt(flow.id), FLOW_OFFSETS.id);
-  value.writeBigUInt64LE(BigInt(limit?.bucket ?? 0), FLOW_OFFSETS.bucket);
+  value.writeBigUInt64LE(BigInt(bucket), FLOW_OFFSETS.bucket);
   return value;
+}
+
+/** Whether both send the same packets the same way; whose they are, and by what limit, may differ. */
+export function isSameRewrite(a: Buffer, b: Buffer): boolean {
+  return a.subarray(0, FLOW_OFFSETS.id).equals(b.subarray(0, FLOW_OFFSETS.id));
+}
+
+/** What the program writes: counters, and the next hop. */
+export function copyWritten(from: Buffer, into: Buffer): void {
+  from.copy(into, FLOW_OFFSETS.packets, FLOW_OFFSETS.packets);
 }
 
 /** `lastSeen` in milliseconds of CLOCK_MONOTONIC; `at`: where the value begins in a batch. */
@@ -110,14 +129,15 @@ export function portValue(port: { bits4: number; bits6: number; service4: number
 /** enum port_bit */
 export const PORT_BITS = { OPEN: 1, CHANNELS: 2, RECEIVERS: 4, PLAIN: 8, WILDCARD: 16, BUDGETED: 32 } as const;
 
-export const SETTINGS_BYTES = 40;
+export const SETTINGS_BYTES = 48;
 export const SETTINGS_OFFSETS = {
   clock: 0,
   hop_lifetime: 8,
   budget_interval: 16,
   budget_burst: 24,
-  generation: 32,
-  lookup_ifindex: 36,
+  forward_until: 32,
+  generation: 40,
+  lookup_ifindex: 44,
 } as const;
 
 /** struct settings. Times in nanoseconds, but for the clock. */
@@ -128,6 +148,8 @@ export interface KernelSettings {
   /** What a packet that goes up costs its source's prefix; 0 = no budgets. */
   readonly budgetInterval: number;
   readonly budgetBurst: number;
+  /** Flows are executed up to here, in milliseconds of CLOCK_MONOTONIC; 0 = for ever. */
+  readonly forwardUntil: number;
   readonly generation: number;
   readonly lookupIfindex: number;
 }
@@ -138,10 +160,19 @@ export function settingsValue(settings: KernelSettings): Buffer {
   value.writeBigUInt64LE(BigInt(settings.hopLifetime), SETTINGS_OFFSETS.hop_lifetime);
   value.writeBigUInt64LE(BigInt(settings.budgetInterval), SETTINGS_OFFSETS.budget_interval);
   value.writeBigUInt64LE(BigInt(settings.budgetBurst), SETTINGS_OFFSETS.budget_burst);
+  value.writeBigUInt64LE(BigInt(settings.forwardUntil) * NS_PER_MS, SETTINGS_OFFSETS.forward_until);
   value.writeUInt32LE(settings.generation, SETTINGS_OFFSETS.generation);
   value.writeUInt32LE(settings.lookupIfindex, SETTINGS_OFFSETS.lookup_ifindex);
   return value;
 }
+
+/** Milliseconds of CLOCK_MONOTONIC. */
+export function readForwardUntil(settings: Buffer): number {
+  return Number(settings.readBigUInt64LE(SETTINGS_OFFSETS.forward_until) / NS_PER_MS);
+}
+
+/** struct neighbour: a next hop. */
+export const NEIGHBOUR_OFFSETS = { ifindex: 0, family: 4, address: 8 } as const;
 
 /** enum exit: how an interface sends. */
 export const EXITS = { REDIRECT: 1, TRANSMIT: 2 } as const;

@@ -23,8 +23,13 @@ export function mergeCounters(
   };
 }
 
-/** `refused`: flows that the kernel did not take, by why. */
-export function mergeStats(inner: EngineStats, counters: BpfMap, refused: ReadonlyMap<string, number>): EngineStats {
+/** `refused`: flows that the kernel did not take, by why. `retaken`: those that it took later. */
+export function mergeStats(
+  inner: EngineStats,
+  counters: BpfMap,
+  refused: ReadonlyMap<string, number>,
+  retaken: number,
+): EngineStats {
   const counts = readCounters(counters);
   const drops = new Map([...inner.drops].map(([owner, reasons]) => [owner, new Map(reasons)]));
   const passes: typeof drops = new Map();
@@ -39,7 +44,7 @@ export function mergeStats(inner: EngineStats, counters: BpfMap, refused: Readon
     flows: inner.flows,
     traffic: mergeTraffic(inner.traffic, trafficOf(counts)),
     drops,
-    slowPath: { passes, refusedFlows: new Map(refused) },
+    slowPath: { passes, refusedFlows: new Map(refused), retakenFlows: retaken },
   };
 }
 

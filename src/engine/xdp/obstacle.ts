@@ -1,11 +1,13 @@
 import { accessSync, constants, readFileSync, writeFileSync } from 'node:fs';
 import { interfaceIndex } from '../../sys/interfaces.ts';
 import { BpfLoadError } from '../../sys/libbpf/library.ts';
-import { type BpfAbsence, probeBpf } from '../../sys/libbpf/probe.ts';
+import { type BpfAbsence, probeBpf, rightsAbsence } from '../../sys/libbpf/probe.ts';
+import { loadLibc } from '../../sys/libc.ts';
+import { nativeObstacle } from './native.ts';
 
 /** Why the xdp engine does not run, or not on these interfaces. `fix`: what the operator may do about it. */
 export interface XdpObstacle {
-  readonly reason: BpfAbsence['reason'] | 'no-interface' | 'forwarding-off' | 'load' | 'attach';
+  readonly reason: BpfAbsence['reason'] | 'no-interface' | 'forwarding-off' | 'load' | 'attach' | 'generic';
   readonly detail: string;
   readonly fix: string;
 }
@@ -16,12 +18,44 @@ export function placeObstacle(interfaces: readonly string[]): XdpObstacle | unde
 }
 
 /**
+ * Why `auto` does not take the engine. What costs nothing is asked first: where it does not run nothing of libbpf is loaded. In the drivers, or
+ * not at all: generic it is no faster than batched.
+ */
+export function autoObstacle(interfaces: readonly string[]): XdpObstacle | undefined {
+  try {
+    // Interfaces are asked through libc.
+    if (!loadLibc().ok) return probeBpf();
+    return (
+      interfaceObstacle(interfaces) ??
+      rightsAbsence() ??
+      genericObstacle(interfaces) ??
+      probeBpf() ??
+      lookupObstacle(interfaces)
+    );
+  } catch (error) {
+    return { reason: 'generic', detail: `what the drivers can do is not known, ${String(error)}`, fix: GENERIC_FIX };
+  }
+}
+
+/** Why it would not run in the drivers. */
+export function genericObstacle(interfaces: readonly string[]): XdpObstacle | undefined {
+  const detail = nativeObstacle(interfaces);
+  return detail === undefined ? undefined : { reason: 'generic', detail, fix: GENERIC_FIX };
+}
+
+/**
  * The kernel looks a route up only for a packet that came in by an interface that forwards. With lo forwarding, which makes no router of
  * the machine, routes are looked up as for packets of its own, which relayed ones are. Returns the interface to name, 0 for that of each
- * packet; undefined when there is none.
+ * packet; undefined when there is none. `switchedOn` hears of each setting that was off.
  */
-export function enableLookups(interfaces: readonly string[]): number | undefined {
-  return lookupIfindex(interfaces, (path) => writeFileSync(path, '1'));
+export function enableLookups(
+  interfaces: readonly string[],
+  switchedOn: (path: string) => void = () => undefined,
+): number | undefined {
+  return lookupIfindex(interfaces, (path) => {
+    writeFileSync(path, '1');
+    switchedOn(path);
+  });
 }
 
 /** Whether that would work, with nothing switched on. */
@@ -60,6 +94,8 @@ function lookupIfindex(interfaces: readonly string[], enable: (path: string) => 
   if (forwards('lo')) return interfaceIndex('lo');
   return interfaces.every(forwards) ? 0 : undefined;
 }
+
+export const GENERIC_FIX = 'engine: xdp, which runs it generic, above the driver';
 
 export const FORWARDING_OFF: XdpObstacle = {
   reason: 'forwarding-off',

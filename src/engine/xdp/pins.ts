@@ -1,33 +1,31 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, statfsSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statfsSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { pin, XdpLink } from '../../sys/libbpf/link.ts';
 
 /**
- * Where what outlives the process is kept: links, and the maps that their program reads.
+ * Where what outlives the process is kept: links, and the maps that their program reads. Maps of another layout cannot be read; a link can be
+ * given another program, whatever it had.
  *
- *    /sys/fs/bpf/culvert/<instance>/<version of the object>/{flows4, ports, ..., link-native-eth0}
+ *    /sys/fs/bpf/culvert/<instance>/<layout of the maps>/{flows4, ports, ..., link-native-eth0}
  */
 export class Pins {
-  readonly path: string;
+  readonly #folder: string;
   readonly #instance: string;
 
-  private constructor(instance: string, version: string) {
+  private constructor(instance: string, layout: string) {
     this.#instance = instance;
-    this.path = join(instance, version);
+    this.#folder = join(instance, layout);
   }
 
-  /** Undefined when this machine has no bpf file system in sight. `stale`: versions of the object whose pins were in the way. */
-  static open(
-    instance: string,
-    version: string,
-  ): { readonly pins: Pins; readonly stale: readonly string[] } | undefined {
+  /** Undefined when this machine has no bpf file system in sight. */
+  static open(instance: string, layout: string): Pins | undefined {
     const root = bpfFileSystem() ?? mounted();
     if (root === undefined) return undefined;
-    const pins = new Pins(join(root, 'culvert', instance), version);
+    const pins = new Pins(join(root, FOLDER, instance), layout);
     try {
-      const stale = pins.#removeOthers(version);
-      mkdirSync(pins.path, { recursive: true, mode: 0o700 });
-      return { pins, stale };
+      pins.#make();
+      return pins;
     } catch {
       return undefined;
     }
@@ -35,41 +33,96 @@ export class Pins {
 
   /** The path of a pin, whether it is there or not. */
   of(name: string): string {
-    return join(this.path, name);
+    return join(this.#folder, name);
   }
 
   has(name: string): boolean {
     return existsSync(this.of(name));
   }
 
-  names(): string[] {
-    return readdirSync(this.path);
+  /** Whether a program is attached that reads the maps here. */
+  get live(): boolean {
+    return existsSync(this.#folder) && readdirSync(this.#folder).some(isLink);
+  }
+
+  /** Pins of links, whatever the layout that their program knows. */
+  links(): string[] {
+    return foldersOf(this.#instance).flatMap((folder) =>
+      readdirSync(folder)
+        .filter(isLink)
+        .map((name) => join(folder, name)),
+    );
+  }
+
+  /** Unless something is pinned there. */
+  add(name: string, fd: number): void {
+    if (this.has(name)) return;
+    this.#make();
+    pin(fd, this.of(name));
+  }
+
+  /** At no moment is nothing pinned there. */
+  replace(name: string, fd: number): void {
+    this.remove(UNDER_WAY);
+    this.add(UNDER_WAY, fd);
+    renameSync(this.of(UNDER_WAY), this.of(name));
   }
 
   remove(name: string): void {
     rmSync(this.of(name), { force: true });
   }
 
-  removeAll(): void {
-    removeFolder(this.path);
-    if (readdirSync(this.#instance).length === 0) rmdirSync(this.#instance);
+  removeMaps(): void {
+    for (const name of readdirSync(this.#folder)) if (!isLink(name)) rmSync(this.of(name));
   }
 
-  #removeOthers(version: string): string[] {
-    if (!existsSync(this.#instance)) return [];
-    const others = readdirSync(this.#instance).filter((name) => name !== version);
-    for (const name of others) removeFolder(join(this.#instance, name));
-    return others;
+  /** Pins of other layouts, and links but these. Returns which layouts. */
+  removeOthers(links: ReadonlySet<string>): string[] {
+    for (const path of this.links()) if (!links.has(path)) removeLink(path);
+    const others = foldersOf(this.#instance).filter((folder) => folder !== this.#folder);
+    for (const folder of others) removeFolder(folder);
+    return others.map((folder) => folder.slice(this.#instance.length + 1));
   }
+
+  /** Of this layout. */
+  removeAll(): void {
+    removeFolder(this.#folder);
+    removeEmpty(this.#instance);
+  }
+
+  #make(): void {
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+  }
+}
+
+/** Whether an instance has anything pinned. */
+export function hasPins(instance: string): boolean {
+  const root = bpfFileSystem();
+  return root !== undefined && existsSync(join(root, FOLDER, instance));
+}
+
+/** Everything that an instance has pinned, with which its programs go. Returns the paths. */
+export function removePins(instance: string): string[] {
+  const root = bpfFileSystem();
+  if (root === undefined) return [];
+  const path = join(root, FOLDER, instance);
+  const folders = foldersOf(path);
+  const pins = folders.flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)));
+  for (const pin of pins) if (isLink(basename(pin))) removeLink(pin);
+  for (const folder of folders) removeFolder(folder);
+  removeEmpty(path);
+  return pins;
 }
 
 /** The bpf file system in sight; none is mounted. */
 export function bpfFileSystem(): string | undefined {
-  return FOLDERS.find(isBpfFileSystem);
+  return FILE_SYSTEMS.find(isBpfFileSystem);
 }
 
 /** "ip netns exec" hides /sys behind one of its own, that ends with the process; the first process still sees the machine's. */
-const FOLDERS: readonly string[] = ['/sys/fs/bpf', '/proc/1/root/sys/fs/bpf'];
+const FILE_SYSTEMS: readonly string[] = ['/sys/fs/bpf', '/proc/1/root/sys/fs/bpf'];
+const FOLDER = 'culvert';
+const UNDER_WAY = 'under-way';
 
 /**
  * Where nobody mounted one, as systemd does at boot, it is done as bpftool and ip would, but where the first process sees it: what is mounted
@@ -94,10 +147,38 @@ function isBpfFileSystem(path: string): boolean {
   }
 }
 
+function isLink(name: string): boolean {
+  return name.startsWith('link-');
+}
+
+/** By layout. */
+function foldersOf(instance: string): string[] {
+  if (!existsSync(instance)) return [];
+  return readdirSync(instance).map((name) => join(instance, name));
+}
+
+/** At once: the last pin of a link takes its time to be the end of it. */
+function removeLink(path: string): void {
+  try {
+    XdpLink.pinned(path).detach();
+  } catch {
+    // Who may not, or cannot, leaves that to the kernel.
+  }
+  rmSync(path, { force: true });
+}
+
 /** A bpf file system knows folders and pins, nothing else. */
 function removeFolder(path: string): void {
+  if (!existsSync(path)) return;
   for (const name of readdirSync(path)) rmSync(join(path, name));
   rmdirSync(path);
+}
+
+/** The folder of an instance, and the one of all, once nothing is left in them. */
+function removeEmpty(instance: string): void {
+  for (const path of [instance, dirname(instance)]) {
+    if (existsSync(path) && readdirSync(path).length === 0) rmdirSync(path);
+  }
 }
 
 const BPF_FS_MAGIC = 0xcafe4a11;

@@ -25,6 +25,7 @@ export const REASONS = [
   'forwarding-off',
   'egress',
   'no-headroom',
+  'orphaned',
   'too-big',
   'rate-limited',
   'source-budget',

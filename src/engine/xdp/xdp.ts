@@ -22,6 +22,7 @@ import { DataPlane, type DataPlaneOptions } from './data-plane.ts';
 import { type InstallFailure, type KernelFlow, KernelFlows } from './kernel-flows.ts';
 import { KernelPorts } from './kernel-ports.ts';
 import { mergeCounters, mergeStats } from './merge.ts';
+import { monotonic } from './monotonic.ts';
 import type { XdpObstacle } from './obstacle.ts';
 
 export interface XdpOptions extends Omit<DataPlaneOptions, 'log'> {
@@ -68,9 +69,12 @@ export class XdpEngine implements Engine {
   readonly #idle: IdleWheel<KernelFlow>;
   /** Ports that were asked for, until they are open: who asks for many has them told apart by their ids. */
   readonly #opening = new Set<SocketId>();
+  readonly #whenOpened: (() => void)[] = [];
   readonly #refused = new Map<InstallFailure, number>();
   readonly #timers: readonly NodeJS.Timeout[];
   #missing = 0;
+  #retaken = 0;
+  #faulty = false;
   /** While the sink is told of it. */
   #reaped: { readonly id: FlowId; readonly counters: FlowCounters | undefined } | undefined;
 
@@ -82,14 +86,19 @@ export class XdpEngine implements Engine {
     this.#clock = options.clock ?? Date.now;
     this.#monotonic = options.clock ?? monotonic;
     this.tick();
-    this.#flows = new KernelFlows(plane.maps, this.#monotonic, (entry) => this.#forgotten(entry));
-    this.#ports = new KernelPorts(plane.maps.ports);
+    this.#flows = new KernelFlows(plane.maps, {
+      now: this.#monotonic,
+      forgotten: (entry) => this.#forgotten(entry),
+      adopts: plane.adopted,
+    });
+    this.#ports = new KernelPorts(plane.maps.ports, plane.adopted);
     this.#idle = new IdleWheel(sweepEvery);
     this.#inner = options.createInner(this.#innerSink());
     this.capabilities = this.#inner.capabilities;
     this.#timers = [
       setInterval(() => this.#reap(), sweepEvery).unref(),
-      setInterval(() => plane.refresh(), REFRESH_EVERY).unref(),
+      setInterval(() => this.#retry(), sweepEvery).unref(),
+      setInterval(() => this.#refresh(), REFRESH_EVERY).unref(),
     ];
   }
 
@@ -118,7 +127,7 @@ export class XdpEngine implements Engine {
   }
 
   closePort(socket: SocketId): void {
-    this.#opening.delete(socket);
+    this.#opened(socket);
     for (const { flow } of this.#flows.ofSocket(socket)) this.#flows.remove(flow.id);
     this.#ports.close(socket);
     this.#inner.closePort(socket);
@@ -188,7 +197,7 @@ export class XdpEngine implements Engine {
   }
 
   stats(): EngineStats {
-    return mergeStats(this.#inner.stats(), this.#plane.maps.counters, this.#refused);
+    return mergeStats(this.#inner.stats(), this.#plane.maps.counters, this.#refused, this.#retaken);
   }
 
   /** With a clock of the test's: the kernel is told what time it is. */
@@ -196,10 +205,11 @@ export class XdpEngine implements Engine {
     if (this.#options.clock !== undefined) this.#plane.useClock(this.#options.clock());
   }
 
-  /** After a restart, once all that is to go on was asked for again: flows and ports of the process before go. Returns how many flows. */
-  dropUnknown(): number {
+  async settle(): Promise<number> {
+    if (this.#opening.size > 0) await new Promise<void>((resolve) => this.#whenOpened.push(resolve));
     const removed = this.#flows.removeUnknown();
     this.#ports.removeUnknown();
+    this.#plane.settle();
     return removed;
   }
 
@@ -207,9 +217,9 @@ export class XdpEngine implements Engine {
     return this.#close(false);
   }
 
-  /** The same, but the kernel goes on forwarding for who adopts what is pinned. */
+  /** Where no flow is, there is nothing that could go on. */
   leave(): Promise<void> {
-    return this.#close(true);
+    return this.#close(this.#flows.size > 0);
   }
 
   async #close(keep: boolean): Promise<void> {
@@ -223,8 +233,9 @@ export class XdpEngine implements Engine {
     return {
       datagram: (at, from, packet) => sink.datagram(at, from, packet),
       portOpened: (socket, result) => {
-        if (this.#opening.delete(socket) && result.ok) this.#ports.open(socket, result.local, false);
+        if (this.#opening.has(socket) && result.ok) this.#ports.open(socket, result.local, false);
         sink.portOpened(socket, result);
+        this.#opened(socket);
       },
       flowIdle: (flow, service) => sink.flowIdle(flow, service),
       streamOpened: (...what) => sink.streamOpened(...what),
@@ -234,6 +245,13 @@ export class XdpEngine implements Engine {
       streamData: (stream, chunk) => sink.streamData(stream, chunk),
       streamClosed: (stream, end) => sink.streamClosed(stream, end),
     };
+  }
+
+  /** The answer for a port is there, and what was ordered because of it. */
+  #opened(socket: SocketId): void {
+    this.#opening.delete(socket);
+    if (this.#opening.size > 0) return;
+    for (const hear of this.#whenOpened.splice(0)) hear();
   }
 
   #merge(inner: FlowCounters | undefined, id: FlowId): FlowCounters | undefined {
@@ -260,6 +278,30 @@ export class XdpEngine implements Engine {
     this.#countMissing(1);
   }
 
+  /** Space returns when flows go, memory when somebody else gives it back, a route when it does. */
+  #retry(): void {
+    if (this.#missing === 0) return;
+    const taken = this.#flows.retry(RETRIES, (flow) => this.#sourceOf(flow));
+    for (const { flow } of taken) {
+      this.#ports.count(flow, 1);
+      this.#countMissing(-1);
+    }
+    this.#retaken += taken.length;
+    if (taken.length > 0 && this.#missing === 0)
+      this.#options.log('the kernel has taken all flows that it had refused');
+  }
+
+  /** A process without a descriptor to spare goes on; what is not looked at now is in two seconds. */
+  #refresh(): void {
+    try {
+      this.#plane.refresh();
+      this.#faulty = false;
+    } catch (error) {
+      if (!this.#faulty) this.#options.log(`the state of the network cannot be read: ${String(error)}`);
+      this.#faulty = true;
+    }
+  }
+
   /** Data of flows that the kernel lacks goes up, and is no flood. */
   #countMissing(by: 1 | -1): void {
     const before = this.#missing;
@@ -284,10 +326,7 @@ export class XdpEngine implements Engine {
   }
 }
 
-/** Milliseconds of CLOCK_MONOTONIC, which is the clock of the kernel's program. */
-function monotonic(): Millis {
-  return Math.floor(Number(process.hrtime.bigint()) / 1e6);
-}
-
 /** How long a new address of the host is not known for its own. */
 const REFRESH_EVERY: Millis = 2 * SECOND;
+/** Flows that are offered again at a time: a millisecond or two. */
+const RETRIES = 1000;

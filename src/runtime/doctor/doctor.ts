@@ -1,12 +1,12 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
-import { join } from 'node:path';
 import { type Fault, formatFault } from '../../control/config/faults.ts';
 import type { Config } from '../../control/config/schema.ts';
 import { readVersion } from '../../control/version.ts';
 import { batchedObstacle } from '../../engine/batched/obstacle.ts';
-import { nativeObstacle } from '../../engine/xdp/attachments.ts';
 import { DataPlane } from '../../engine/xdp/data-plane.ts';
+import { nativeObstacle } from '../../engine/xdp/native.ts';
+import { genericObstacle } from '../../engine/xdp/obstacle.ts';
 import { bpfFileSystem } from '../../engine/xdp/pins.ts';
 import type { Family } from '../../net/address.ts';
 import { heldCapabilities } from '../../sys/capabilities.ts';
@@ -17,9 +17,10 @@ import { libbpf } from '../../sys/libbpf/library.ts';
 import { lackingCapabilities } from '../../sys/libbpf/probe.ts';
 import { loadLibc } from '../../sys/libc.ts';
 import { ownAddresses } from '../addresses.ts';
-import { interfacesFor, planEngine, xdpInstance } from '../engines.ts';
+import { interfacesFor, planEngine } from '../engine-plan.ts';
 import type { Defaults } from '../hosts.ts';
 import { askInstance } from '../instance-client.ts';
+import { KernelTraces } from '../kernel-traces.ts';
 import { planTurn } from '../plan.ts';
 import { addressFindings } from './addresses.ts';
 import { clockFindings } from './clock.ts';
@@ -29,7 +30,7 @@ import { stateFindings, tlsFindings } from './files.ts';
 import { about, type Finding } from './finding.ts';
 import { firewallFindings, openingsOf } from './firewall.ts';
 import { holderOf } from './holders.ts';
-import { interfaceFindings } from './interfaces.ts';
+import { interfaceFindings, occupied } from './interfaces.ts';
 import { kernelFindings } from './kernel.ts';
 import { limitFindings } from './limits.ts';
 import { portFindings, type Trial, tryToBind } from './ports.ts';
@@ -62,13 +63,18 @@ export async function diagnose({ config, defaults, warnings }: DoctorOptions): P
   const relayFamilies = ([4, 6] as const).filter((family) => plan.relay[family === 4 ? 'ipv4' : 'ipv6'] !== undefined);
   const interfaces = interfacesFor(config);
   const batched = batchedObstacle();
+  const running = await runningRelay(config.state);
+  const ways = await waysOf(interfaces);
+  const ours = running !== undefined || new KernelTraces(config.state).present;
+  const xdp =
+    DataPlane.foresee(interfaces) ??
+    (config.engine === 'auto' ? (genericObstacle(interfaces) ?? (ours ? undefined : occupied(ways))) : undefined);
   const report = engineReport({
     wanted: config.engine,
-    plan: planEngine(config, () => batched),
+    plan: planEngine(config, { batched: () => batched, xdp: () => xdp }),
     batched,
-    xdp: DataPlane.foresee(interfaces),
+    xdp,
   });
-  const running = await runningRelay(config.state);
   const held = heldCapabilities();
   const findings = [
     ...engineFindings(report),
@@ -87,9 +93,9 @@ export async function diagnose({ config, defaults, warnings }: DoctorOptions): P
       ports: sockets.map(({ local }) => local.port),
     }),
     ...interfaceFindings({
-      interfaces: await waysOf(interfaces),
+      interfaces: ways,
       wantsXdp: config.engine === 'xdp',
-      ours: running !== undefined || hasPins(config),
+      ours,
     }),
     ...limitFindings({
       config,
@@ -143,11 +149,6 @@ async function waysOf(names: readonly string[]) {
   return Promise.all(
     there.map(async (name) => ({ name, obstacle: nativeObstacle([name]), program: await programOn(name) })),
   );
-}
-
-function hasPins(config: Config): boolean {
-  const root = bpfFileSystem();
-  return root !== undefined && existsSync(join(root, 'culvert', xdpInstance(config)));
 }
 
 async function programOn(name: string): Promise<number | undefined> {

@@ -1,6 +1,6 @@
 import type { Obstacle } from '../../engine/batched/obstacle.ts';
 import type { XdpObstacle } from '../../engine/xdp/obstacle.ts';
-import type { EnginePlan } from '../engines.ts';
+import type { EnginePlan } from '../engine-plan.ts';
 import { about, type Finding } from './finding.ts';
 
 /** The answers of the engines' own probes. */
@@ -65,8 +65,8 @@ const NOT_ASKED: Readonly<Record<'xdp' | 'batched', BetterEngine>> = {
   xdp: {
     engine: 'xdp',
     reason: NOT_ASKED_FOR,
-    detail: 'xdp would run: the kernel forwards by itself; auto does not take it, for the interfaces may be shared',
-    fix: 'engine: xdp',
+    detail: 'xdp would run: the kernel forwards by itself',
+    fix: 'engine: auto',
   },
   batched: { engine: 'batched', reason: NOT_ASKED_FOR, detail: 'batched would run', fix: 'engine: auto' },
 };

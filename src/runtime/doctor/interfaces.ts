@@ -1,3 +1,4 @@
+import type { XdpObstacle } from '../../engine/xdp/obstacle.ts';
 import { about, type Finding } from './finding.ts';
 
 export interface InterfaceReadings {
@@ -25,11 +26,23 @@ export function interfaceFindings({ interfaces, wantsXdp, ours }: InterfaceReadi
     ];
     if (program !== undefined && !ours) {
       const what = `${name}: another XDP program is attached (${program})`;
-      const fix = `ip link set dev ${name} xdp off, or name other interfaces in \`interfaces\``;
-      findings.push(interfaceOf(`${name}-program`, wantsXdp ? 'problem' : 'ok', what, wantsXdp ? fix : undefined));
+      const fix = wantsXdp ? fixOccupied(name) : undefined;
+      findings.push(interfaceOf(`${name}-program`, wantsXdp ? 'problem' : 'ok', what, fix));
     }
     return findings;
   });
+}
+
+/** Why auto would not take the xdp engine where others have their programs. */
+export function occupied(interfaces: InterfaceReadings['interfaces']): XdpObstacle | undefined {
+  const taken = interfaces.find(({ program }) => program !== undefined);
+  if (taken === undefined) return undefined;
+  const detail = `${taken.name}: another XDP program is attached (${taken.program})`;
+  return { reason: 'attach', detail, fix: fixOccupied(taken.name) };
+}
+
+function fixOccupied(name: string): string {
+  return `ip link set dev ${name} xdp off, or name other interfaces in \`interfaces\``;
 }
 
 const interfaceOf = about('interfaces');

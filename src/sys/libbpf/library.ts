@@ -47,6 +47,7 @@ export interface Libbpf {
   bpf_map_delete_batch(fd: number, keys: Uint8Array, count: Uint8Array, options: Uint8Array): number;
   bpf_link_create(program: number, target: number, type: number, options: Uint8Array): number;
   bpf_link_update(link: number, program: number, options: Uint8Array | null): number;
+  bpf_link_detach(link: number): number;
   bpf_obj_pin(fd: number, path: string): number;
   bpf_obj_get(path: string): number;
   bpf_prog_test_run_opts(program: number, options: Uint8Array): number;
@@ -139,6 +140,7 @@ const PROTOTYPES: Readonly<Record<keyof Libbpf, string>> = {
   bpf_map_delete_batch: 'int bpf_map_delete_batch(int fd, const void *keys, void *count, const void *options)',
   bpf_link_create: 'int bpf_link_create(int program, int target, int type, const void *options)',
   bpf_link_update: 'int bpf_link_update(int link, int program, const void *options)',
+  bpf_link_detach: 'int bpf_link_detach(int link)',
   bpf_obj_pin: 'int bpf_obj_pin(int fd, const char *path)',
   bpf_obj_get: 'int bpf_obj_get(const char *path)',
   bpf_prog_test_run_opts: 'int bpf_prog_test_run_opts(int program, void *options)',

@@ -27,16 +27,31 @@ export class XdpLink {
     return new XdpLink(libbpf, bpfChecked('bpf_obj_get', libbpf.bpf_obj_get(path)));
   }
 
+  /** The interface; 0 when that is gone, and the link attached to nothing. */
+  get ifindex(): number {
+    const info = Buffer.alloc(LINK_INFO_BYTES);
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(info.length);
+    bpfChecked('bpf_obj_get_info_by_fd', this.#libbpf.bpf_obj_get_info_by_fd(this.#fd, info, length));
+    return info.readUInt32LE(LINK_INFO_XDP);
+  }
+
+  get fd(): number {
+    return this.#fd;
+  }
+
   /** Another program in its place, between two packets. */
   update(program: BpfProgram): void {
     bpfChecked('bpf_link_update', this.#libbpf.bpf_link_update(this.#fd, program.fd, null));
   }
 
-  pin(path: string): void {
-    pin(this.#fd, path);
+  /** Takes the program off the interface here and now, whoever holds the link; without this it goes some time after the last of them. */
+  detach(): void {
+    this.#libbpf.bpf_link_detach(this.#fd);
+    this.close();
   }
 
-  /** Detaches, unless it is pinned. */
+  /** Lets go. */
   close(): void {
     if (this.#fd !== CLOSED) closeSync(this.#fd);
     this.#fd = CLOSED;
@@ -58,6 +73,10 @@ const CLOSED = -1;
 const BPF_XDP = 37;
 /** XDP_FLAGS_DRV_MODE and XDP_FLAGS_SKB_MODE. */
 const MODE_FLAGS: Readonly<Record<XdpMode, number>> = { native: 1 << 2, generic: 1 << 1 };
+
+/** struct bpf_link_info: type 4, id 4, prog_id 4, 4 of padding, then for XDP ifindex 4. */
+const LINK_INFO_BYTES = 64;
+const LINK_INFO_XDP = 16;
 
 /** struct bpf_link_create_opts: size, flags, and what other kinds of links want. */
 function linkOptions(flags: number): Buffer {

@@ -65,6 +65,18 @@ export class BpfMap {
     return { done: error === undefined ? count : counter.readUInt32LE(), error };
   }
 
+  /** Keys, as `batches` has them: all, or those that are wanted. */
+  keys(isWanted: (key: Buffer) => boolean = () => true): Buffer[] {
+    const found: Buffer[] = [];
+    for (const { keys, count } of this.batches()) {
+      for (let at = 0; at < count * this.keyBytes; at += this.keyBytes) {
+        const key = keys.subarray(at, at + this.keyBytes);
+        if (isWanted(key)) found.push(Buffer.from(key));
+      }
+    }
+    return found;
+  }
+
   /**
    * Everything in the map, some thousands at a time; the buffers are good until the next turn. What is added or removed meanwhile may be
    * there or not. Throws SystemError.

@@ -34,6 +34,13 @@ export function lackingCapabilities(status?: string): readonly string[] {
   );
 }
 
+/** The same as an answer. */
+export function rightsAbsence(): BpfAbsence | undefined {
+  const lacking = lackingCapabilities();
+  if (lacking.length === 0) return undefined;
+  return { reason: 'no-rights', detail: `without ${lacking.join(', ')}`, fix: FIX_RIGHTS };
+}
+
 /** "6.1.0-18-amd64" → whether it is at least `minimum`. What is no version counts as new. */
 export function isKernelAtLeast(minimum: readonly [number, number], version: string = release()): boolean {
   const match = /^(\d+)\.(\d+)/.exec(version);
@@ -57,8 +64,8 @@ function probe(): BpfAbsence | undefined {
       fix: `run Linux ${wanted} or newer`,
     };
   }
-  const lacking = lackingCapabilities();
-  if (lacking.length > 0) return { reason: 'no-rights', detail: `without ${lacking.join(', ')}`, fix: FIX_RIGHTS };
+  const lacking = rightsAbsence();
+  if (lacking !== undefined) return lacking;
   const fd = library.functions.bpf_map_create(MAP_TYPE_ARRAY, 'culvert_probe', 4, 4, 1, null);
   if (fd < 0) {
     // Capabilities of a user namespace of one's own do not count, and a container's seccomp filter may refuse bpf(2) altogether.

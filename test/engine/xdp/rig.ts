@@ -53,6 +53,7 @@ export class KernelRig {
     hopLifetime: 0,
     budgetInterval: 0,
     budgetBurst: 0,
+    forwardUntil: 0,
     generation: 0,
     lookupIfindex: 1,
   };
@@ -64,28 +65,22 @@ export class KernelRig {
     }
     this.program = this.#object.load(PROGRAM);
     this.maps = kernelMaps(this.#object);
-    this.flows = new KernelFlows(this.maps, () => this.now);
+    this.flows = new KernelFlows(this.maps, { now: () => this.now });
     this.#relay0 = ifindex('relay0');
     this.reset();
   }
 
   /** As it was at first; loading takes a tenth of a second. Counters go on. */
   reset(): void {
-    const { flows, own4, own6, egress, buckets, budgets } = this.maps;
-    for (const map of [...Object.values(flows), own4, own6, egress, buckets, budgets]) {
-      const keys: Buffer[] = [];
-      for (const batch of map.batches()) {
-        for (let at = 0; at < batch.count * map.keyBytes; at += map.keyBytes) {
-          keys.push(Buffer.from(batch.keys.subarray(at, at + map.keyBytes)));
-        }
-      }
-      for (const key of keys) map.delete(key);
+    const { flows, own4, own6, egress, buckets, budgets, neighbours } = this.maps;
+    for (const map of [...Object.values(flows), own4, own6, egress, buckets, budgets, neighbours]) {
+      for (const key of map.keys()) map.delete(key);
     }
     for (const port of this.#opened) this.open(port, 'turn', 0);
-    this.flows = new KernelFlows(this.maps, () => this.now);
+    this.flows = new KernelFlows(this.maps, { now: () => this.now });
     this.own(RELAY4, RELAY6);
     this.leaveBy(this.#relay0);
-    this.set({ hopLifetime: 0, budgetInterval: 0, budgetBurst: 0, generation: 0, lookupIfindex: 1 });
+    this.set({ hopLifetime: 0, budgetInterval: 0, budgetBurst: 0, forwardUntil: 0, generation: 0, lookupIfindex: 1 });
   }
 
   own(...addresses: readonly string[]): void {

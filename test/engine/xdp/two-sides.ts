@@ -28,6 +28,10 @@ export class TwoSides implements Network {
     this.other.visit(() => execFileSync('ethtool', ['-K', 'peers0', 'gro', on ? 'on' : 'off'], { stdio: 'ignore' }));
   }
 
+  disconnect(name: string): void {
+    ip('link', 'delete', name);
+  }
+
   engine(family: Family): string {
     return family === 4 ? '192.0.2.1' : '2001:db8::1';
   }

@@ -22,10 +22,13 @@ const STOP_PATIENCE_MILLIS = 5000;
 export interface ChildOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
+  /** Default: none. */
+  readonly stdin?: 'pipe';
 }
 
 export function startChild(command: string, args: readonly string[], options: ChildOptions = {}): Child {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+  const { stdin = 'ignore', ...rest } = options;
+  const child = spawn(command, args, { stdio: [stdin as 'ignore', 'pipe', 'pipe'], ...rest });
   const chunks: string[] = [];
   let ended: Ended | undefined;
   child.stdout.setEncoding('utf8').on('data', (text: string) => chunks.push(text));

@@ -16,7 +16,7 @@ import { kernelFindings } from '../../../src/runtime/doctor/kernel.ts';
 import { type LimitReadings, limitFindings } from '../../../src/runtime/doctor/limits.ts';
 import { rightsFindings } from '../../../src/runtime/doctor/rights.ts';
 import { plannedSockets } from '../../../src/runtime/doctor/sockets.ts';
-import { planEngine } from '../../../src/runtime/engines.ts';
+import { planEngine } from '../../../src/runtime/engine-plan.ts';
 import { planTurn } from '../../../src/runtime/plan.ts';
 import type { Capability } from '../../../src/sys/capabilities.ts';
 import type { Feature } from '../../../src/sys/features.ts';
@@ -35,7 +35,8 @@ describe('engine', () => {
     runs: string | null,
     told: string[],
   ][] = [
-    ['auto', undefined, undefined, 'batched', ['engine ok', 'xdp note']],
+    ['auto', undefined, undefined, 'xdp', ['engine ok']],
+    ['auto', noFfi, undefined, 'xdp', ['engine ok', 'batched note']],
     ['auto', undefined, noRights, 'batched', ['engine ok', 'xdp note']],
     ['auto', noFfi, noRights, 'portable', ['engine ok', 'xdp note', 'batched note']],
     ['portable', undefined, noRights, 'portable', ['engine ok', 'xdp note', 'batched note']],
@@ -48,7 +49,7 @@ describe('engine', () => {
   for (const [wanted, batched, xdp, runs, told] of cases) {
     test(`${wanted}, batched: ${batched?.reason ?? 'can'}, xdp: ${xdp?.reason ?? 'can'}`, async (context) => {
       const config = await configOf(temporaryFolder(context), { engine: wanted });
-      const plan = planEngine(config, () => batched);
+      const plan = planEngine(config, { batched: () => batched, xdp: () => xdp });
       const report = engineReport({ wanted: config.engine, plan, batched, xdp });
       const findings = engineFindings(report);
       assert.equal(report.runs, runs);
@@ -59,7 +60,7 @@ describe('engine', () => {
 
   test('the reasons are those of the probes, and so are the fixes', async (context) => {
     const config = await configOf(temporaryFolder(context), { engine: 'xdp' });
-    const plan = planEngine(config, () => noFfi);
+    const plan = planEngine(config, { batched: () => noFfi, xdp: () => noRights });
     const report = engineReport({ wanted: 'xdp', plan, batched: noFfi, xdp: noRights });
     assert.deepEqual(
       report.better.map(({ engine, reason, detail }) => [engine, reason, detail]),
