@@ -21,8 +21,13 @@ export function targets(results: Results): Target[] {
     least(results, 'batched, bulk flows, against xdp', 'bulk', 'culvert-batched', 'culvert-xdp', 0.45),
     least(results, 'added latency p99, kernel forwarding against xdp', 'latency', 'kernel', 'culvert-xdp', 1, p99),
   ];
-  return [...kernel, ...turn, ...ofMaps(results), ...ofTcp(results)].filter(({ got }) => got !== undefined);
+  return [...kernel, ...turn, ...ofMaps(results), ...ofTcp(results)]
+    .filter(({ got }) => got !== undefined)
+    .map((each) => ({ ...each, why: PROFILE }));
 }
+
+/** In bench/results. */
+const PROFILE = '[the profile](engines-profile.md)';
 
 /** Of the load of sockets: the first engine of a run has the plain name. */
 function ofTcp(results: Results): Target[] {

@@ -35,11 +35,11 @@ export function head(title: string, facts: RunFacts, order: readonly string[]): 
 }
 
 export function targetTable(targets: readonly Target[]): string {
-  const rows = targets.map(({ what, wanted, got, met }) => [
+  const rows = targets.map(({ what, wanted, got, met, why }) => [
     what,
     wanted,
     got ?? '–',
-    got === undefined ? 'not measured' : met ? 'met' : '**missed**',
+    got === undefined ? 'not measured' : met ? 'met' : `**missed**${why === undefined ? '' : `, see ${why}`}`,
   ]);
   return `## Targets\n\n${table(['what', 'target', 'measured', ''], rows)}`;
 }

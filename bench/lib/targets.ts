@@ -4,6 +4,8 @@ export interface Target {
   /** undefined: not measured in this run. */
   readonly got: string | undefined;
   readonly met: boolean;
+  /** When it is missed: where one reads why. */
+  readonly why?: string;
 }
 
 /** `value`: undefined or NaN when it was not measured. */

@@ -111,12 +111,12 @@ test('guard: a kind that became slower than the machine explains stands out', ()
   const before = {
     date: '2026-01-02T03:04:05.678Z',
     machine,
-    figures: { rewrite: 10, kinds: { keep: 100, strip: 100 } },
+    figures: { rewrite: 5, reference: 10, kinds: { keep: 100, strip: 100 } },
   };
-  const text = report({ rewrite: 20, kinds: { keep: 200, strip: 300, add: 50 } }, machine, before);
-  assert.match(text, /\| keep \| 200 \| 10\.0 \| 100 \| 2\.00× \| 1\.00× \|/);
-  assert.match(text, /\| strip \| 300 \| 15\.0 \| 100 \| 3\.00× \| \*\*1\.50×\*\* \|/);
-  assert.match(text, /\| add \| 50 \| 2\.5 \| – \| – \| – \|/);
+  const text = report({ rewrite: 9, reference: 20, kinds: { keep: 200, strip: 300, add: 50 } }, machine, before);
+  assert.match(text, /\| keep \| 200 \| 100 \| 2\.00× \| 1\.00× \|/);
+  assert.match(text, /\| strip \| 300 \| 100 \| 3\.00× \| \*\*1\.50×\*\* \|/);
+  assert.match(text, /\| add \| 50 \| – \| – \| – \|/);
 });
 
 function frames(delivered: number): FrameSample {
