@@ -1,13 +1,15 @@
 // What goes on without the process, what the next one takes over, and what is left behind.
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { after, afterEach, before, describe, test } from 'node:test';
-import { LAYOUT } from '../../../src/engine/xdp/layout.ts';
+import { LAYOUT, readForwardUntil, SETTINGS_OFFSETS, uint32Key } from '../../../src/engine/xdp/layout.ts';
+import { monotonic } from '../../../src/engine/xdp/monotonic.ts';
 import type { XdpEngine } from '../../../src/engine/xdp/xdp.ts';
 import type { Flow } from '../../../src/flow/flow.ts';
 import type { BucketId } from '../../../src/net/ids.ts';
 import { interfaceIndex } from '../../../src/sys/interfaces.ts';
-import { XdpLink } from '../../../src/sys/libbpf/link.ts';
+import { openPinned, XdpLink } from '../../../src/sys/libbpf/link.ts';
+import { BpfMap } from '../../../src/sys/libbpf/map.ts';
 import { missing } from '../../requirements.ts';
 import type { Peer } from '../conformance/peer.ts';
 import { EngineRig, pinned } from './engine-rig.ts';
@@ -176,6 +178,28 @@ describe('without the process', { skip: missing('bpf', 'ffi') }, () => {
     await passes(joined, 'and still', 5);
   });
 
+  test('a process that has not settled answers for nothing: what is found goes on no longer than it would have', async () => {
+    const joined = await left();
+    const settings = settingsLeft();
+    const until = settings.until();
+    await rig.started({ instance: 'one' }).close();
+    rig.engines = [];
+    assert.equal(settings.until(), until);
+
+    settings.set(monotonic() + 400);
+    const second = rig.started({ instance: 'one' });
+    const at = await rig.listen(second, joined.at.local);
+    await passes(joined, 'still');
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await isSilent({ ...joined, at });
+    second.closePort(at.id);
+    await askAgain(second, joined);
+    assert.equal(await second.settle(), 0);
+    assert.ok(settings.until() > until);
+    await passes(joined, 'again', 5);
+    settings.close();
+  });
+
   test('a mode that is not the best any more is changed when userspace is there to help', async () => {
     const joined = await left({ mode: 'generic' });
     const second = rig.started({ instance: 'one' });
@@ -204,6 +228,22 @@ describe('without the process', { skip: missing('bpf', 'ffi') }, () => {
     other.close();
   });
 
+  test('a start that fails leaves nothing behind, and settings as they were', () => {
+    const other = new KernelRig();
+    const link = XdpLink.attach(other.program, interfaceIndex('relay0'), 'generic');
+    writeFileSync(LO_FORWARDS, '0');
+    const record: string[] = [];
+    const result = rig.create({
+      instance: 'one',
+      record: { switchedOn: (path) => record.push(path), putBack: () => record.push('put back') },
+    });
+    link.close();
+    other.close();
+    assert.equal(!result.ok && result.obstacle.reason, 'attach');
+    assert.deepEqual(record, [LO_FORWARDS, 'put back']);
+    assert.ok(!existsSync('/sys/fs/bpf/culvert'));
+  });
+
   test('who left for good without a flow, or closed, leaves nothing behind, and settings as they were', async () => {
     for (const end of ['leave', 'close'] as const) {
       writeFileSync(LO_FORWARDS, '0');
@@ -224,3 +264,22 @@ describe('without the process', { skip: missing('bpf', 'ffi') }, () => {
     assert.ok(!existsSync('/sys/fs/bpf/culvert'));
   });
 });
+
+/** What the program that was left goes by. */
+function settingsLeft() {
+  const fd = openPinned(`${INSTANCE}/${LAYOUT}/settings_map`);
+  const map = BpfMap.of(fd);
+  const value = Buffer.alloc(map.valueBytes);
+  const read = () => {
+    map.lookup(uint32Key(0), value);
+    return value;
+  };
+  return {
+    until: () => readForwardUntil(read()),
+    set: (until: number) => {
+      read().writeBigUInt64LE(BigInt(until) * 1_000_000n, SETTINGS_OFFSETS.forward_until);
+      map.update(uint32Key(0), value);
+    },
+    close: () => closeSync(fd),
+  };
+}
