@@ -70,10 +70,10 @@ test('turnutils_uclient outlives the relay that it began with', {
   const client = startChild(...site.inside('turnutils_uclient', ...flags));
   children.push(client);
   await waitFor(() => /tot_recv_msgs=[1-9]/.test(client.output()), 'messages to arrive', { child: client });
+  await waitFor(async () => (await metric('culvert_turn_allocations')) >= 2, 'two allocations', { child: client });
   // Past the second within which changes are written.
   await new Promise((resolve) => setTimeout(resolve, 2000));
   const allocations = await metric('culvert_turn_allocations');
-  assert.ok(allocations >= 2, `${allocations}`);
   await site.plug(false);
   first.process.kill('SIGKILL');
   await first.stop();
