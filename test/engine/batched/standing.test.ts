@@ -60,6 +60,27 @@ describe('a standing decision', { skip: missing('ffi') }, () => {
     await Promise.all([first, second].map((socket) => once(socket.resume(), 'close')));
   });
 
+  test('who said all before anybody was told of him is idle no longer either, where nobody reads it', async (t) => {
+    const silent = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
+      t.after(() => socket.destroy());
+      socket.on('error', () => {});
+      socket.end();
+    });
+    silent.listen(0, '127.0.0.1');
+    t.after(() => silent.close());
+    await once(silent, 'listening');
+    const place = silent.address();
+    assert.ok(typeof place === 'object' && place !== null);
+    const { rig, listener } = await start(t, { idle: 300, place: loopback(4, place.port) });
+    const client = connect({ host: listener.local.address, port: listener.local.port, allowHalfOpen: true });
+    client.on('error', () => {});
+    t.after(() => client.destroy());
+    client.resume();
+    // More than the upstream's buffers take, and not more than ours do.
+    client.end(Buffer.alloc(4500 * 1024));
+    await until(() => rig.totals.connections + rig.ends.size / 2 === 1, 'the end');
+  });
+
   test('targets have their turns', async (t) => {
     const other = await echoServer(t);
     const { rig, listener } = await start(t, { more: [{ tag: 8, place: other.place }] });
