@@ -64,8 +64,12 @@ export function interfacesFor(config: Config): readonly string[] {
   return xdpInterfaces(config.interfaces, listenerAddresses(config));
 }
 
+/** Forwards over TCP pass the kernel's program by. */
 function listenerAddresses({ turn, wireguard, pair, forward }: Config): string[] {
+  const listeners = [...(turn?.listen ?? []), ...(wireguard?.listen ?? []), ...(pair?.listen ?? [])];
   const forwards = (forward ?? []).flatMap(({ listen }) => listen);
-  const listeners = [...(turn?.listen ?? []), ...(wireguard?.listen ?? []), ...(pair?.listen ?? []), ...forwards];
-  return listeners.flatMap((listener) => ('local' in listener ? [listener.local.address] : []));
+  return [
+    ...listeners.map(({ local }) => local.address),
+    ...forwards.flatMap((listener) => (listener.transport === 'udp' ? [listener.address] : [])),
+  ];
 }
