@@ -24,7 +24,8 @@ async function down(flags: RelayFlags & { readonly purge?: true }): Promise<void
     return;
   }
   process.stdout.write(pid === undefined ? `no relay runs with ${folder}\n` : `stopped (process ${pid})\n`);
-  for (const file of removed) process.stdout.write(`removed ${file}\n`);
+  for (const file of removed)
+    process.stdout.write(`${file.startsWith('/proc/sys/') ? 'switched off' : 'removed'} ${file}\n`);
 }
 
 async function stop(state: string): Promise<number | undefined> {
