@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { Command } from 'commander';
 import { askInstance } from '../runtime/instance-client.ts';
+import { KernelTraces } from '../runtime/kernel-traces.ts';
 import { removeTraces } from '../runtime/traces.ts';
 import { CommandFailure, EXIT_FAILED } from './failure.ts';
 import { RelayClient, type RelayFlags, withRelayOptions } from './relay-client.ts';
@@ -11,7 +12,7 @@ export function downCommand(): Command {
     .description(
       'stop the relay that runs with the same state folder, without a drain; its clients are kept for the next',
     )
-    .option('--purge', 'remove what it leaves for the next start as well; generated secrets stay');
+    .option('--purge', 'remove what it leaves for the next start as well; secrets and blocks stay');
   return withRelayOptions(command).action(down);
 }
 
@@ -19,13 +20,18 @@ async function down(flags: RelayFlags & { readonly purge?: true }): Promise<void
   const { folder } = await RelayClient.find(flags);
   const pid = await stop(folder);
   const removed = flags.purge === true ? removeTraces(folder) : [];
+  const forwarding = new KernelTraces(folder).present;
   if (flags.json) {
-    process.stdout.write(`${JSON.stringify({ stopped: pid !== undefined, pid, removed })}\n`);
+    process.stdout.write(`${JSON.stringify({ stopped: pid !== undefined, pid, removed, forwarding })}\n`);
     return;
   }
   process.stdout.write(pid === undefined ? `no relay runs with ${folder}\n` : `stopped (process ${pid})\n`);
-  for (const file of removed)
-    process.stdout.write(`${file.startsWith('/proc/sys/') ? 'switched off' : 'removed'} ${file}\n`);
+  for (const file of removed) process.stdout.write(`${verbFor(file)} ${file}\n`);
+  if (forwarding) process.stdout.write(STILL_FORWARDING);
+}
+
+function verbFor(file: string): string {
+  return file.startsWith('/proc/sys/') ? 'switched off' : 'removed';
 }
 
 async function stop(state: string): Promise<number | undefined> {
@@ -40,3 +46,5 @@ async function stop(state: string): Promise<number | undefined> {
 }
 
 const PATIENCE = 30_000;
+const STILL_FORWARDING =
+  'the kernel goes on forwarding for the clients it has, up to ten minutes, for the next start (culvert down --purge ends it)\n';

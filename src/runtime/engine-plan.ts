@@ -64,12 +64,11 @@ export function interfacesFor(config: Config): readonly string[] {
   return xdpInterfaces(config.interfaces, listenerAddresses(config));
 }
 
-/** Forwards over TCP pass the kernel's program by. */
 function listenerAddresses({ turn, wireguard, pair, forward }: Config): string[] {
   const listeners = [...(turn?.listen ?? []), ...(wireguard?.listen ?? []), ...(pair?.listen ?? [])];
   const forwards = (forward ?? []).flatMap(({ listen }) => listen);
   return [
     ...listeners.map(({ local }) => local.address),
-    ...forwards.flatMap((listener) => (listener.transport === 'udp' ? [listener.address] : [])),
+    ...forwards.flatMap((listener) => ('address' in listener ? [listener.address] : [])),
   ];
 }

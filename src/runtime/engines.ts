@@ -68,6 +68,7 @@ async function openXdp(
     plane.close(false);
     return { ok: false, obstacle: { reason: 'generic', detail: 'no driver takes the program', fix: GENERIC_FIX } };
   }
+  traces.begin();
   const createBelow = await userspace(below, config, log);
   const create = (sink: EngineSink, ids: IdSource): Engine => {
     const createInner = (inner: EngineSink): Engine => createBelow(inner, ids);
@@ -94,6 +95,7 @@ async function userspace(name: 'portable' | 'batched', config: Config, log: Log)
       ids,
       seed: randomInt(2 ** 32),
       workers: workers === 0 ? usableProcessors() : workers,
+      expectHeld: (config.forward ?? []).some(({ listen }) => listen.some(({ transport }) => transport !== 'udp')),
       gso,
       gro,
       uring,

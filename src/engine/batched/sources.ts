@@ -6,45 +6,60 @@ import { type Millis, SECOND } from '../../net/time.ts';
 /** A client of a socket that is bound to all addresses. */
 interface Known {
   readonly key: string;
-  /** The address of ours that he talks to, once that was heard. */
-  address: string | undefined;
-  /** Places of the flows that lead to him. */
+  /** The address of ours that somebody with his address talked to last. */
+  heard: string | undefined;
+  /** Where the flows that lead to him leave from. */
+  kept: string | undefined;
+  /** Places of those flows. */
   readonly flows: Set<number>;
 }
 
 /**
  * Whom clients of wildcard listeners talk to, on a machine of several addresses: what goes back has to leave from there, and the routes may say
  * otherwise. Clients to whom no flow leads are forgotten when others come; so it is bounded, whoever asks.
+ *
+ * A sender can be forged. What is heard decides where answers to it leave from, and flows that are made later; a flow stays where it was made,
+ * so that nobody sends it where a stranger's NAT lets nothing in.
  */
 export class Sources {
-  /** Flows whose client was heard to talk to another address. */
+  /** Flows whose client was heard for the first time, or after the address that they left from was gone. */
   onChange: (places: ReadonlySet<number>, address: string) => void = () => {};
   readonly #isWildcard: (socket: SocketId) => boolean;
   readonly #homes: Homes;
   readonly #heard = new Map<string, Known>();
   readonly #held = new Map<string, Known>();
+  /** Whom the services are about to answer. */
+  #asking: { readonly key: string; readonly local: string } | undefined;
 
   constructor(isWildcard: (socket: SocketId) => boolean, homes: Homes = new Homes()) {
     this.#isWildcard = isWildcard;
     this.#homes = homes;
   }
 
-  /** A client spoke to `local`. */
+  /** A client spoke to `local`. What goes to him until `answered` is the answer. */
   heard(socket: SocketId, from: Endpoint, local: string): void {
     if (this.#homes.isEvident(local)) return;
     const key = keyOf(socket, from);
-    const known = this.#held.get(key) ?? this.#heard.get(key) ?? { key, address: undefined, flows: new Set() };
+    this.#asking = { key, local };
+    const known = this.#held.get(key) ?? this.#heard.get(key) ?? unknown(key);
+    known.heard = local;
     if (known.flows.size === 0) this.#remember(known);
-    if (known.address === local) return;
-    known.address = local;
-    this.onChange(known.flows, local);
+    else if (known.kept === undefined || (known.kept !== local && !this.#homes.has(known.kept))) {
+      known.kept = local;
+      this.onChange(known.flows, local);
+    }
+  }
+
+  answered(): void {
+    this.#asking = undefined;
   }
 
   /** Undefined: the routes know it. */
   of(socket: SocketId, to: Endpoint): string | undefined {
     if (this.#held.size === 0 && this.#heard.size === 0) return undefined;
     const key = keyOf(socket, to);
-    return (this.#held.get(key) ?? this.#heard.get(key))?.address;
+    if (this.#asking?.key === key) return this.#asking.local;
+    return this.#held.get(key)?.kept ?? this.#heard.get(key)?.heard;
   }
 
   /** A flow leads to a client: where it is to leave from. */
@@ -52,11 +67,12 @@ export class Sources {
     if (!this.#isWildcard(socket)) return undefined;
     const key = keyOf(socket, remote);
     if (!this.#heard.has(key) && !this.#homes.areSeveral(remote.family)) return undefined;
-    const known = this.#held.get(key) ?? this.#heard.get(key) ?? { key, address: undefined, flows: new Set() };
+    const known = this.#held.get(key) ?? this.#heard.get(key) ?? unknown(key);
     this.#heard.delete(key);
     this.#held.set(key, known);
     known.flows.add(place);
-    return known.address;
+    known.kept = known.heard;
+    return known.kept;
   }
 
   letGo({ socket, remote }: Destination, place: number): void {
@@ -78,6 +94,10 @@ export class Sources {
   }
 }
 
+function unknown(key: string): Known {
+  return { key, heard: undefined, kept: undefined, flows: new Set() };
+}
+
 interface Destination {
   readonly socket: SocketId;
   readonly remote: Endpoint;
@@ -95,6 +115,10 @@ export class Homes {
     if (address.startsWith('fe80:') || address.startsWith('ff')) return true;
     const own = this.#of(address.includes(':') ? 6 : 4);
     return own.length === 1 && own[0] === address;
+  }
+
+  has(address: string): boolean {
+    return this.#of(address.includes(':') ? 6 : 4).includes(address);
   }
 
   areSeveral(family: 4 | 6): boolean {

@@ -72,8 +72,7 @@ export function loadObstacle(error: unknown): XdpObstacle {
 function interfaceObstacle(names: readonly string[]): XdpObstacle | undefined {
   const unknown = names.filter((name) => interfaceIndex(name) === 0);
   if (names.length > 0 && unknown.length === 0) return undefined;
-  const detail =
-    names.length === 0 ? 'no interface carries a UDP listener' : `there is no interface ${unknown.join(', ')}`;
+  const detail = names.length === 0 ? 'no interface carries a listener' : `there is no interface ${unknown.join(', ')}`;
   return { reason: 'no-interface', detail, fix: 'name interfaces of this machine in `interfaces`; lo is of no use' };
 }
 
