@@ -12,6 +12,7 @@
 #include <bpf/bpf_helpers.h>
 #include "maps.h"
 #include "parse.h"
+#include "partial.h"
 #include "match.h"
 #include "limits.h"
 #include "egress.h"
@@ -72,7 +73,9 @@ static __always_inline enum reason execute(struct xdp_md *ctx, struct packet *pa
     return REASON_RATE_LIMITED;
   if (packet->hop_limit <= 1)
     return REASON_HOP_LIMIT;
-  enum reason reason = carry_checksum(ctx, packet, flow, &change, &padding);
+  enum reason reason = complete_checksum(ctx, packet);
+  if (reason == GO_ON)
+    reason = carry_checksum(ctx, packet, flow, &change, &padding);
   if (reason != GO_ON)
     return reason;
   __u32 ip_bytes = change.header_bytes - sizeof(struct ethhdr) + change.payload_bytes;

@@ -1,4 +1,4 @@
-// "npm test": set up, check, then the whole suite under the pinned Node. Arguments go to the test runner (files, --test-name-pattern ...).
+// "npm test": set up, then the whole suite under the pinned Node (suite.mjs). Arguments go to the test runner (files, --test-name-pattern ...).
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { pinnedNode, root, setUp } from './setup.mjs';
@@ -6,11 +6,10 @@ import { pinnedNode, root, setUp } from './setup.mjs';
 setUp();
 const given = process.argv.slice(2);
 const files = given.some((argument) => !argument.startsWith('-')) ? [] : ['test/**/*.test.ts'];
-const run = (args) =>
-  spawnSync(pinnedNode, args, {
-    cwd: root,
-    stdio: 'inherit',
-    env: { ...process.env, PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}` },
-  });
-const result = run(['--test', '--test-reporter=spec', ...given, ...files]);
+const args = given.length === 0 ? ['scripts/suite.mjs'] : ['--test', '--test-reporter=spec', ...given, ...files];
+const result = spawnSync(pinnedNode, args, {
+  cwd: root,
+  stdio: 'inherit',
+  env: { ...process.env, PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}` },
+});
 process.exit(result.status ?? 1);

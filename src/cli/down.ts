@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { Command } from 'commander';
 import { askInstance } from '../runtime/instance-client.ts';
+import { KernelTraces } from '../runtime/kernel-traces.ts';
 import { removeTraces } from '../runtime/traces.ts';
 import { CommandFailure, EXIT_FAILED } from './failure.ts';
 import { RelayClient, type RelayFlags, withRelayOptions } from './relay-client.ts';
@@ -19,12 +20,14 @@ async function down(flags: RelayFlags & { readonly purge?: true }): Promise<void
   const { folder } = await RelayClient.find(flags);
   const pid = await stop(folder);
   const removed = flags.purge === true ? removeTraces(folder) : [];
+  const forwarding = new KernelTraces(folder).present;
   if (flags.json) {
-    process.stdout.write(`${JSON.stringify({ stopped: pid !== undefined, pid, removed })}\n`);
+    process.stdout.write(`${JSON.stringify({ stopped: pid !== undefined, pid, removed, forwarding })}\n`);
     return;
   }
   process.stdout.write(pid === undefined ? `no relay runs with ${folder}\n` : `stopped (process ${pid})\n`);
   for (const file of removed) process.stdout.write(`removed ${file}\n`);
+  if (forwarding) process.stdout.write(STILL_FORWARDING);
 }
 
 async function stop(state: string): Promise<number | undefined> {
@@ -39,3 +42,5 @@ async function stop(state: string): Promise<number | undefined> {
 }
 
 const PATIENCE = 30_000;
+const STILL_FORWARDING =
+  'the kernel goes on forwarding for the clients it has, up to ten minutes, for the next start (culvert down --purge ends it)\n';

@@ -65,7 +65,10 @@ export function interfacesFor(config: Config): readonly string[] {
 }
 
 function listenerAddresses({ turn, wireguard, pair, forward }: Config): string[] {
+  const listeners = [...(turn?.listen ?? []), ...(wireguard?.listen ?? []), ...(pair?.listen ?? [])];
   const forwards = (forward ?? []).flatMap(({ listen }) => listen);
-  const listeners = [...(turn?.listen ?? []), ...(wireguard?.listen ?? []), ...(pair?.listen ?? []), ...forwards];
-  return listeners.flatMap((listener) => ('local' in listener ? [listener.local.address] : []));
+  return [
+    ...listeners.map(({ local }) => local.address),
+    ...forwards.flatMap((listener) => ('address' in listener ? [listener.address] : [])),
+  ];
 }

@@ -95,6 +95,7 @@ async function userspace(name: 'portable' | 'batched', config: Config, log: Log)
       ids,
       seed: randomInt(2 ** 32),
       workers: workers === 0 ? usableProcessors() : workers,
+      expectHeld: (config.forward ?? []).some(({ listen }) => listen.some(({ transport }) => transport !== 'udp')),
       gso,
       gro,
       uring,

@@ -1,38 +1,39 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import * as v from 'valibot';
 import { replaceFile } from '../control/state/replace-file.ts';
 import type { KernelRecord } from '../engine/xdp/data-plane.ts';
-import { removePins } from '../engine/xdp/pins.ts';
-
-/** Name of the record in the state folder. */
-const KERNEL_FILE = 'kernel.json';
+import { hasPins, removePins } from '../engine/xdp/pins.ts';
 
 /**
  * What the xdp engine has changed outside the process, so that another one can put it back: the name of its pins, and the settings that it
- * switched on in its network namespace.
+ * switched on in its network namespace. One file in the state folder for each namespace, `kernel-<name of the pins>.json`.
  */
 export class KernelTraces implements KernelRecord {
   /** Of the pins: one relay to a state folder and a network namespace. Another one must not take over what this one left. */
   readonly instance: string;
-  readonly #file: string;
+  readonly #state: string;
   readonly #namespace: number;
   /** What cannot be written down is known for as long as this process runs. */
   #switchedOn: ReadonlySet<string>;
 
   constructor(state: string) {
-    this.#file = join(state, KERNEL_FILE);
+    this.#state = state;
     this.#namespace = networkNamespace();
     this.instance = createHash('sha256')
       .update(`${resolve(state)} ${this.#namespace}`)
       .digest('hex')
       .slice(0, 12);
-    const found = readRecord(this.#file);
-    this.#switchedOn = new Set(found?.namespace === this.#namespace ? found.switchedOn : []);
+    this.#switchedOn = new Set(readRecord(this.#file(this.instance))?.switchedOn);
   }
 
-  /** Pins may be there from now on. */
+  /** Whether a relay of this folder and namespace has left something in the kernel, or runs. */
+  get present(): boolean {
+    return hasPins(this.instance);
+  }
+
+  /** Pins are there from now on. */
   begin(): void {
     this.#write();
   }
@@ -46,31 +47,50 @@ export class KernelTraces implements KernelRecord {
   putBack(): string[] {
     const restored = [...this.#switchedOn].filter(switchOff);
     this.#switchedOn = new Set();
-    rmSync(this.#file, { force: true });
+    rmSync(this.#file(this.instance), { force: true });
     return restored;
   }
 
-  /** Programs, maps and settings, of an engine that no longer runs. Those of a namespace that we are not in end with that. Returns what went. */
+  /**
+   * Programs, maps and settings of engines that no longer run. Settings of a namespace that we are not in are left to it: it has ended, or
+   * whoever is in it can do the same. Returns what went.
+   */
   remove(): string[] {
-    const found = readRecord(this.#file)?.instance;
-    const instances = new Set(found === undefined ? [this.instance] : [this.instance, found]);
-    const pins = [...instances].flatMap(removePins);
-    const file = existsSync(this.#file) ? [this.#file] : [];
-    return [...pins, ...this.putBack(), ...file];
+    const files = this.#files();
+    const names = files.map((name) => RECORD_FILE.exec(name)?.[1] ?? this.instance);
+    const pins = [...new Set([...names, this.instance])].flatMap(removePins);
+    const settings = this.putBack();
+    const paths = files.map((name) => join(this.#state, name));
+    for (const path of paths) rmSync(path, { force: true });
+    return [...pins, ...settings, ...paths];
+  }
+
+  #file(instance: string): string {
+    return join(this.#state, `kernel-${instance}.json`);
+  }
+
+  #files(): string[] {
+    try {
+      return readdirSync(this.#state).filter((name) => RECORD_FILE.test(name));
+    } catch {
+      return [];
+    }
   }
 
   #write(): void {
-    const record = { instance: this.instance, namespace: this.#namespace, switchedOn: [...this.#switchedOn] };
+    const record = { namespace: this.#namespace, switchedOn: [...this.#switchedOn] };
     try {
-      replaceFile(this.#file, `${JSON.stringify(record)}\n`, 0o600);
+      replaceFile(this.#file(this.instance), `${JSON.stringify(record)}\n`, 0o600);
     } catch {
       // A state folder that cannot be written to is reported by whoever needs it.
     }
   }
 }
 
+const RECORD_FILE = /^kernel-([0-9a-f]{12})\.json$/;
+
+/** `namespace`: for people. */
 const RECORD = v.object({
-  instance: v.pipe(v.string(), v.regex(/^[0-9a-f]{12}$/)),
   namespace: v.number(),
   switchedOn: v.array(v.pipe(v.string(), v.regex(/^\/proc\/sys\/net\/ipv[46]\/conf\/lo\/forwarding$/))),
 });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -148,20 +148,27 @@ describe('a relay with --engine xdp comes and goes under load', { skip: missing(
     }
     for (const code of ['401', '437', '438'])
       assert.doesNotMatch(await metrics(), new RegExp(`code="${code}"\\} [1-9]`));
-    third.process.kill('SIGINT');
+    const { code, output } = await runChild(process.execPath, culvert('down'), 20_000);
+    assert.equal(code, 0, output);
+    assert.match(output, /the kernel goes on forwarding for the clients it has/);
     await waitFor(() => third.ended() !== undefined, 'its end');
   });
 
   test('what is left behind goes by culvert down --purge', async () => {
     assert.ok(existsSync('/sys/fs/bpf/culvert'));
     assert.match(programs(), /xdp/);
+    assert.ok(readdirSync(join(folder, 'state')).some((name) => name.startsWith('kernel-')));
     assert.deepEqual(settings(), ['1', '1']);
     const { code, output } = await runChild(process.execPath, culvert('down', '--purge'), 20_000);
     assert.equal(code, 0, output);
     assert.ok(!existsSync('/sys/fs/bpf/culvert'), output);
     assert.doesNotMatch(programs(), /xdp/);
     assert.deepEqual(settings(), ['0', '0']);
-    assert.ok(!existsSync(join(folder, 'state/clients.journal')) && !existsSync(join(folder, 'state/kernel.json')));
+    const state = readdirSync(join(folder, 'state'));
+    assert.deepEqual(
+      state.filter((name) => /journal|kernel/.test(name)),
+      [],
+    );
   });
 });
 

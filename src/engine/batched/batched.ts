@@ -43,6 +43,8 @@ export interface BatchedOptions extends StreamLimits {
   readonly seed: number;
   /** Worker threads at most; they start when they get their first socket. Default 1. */
   readonly workers?: number;
+  /** Listeners of held streams are to come: what they need is begun before, so that they open at once. */
+  readonly expectHeld?: boolean;
   /** Datagrams of one flow leave as trains, which the kernel cuts (UDP_SEGMENT). Default: where the kernel can. */
   readonly gso?: boolean;
   /** The kernel hands over as one what came in a row (UDP_GRO). Default: where it can. */
@@ -134,7 +136,9 @@ class Batched implements BatchedEngine {
       onError: () => this.#drops.add('engine', 'receive-failed'),
     });
     const parts = { sink, ids: options.ids, drops: this.#drops, workers: options.workers ?? 1, onFault };
-    this.#rooms = new StreamRooms(new StreamRoom(sink, options.ids, this.#drops, options), new SpliceRoom(parts));
+    const held = new SpliceRoom(parts);
+    if (options.expectHeld) held.begin();
+    this.#rooms = new StreamRooms(new StreamRoom(sink, options.ids, this.#drops, options), held);
     this.#sweeper = setInterval(() => this.#reap(), sweepEvery).unref();
   }
 

@@ -16,7 +16,10 @@ export class Lanes {
     this.#parts = parts;
   }
 
-  /** All listeners have one worker. */
+  /**
+   * All listeners have one worker. SO_REUSEPORT could spread the clients of one over several, but whoever else binds the port would not be told any
+   * more that it is in use, and the marks of a flow (see layout.ts) are of one worker.
+   */
   forListener(): Lane {
     return this.#lane(0);
   }

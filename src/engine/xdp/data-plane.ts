@@ -234,7 +234,7 @@ export class DataPlane {
       [own6, own],
       [egress, exits],
     ] as const) {
-      for (const key of map.keys()) if (!known.has(key.toString('hex'))) map.delete(key);
+      for (const key of map.keys((one) => !known.has(one.toString('hex')))) map.delete(key);
     }
   }
 

@@ -49,16 +49,24 @@ export class KernelBuckets {
   /** How the kernel knows it; 0 for none. */
   idOf(limit: RateLimit | undefined): number {
     if (limit === undefined) return 0;
-    this.#base ??= this.#map.keys().reduce((last, key) => Math.max(last, readNumber(key, 0)), 0);
+    this.#base ??= this.#last();
     return this.#base + limit.bucket;
   }
 
   /** Those that an earlier process left. */
   removeUnknown(): void {
     const base = this.#base ?? 0;
-    for (const key of this.#map.keys()) {
-      if (!this.#users.has((readNumber(key, 0) - base) as BucketId)) this.#map.delete(key);
-    }
+    const isUnknown = (key: Buffer): boolean => !this.#users.has((readNumber(key, 0) - base) as BucketId);
+    for (const key of this.#map.keys(isUnknown)) this.#map.delete(key);
+  }
+
+  #last(): number {
+    let last = 0;
+    this.#map.keys((key) => {
+      last = Math.max(last, readNumber(key, 0));
+      return false;
+    });
+    return last;
   }
 }
 

@@ -137,10 +137,9 @@ export class KernelFlows {
     this.#adopts = false;
     let removed = 0;
     for (const name of FLOW_MAPS) {
-      for (const key of this.#maps.flows[name].keys()) {
-        if (this.#byKey.get(keyName(name, key))?.inKernel === true) continue;
-        if (this.#maps.flows[name].delete(key)) removed += 1;
-      }
+      const map = this.#maps.flows[name];
+      const isUnknown = (key: Buffer): boolean => this.#byKey.get(keyName(name, key))?.inKernel !== true;
+      for (const key of map.keys(isUnknown)) if (map.delete(key)) removed += 1;
     }
     this.#buckets.removeUnknown();
     return removed;

@@ -95,6 +95,12 @@ export class Pins {
   }
 }
 
+/** Whether an instance has anything pinned. */
+export function hasPins(instance: string): boolean {
+  const root = bpfFileSystem();
+  return root !== undefined && existsSync(join(root, FOLDER, instance));
+}
+
 /** Everything that an instance has pinned, with which its programs go. Returns the paths. */
 export function removePins(instance: string): string[] {
   const root = bpfFileSystem();

@@ -1,6 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
-import { join } from 'node:path';
 import { type Fault, formatFault } from '../../control/config/faults.ts';
 import type { Config } from '../../control/config/schema.ts';
 import { readVersion } from '../../control/version.ts';
@@ -66,7 +65,7 @@ export async function diagnose({ config, defaults, warnings }: DoctorOptions): P
   const batched = batchedObstacle();
   const running = await runningRelay(config.state);
   const ways = await waysOf(interfaces);
-  const ours = running !== undefined || hasPins(config);
+  const ours = running !== undefined || new KernelTraces(config.state).present;
   const xdp =
     DataPlane.foresee(interfaces) ??
     (config.engine === 'auto' ? (genericObstacle(interfaces) ?? (ours ? undefined : occupied(ways))) : undefined);
@@ -150,11 +149,6 @@ async function waysOf(names: readonly string[]) {
   return Promise.all(
     there.map(async (name) => ({ name, obstacle: nativeObstacle([name]), program: await programOn(name) })),
   );
-}
-
-function hasPins(config: Config): boolean {
-  const root = bpfFileSystem();
-  return root !== undefined && existsSync(join(root, 'culvert', new KernelTraces(config.state).instance));
 }
 
 async function programOn(name: string): Promise<number | undefined> {

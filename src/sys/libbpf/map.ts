@@ -65,12 +65,13 @@ export class BpfMap {
     return { done: error === undefined ? count : counter.readUInt32LE(), error };
   }
 
-  /** Every key, as `batches` has them. */
-  keys(): Buffer[] {
+  /** Keys, as `batches` has them: all, or those that are wanted. */
+  keys(isWanted: (key: Buffer) => boolean = () => true): Buffer[] {
     const found: Buffer[] = [];
     for (const { keys, count } of this.batches()) {
       for (let at = 0; at < count * this.keyBytes; at += this.keyBytes) {
-        found.push(Buffer.from(keys.subarray(at, at + this.keyBytes)));
+        const key = keys.subarray(at, at + this.keyBytes);
+        if (isWanted(key)) found.push(Buffer.from(key));
       }
     }
     return found;

@@ -9,7 +9,7 @@ import type { StandingDecision } from '../../../src/net/standing.ts';
 import { openDescriptors } from '../../../src/sys/fd.ts';
 import { missing } from '../../requirements.ts';
 import { withoutAccept } from '../conformance/joined.ts';
-import { type Bound, loopback, Rig, until } from '../conformance/rig.ts';
+import { type Bound, type EngineParts, loopback, Rig, until } from '../conformance/rig.ts';
 
 enableCompileCache();
 
@@ -158,6 +158,22 @@ describe('a standing decision', { skip: missing('ffi') }, () => {
     upstreams[0]?.resetAndDestroy();
     assert.equal((await broken)[0].code, 'ECONNRESET');
     await until(() => rig.totals.connections + rig.pairs.length === 1, 'the count');
+  });
+
+  test('workers are begun before the first listener where one is expected', async (t) => {
+    for (const expectHeld of [true, false]) {
+      let begun = 0;
+      const note = (): void => {
+        begun += 1;
+      };
+      process.on('worker', note);
+      const create = (parts: EngineParts) => createBatchedEngine({ ...parts, expectHeld, seed: 1 });
+      await Rig.start(t, { name: 'batched', create, skips: {} });
+      // Told in the next turn.
+      await new Promise((resolve) => setImmediate(resolve));
+      process.off('worker', note);
+      assert.equal(begun, expectHeld ? 1 : 0);
+    }
   });
 
   test('of a listener that is not there nothing is meant', async (t) => {

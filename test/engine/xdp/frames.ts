@@ -15,7 +15,8 @@ export interface FrameSpec {
   readonly options?: Uint8Array;
   /** Each: type and bytes, a multiple of 8 long, in front of the UDP header of IPv6. */
   readonly extensions?: readonly { readonly type: number; readonly bytes: Uint8Array }[];
-  readonly checksum?: 'right' | 'none' | 'wrong';
+  /** partial: left to hardware, the sum of the pseudo-header alone. */
+  readonly checksum?: 'right' | 'none' | 'wrong' | 'partial';
   readonly headerChecksum?: 'right' | 'wrong';
   /** Default: what is true. */
   readonly udpLength?: number;
@@ -106,7 +107,12 @@ function udpDatagram(spec: FrameSpec): Buffer {
   udp.writeUInt16BE(spec.udpLength ?? udp.length, 4);
   udp.set(spec.payload, 8);
   if (spec.checksum === 'none') return udp;
-  const sum = udpSum(addressBytes(spec.from), addressBytes(spec.to), udp);
+  const pseudo = pseudoHeader(addressBytes(spec.from), addressBytes(spec.to), udp.length);
+  if (spec.checksum === 'partial') {
+    udp.writeUInt16BE(onesSum(pseudo), 6);
+    return udp;
+  }
+  const sum = onesSum(Buffer.concat([pseudo, udp]));
   const check = ~sum & 0xffff || 0xffff;
   udp.writeUInt16BE(spec.checksum === 'wrong' ? check ^ 0x0101 : check, 6);
   return udp;
@@ -156,7 +162,7 @@ function udpOf(
   if (udp.readUInt16BE(4) !== udp.length)
     throw new FrameFault(`UDP says ${udp.readUInt16BE(4)} of ${udp.length} bytes`);
   const family = source.length === 4 ? 4 : 6;
-  const right = udpSum(source, destination, udp) === 0xffff;
+  const right = onesSum(Buffer.concat([pseudoHeader(source, destination, udp.length), udp])) === 0xffff;
   return {
     from: { family, address: formatAddress(source), port: udp.readUInt16BE(0) },
     to: { family, address: formatAddress(destination), port: udp.readUInt16BE(2) },
@@ -165,14 +171,15 @@ function udpOf(
   };
 }
 
-/** RFC 768, RFC 8200 §8.1: pseudo-header and datagram. 0xFFFF when the checksum in it is right. */
-function udpSum(source: Uint8Array, destination: Uint8Array, udp: Uint8Array): number {
+/** RFC 768, RFC 8200 §8.1. */
+function pseudoHeader(source: Uint8Array, destination: Uint8Array, udpLength: number): Buffer {
   const rest = Buffer.alloc(8);
-  rest.writeUInt32BE(udp.length, 0);
+  rest.writeUInt32BE(udpLength, 0);
   rest[7] = 17;
-  return onesSum(Buffer.concat([source, destination, rest, udp]));
+  return Buffer.concat([source, destination, rest]);
 }
 
+/** 0xFFFF when the checksum in it is right. */
 function onesSum(bytes: Uint8Array): number {
   let sum = 0;
   for (let index = 0; index < bytes.length; index += 2) sum += ((bytes[index] ?? 0) << 8) | (bytes[index + 1] ?? 0);

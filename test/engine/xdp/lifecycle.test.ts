@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { closeSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { after, afterEach, before, describe, test } from 'node:test';
+import { createPortableEngine } from '../../../src/engine/portable/portable.ts';
 import { LAYOUT, readForwardUntil, SETTINGS_OFFSETS, uint32Key } from '../../../src/engine/xdp/layout.ts';
 import { monotonic } from '../../../src/engine/xdp/monotonic.ts';
 import type { XdpEngine } from '../../../src/engine/xdp/xdp.ts';
@@ -13,6 +14,7 @@ import { BpfMap } from '../../../src/sys/libbpf/map.ts';
 import { missing } from '../../requirements.ts';
 import type { Peer } from '../conformance/peer.ts';
 import { EngineRig, pinned } from './engine-rig.ts';
+import { ip } from './namespace.ts';
 import { KernelRig } from './rig.ts';
 
 const INSTANCE = '/sys/fs/bpf/culvert/one';
@@ -50,7 +52,7 @@ describe('without the process', { skip: missing('bpf', 'ffi') }, () => {
   /** Asks for the same flow again, as a service does that was restored. */
   async function askAgain(
     engine: XdpEngine,
-    { client, target, at, via }: Joined,
+    { client, target, at, via }: Pick<Joined, 'client' | 'target' | 'at' | 'via'>,
     more: Partial<Flow> = {},
   ): Promise<Flow> {
     const again = [await rig.listen(engine, at.local), await rig.listen(engine, via.local)] as const;
@@ -186,18 +188,55 @@ describe('without the process', { skip: missing('bpf', 'ffi') }, () => {
     rig.engines = [];
     assert.equal(settings.until(), until);
 
-    settings.set(monotonic() + 400);
     const second = rig.started({ instance: 'one' });
-    const at = await rig.listen(second, joined.at.local);
     await passes(joined, 'still');
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    await isSilent({ ...joined, at });
-    second.closePort(at.id);
+    assert.equal(settings.until(), until);
     await askAgain(second, joined);
     assert.equal(await second.settle(), 0);
     assert.ok(settings.until() > until);
     await passes(joined, 'again', 5);
     settings.close();
+  });
+
+  test('flows that nobody has answered for in ten minutes are over, and are not revived before they are asked for', async () => {
+    const joined = await left();
+    const settings = settingsLeft();
+    const time = settings.until() - monotonic();
+    assert.ok(Math.abs(time - 600_000) < 10_000, `${time} ms`);
+    settings.set(1);
+    settings.close();
+    await isSilent(joined);
+    const second = rig.started({ instance: 'one' });
+    await isSilent(joined);
+    await askAgain(second, joined);
+    await second.settle();
+    await passes(joined, 'again', 3);
+  });
+
+  test('answers of a wildcard listener go on to come from the address that was asked', async () => {
+    const asked = '192.0.2.77';
+    ip('address', 'add', `${asked}/24`, 'dev', 'relay0');
+    try {
+      const first = rig.started({
+        instance: 'one',
+        createInner: (sink) => Object.assign(createPortableEngine({ sink, ids: rig.ids }), { sourceOf: () => asked }),
+      });
+      const [client, target] = [await rig.peer(4), await rig.peer(4)];
+      const at = await rig.listen(first, rig.here(4));
+      const any = await rig.listen(first, { family: 4, address: '0.0.0.0', port: 0 });
+      first.addFlow(rig.flow(at, client.local, any, target.local));
+      await client.send(at.local, 'before');
+      await target.next();
+      await rig.leave(first);
+      // Which knows no more than its own routes.
+      const second = rig.started({ instance: 'one' });
+      await askAgain(second, { client, target, at, via: any });
+      await second.settle();
+      await client.send(at.local, 'after');
+      assert.equal((await target.next()).address, asked);
+    } finally {
+      ip('address', 'delete', `${asked}/24`, 'dev', 'relay0');
+    }
   });
 
   test('a mode that is not the best any more is changed when userspace is there to help', async () => {

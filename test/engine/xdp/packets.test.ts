@@ -116,8 +116,20 @@ describe("the kernel's program", { skip: missing('bpf') }, () => {
         if (v4 && to4) assert.equal(sends({ checksum: 'none' }, flow).checksum, 'none');
         else passes('no-checksum', { checksum: 'none' }, flow);
         assert.equal(sends({ checksum: 'wrong' }, flow).checksum, 'wrong');
+        assert.equal(sends({ checksum: 'partial' }, flow).checksum, 'right');
         if (v4) passes('bad-header-checksum', { headerChecksum: 'wrong' }, flow);
       });
+
+      if (flow.match.discriminator.kind === 'none') {
+        test('checksums left to hardware, of data of every length', () => {
+          const upTo70 = Array.from({ length: 70 }, (_, index) => index);
+          for (const bytes of [...upTo70, 247, 248, 249, 263, 264, 505, 1440]) {
+            const payload = Buffer.from(Array.from({ length: bytes }, (_, index) => (index * 37 + 11) & 0xff));
+            const out = sends({ checksum: 'partial', payload }, flow);
+            assert.equal(out.checksum, 'right', `${bytes} bytes`);
+          }
+        });
+      }
 
       test('lengths that do not fit', () => {
         passes('truncated', {}, flow, (frame) => frame.subarray(0, -1));

@@ -68,6 +68,11 @@ export class SpliceRoom {
     });
   }
 
+  /** Starts the workers, which the first listener would wait for. */
+  begin(): void {
+    this.#links.start();
+  }
+
   /** Open, or being opened. */
   has(socket: SocketId): boolean {
     return this.#listeners.has(socket) || this.#opening.has(socket);
