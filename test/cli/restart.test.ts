@@ -202,6 +202,7 @@ describe('a relay that is stopped', () => {
       stopped: true,
       pid: next.child.pid,
       removed: [join(rig.state, 'clients.journal')],
+      forwarding: false,
     });
     assert.deepEqual(readdirSync(rig.state), ['secrets.json']);
     const nothing = await culvert(['down', '--state', rig.state]);

@@ -67,7 +67,7 @@ describe('culvert up', () => {
     const running = await culvertUp(context, ['--json', ...LOOPBACK], { CULVERT_STATE: state, ...without });
     const { engine } = JSON.parse(running.stdout()) as Summary;
     assert.equal(engine.name, 'portable');
-    assert.match(engine.why, /^auto: batched does not run here, .*nobody installed it/);
+    assert.match(engine.why, /^auto: xdp does not run here, .*; nor does batched, .*nobody installed it/);
     const ended = await culvert(['up', '--engine', 'batched', ...LOOPBACK], { CULVERT_STATE: state, ...without });
     assert.equal(ended.code, 1);
     assert.match(ended.stderr, /culvert: the batched engine does not run here: .*nobody installed it/);

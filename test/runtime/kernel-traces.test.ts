@@ -35,12 +35,13 @@ test('what is pinned is found by the state folder, where no setting had to be sw
   assert.ok(choice.ok, JSON.stringify(choice));
   const engine = choice.engine.create({} as EngineSink, new IdSource());
   const { instance } = choice.engine.traces;
+  const record = join(state, `kernel-${instance}.json`);
   assert.deepEqual(readdirSync('/sys/fs/bpf/culvert'), [instance]);
-  assert.ok(existsSync(join(state, 'kernel.json')));
+  assert.ok(existsSync(record));
 
   // As somebody else would, by the name that is written down.
   const removed = new KernelTraces(state).remove();
-  assert.ok(removed.some((path) => path.includes(instance)) && removed.includes(join(state, 'kernel.json')));
+  assert.ok(removed.some((path) => path.includes(instance)) && removed.includes(record));
   assert.ok(!existsSync('/sys/fs/bpf/culvert'));
   await engine.close();
 });
