@@ -12,7 +12,7 @@ export function downCommand(): Command {
     .description(
       'stop the relay that runs with the same state folder, without a drain; its clients are kept for the next',
     )
-    .option('--purge', 'remove what it leaves for the next start as well; generated secrets stay');
+    .option('--purge', 'remove what it leaves for the next start as well; secrets and blocks stay');
   return withRelayOptions(command).action(down);
 }
 
@@ -26,8 +26,12 @@ async function down(flags: RelayFlags & { readonly purge?: true }): Promise<void
     return;
   }
   process.stdout.write(pid === undefined ? `no relay runs with ${folder}\n` : `stopped (process ${pid})\n`);
-  for (const file of removed) process.stdout.write(`removed ${file}\n`);
+  for (const file of removed) process.stdout.write(`${verbFor(file)} ${file}\n`);
   if (forwarding) process.stdout.write(STILL_FORWARDING);
+}
+
+function verbFor(file: string): string {
+  return file.startsWith('/proc/sys/') ? 'switched off' : 'removed';
 }
 
 async function stop(state: string): Promise<number | undefined> {

@@ -47,7 +47,7 @@ function describe({ left, services }: DrainReport): string {
   const waiting = services.filter(({ drains }) => drains).map((one) => `${one.service} ${formatCount(one.left)}`);
   const others = services.filter(({ drains, left: there }) => !drains && there > 0);
   const note = others.map((one) => `; ${one.service} is not waited for (${formatCount(one.left)})`).join('');
-  return `${formatCount(left)} left${waiting.length > 0 ? ` (${waiting.join(', ')})` : ''}${note}`;
+  return `draining: ${formatCount(left)} left${waiting.length > 0 ? ` (${waiting.join(', ')})` : ''}${note}`;
 }
 
 const LOOK_EVERY = 500;

@@ -66,7 +66,7 @@ const WIREGUARD_CAUSES: Readonly<Partial<Record<ProbeFault, string>>> = {
 
 function noAnswer({ target }: Session): string {
   if (target.service === 'pair') {
-    return `the relay is not running, it has another secret than this probe (it never says so; --secret gives it), or a firewall blocks UDP port ${target.port}`;
+    return `the relay is not running or drains (culvert status tells), it has another secret than this probe (it never says so; --secret gives it), or a firewall blocks UDP port ${target.port}`;
   }
   return target.transport === 'udp'
     ? `the server is not running, or a firewall or cloud security group blocks UDP port ${target.port}`

@@ -41,7 +41,7 @@ const explanations: Readonly<
 > = {
   'in-use': (port, transport, key) => ({
     what: `port ${port} is in use by another program`,
-    fix: `ss -ln${transport === 'udp' ? 'u' : 't'}p "sport = :${port}" shows which; end it, or change ${key}`,
+    fix: `ss -ln${transport === 'udp' ? 'u' : 't'}p "sport = :${port}" as root shows which; end it, or change ${key}`,
   }),
   'not-permitted': (port, _transport, key) =>
     port < 1024

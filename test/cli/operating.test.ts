@@ -97,15 +97,15 @@ describe('with clients of every service', () => {
     assert.ok(await works());
     const first = await live.json<{ left: number }>('drain');
     assert.equal(first.left, 1);
-    assert.match((await live.ask('drain')).stdout, /^1 left \(.*forward 1.*\)\n$/);
+    assert.match((await live.ask('drain')).stdout, /^draining: 1 left \(.*forward 1.*\)\n$/);
     assert.match((await live.ask('status')).stdout, /^ {2}state +draining: 1 left$/m);
     assert.equal(await (await live.tcp())(), false);
     const waiting = start(['drain', '--wait', '--config', live.file]);
-    await waitFor(() => waiting.stdout().startsWith('1 left'));
+    await waitFor(() => waiting.stdout().startsWith('draining: 1 left'));
     assert.ok(await works(), 'who is there stays');
     await live.ask('block', 'add', '127.0.0.1');
     assert.equal(await waiting.ended(), 0);
-    assert.match(waiting.stdout(), /^1 left .*\n0 left .*\n$/);
+    assert.match(waiting.stdout(), /^draining: 1 left .*\ndraining: 0 left .*\n$/);
     assert.equal(live.running?.child.exitCode, null, 'it runs on');
   });
 });

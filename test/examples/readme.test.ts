@@ -23,11 +23,12 @@ test('## WireGuard', { skip: missing('netns', 'wireguard') }, async (t) => {
   await start(t, 'WireGuard', []);
   // Nobody has the private keys of the page: the two peers have keys of their own, and the rest of the example.
   const { peers, ...settings } = parse(exampleOf('WireGuard')).wireguard;
-  const world = await makeWgWorld(peers.length, true);
+  const world = await makeWgWorld({ peers: peers.length, registered: true });
   t.after(() => world.stop());
   await world.startRelay(settings);
   const [laptop, phone] = world.peers;
-  await waitFor(() => laptop !== undefined && phone !== undefined && laptop.reaches(phone), 'an echo');
+  assert.ok(laptop && phone);
+  await waitFor(() => laptop.reaches(phone), 'an echo');
 });
 
 test('## Pairs', { skip }, async (t) => {

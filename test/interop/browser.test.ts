@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
-import { missing } from '../requirements.ts';
+import { after, before, test } from 'node:test';
+import { PATIENCE_MILLIS } from '../patience.ts';
 import { type Browser, startBrowser } from './rig/browser.ts';
 import { CALL_PROGRAM, type CallOutcome, type CallRequest } from './rig/call.ts';
+import { onEachEngine } from './rig/engines.ts';
 import { type Relay, startRelay } from './rig/relay.ts';
 
 const ONE_MEGABYTE = 1024 * 1024;
@@ -13,17 +14,17 @@ interface Way {
 }
 
 const WAYS: readonly Way[] = [
-  { protocol: 'udp', url: ({ port }) => `turn:127.0.0.1:${port}?transport=udp` },
-  { protocol: 'tcp', url: ({ port }) => `turn:127.0.0.1:${port}?transport=tcp` },
-  { protocol: 'tls', url: ({ tlsPort }) => `turns:localhost:${tlsPort}?transport=tcp` },
+  { protocol: 'udp', url: ({ network, port }) => `turn:${network.engine(4)}:${port}?transport=udp` },
+  { protocol: 'tcp', url: ({ network, port }) => `turn:${network.engine(4)}:${port}?transport=tcp` },
+  { protocol: 'tls', url: ({ network, tlsPort }) => `turns:${network.engine(4)}:${tlsPort}?transport=tcp` },
 ];
 
-describe('a relay-only call between two pages of Chromium', { skip: missing('chromium', 'openssl') }, () => {
+onEachEngine('a relay-only call between two pages of Chromium', { needs: ['chromium', 'openssl'] }, (engine) => {
   let relay: Relay;
   let browser: Browser;
   before(async () => {
-    relay = await startRelay();
-    browser = await startBrowser(relay.certificate.publicKeyHash);
+    relay = await startRelay({ engine });
+    browser = await startBrowser(relay);
   });
   after(async () => {
     await browser?.stop();
@@ -38,7 +39,7 @@ describe('a relay-only call between two pages of Chromium', { skip: missing('chr
         username,
         credential: password,
         bytes: ONE_MEGABYTE,
-        patience: 10_000,
+        patience: PATIENCE_MILLIS,
       });
       assert.equal(outcome.receivedBytes, ONE_MEGABYTE);
       assert.equal(outcome.receivedHash, outcome.sentHash);
@@ -49,8 +50,14 @@ describe('a relay-only call between two pages of Chromium', { skip: missing('chr
   }
 
   test('does not come about with a wrong password', async () => {
-    const { port, username } = relay;
-    const wrong = { url: `turn:127.0.0.1:${port}`, username, credential: 'wrong', bytes: 1, patience: 3000 };
+    const { network, port, username } = relay;
+    const wrong = {
+      url: `turn:${network.engine(4)}:${port}`,
+      username,
+      credential: 'wrong',
+      bytes: 1,
+      patience: 3000,
+    };
     await assert.rejects(call(wrong), /"gathered":\[\]/);
   });
 

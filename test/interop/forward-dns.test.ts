@@ -45,7 +45,8 @@ admin: { listen: "off" }
   }
   const lines = old.output().trim().split('\n');
   assert.ok(lines.length > 5, 'it went on talking');
-  assert.deepEqual(new Set(lines), new Set(['192.0.2.1']));
+  // On a busy machine two answers may come in one piece.
+  assert.equal(lines.join('').replaceAll('192.0.2.1', ''), '');
 });
 
 /** At port 7000 of each address: answers with the address. */

@@ -1,6 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
-import { once } from 'node:events';
+import type { Family } from '../../src/net/address.ts';
+import type { Network } from '../engine/conformance/rig.ts';
 import { PATIENCE_MILLIS } from '../patience.ts';
 
 /**
@@ -34,11 +35,16 @@ export class PairClient {
   readonly #host: string;
   readonly #port: number;
 
-  static async open(context: Context, host: string, port: number): Promise<PairClient> {
-    const socket = createSocket({ type: host.includes(':') ? 'udp6' : 'udp4', recvBufferSize: 1 << 20 });
-    socket.bind(0, host);
-    await once(socket, 'listening');
-    const client = new PairClient(socket, host, port);
+  static async open(context: Context, network: Network, port: number, family: Family = 4): Promise<PairClient> {
+    const socket = network.atPeer(() =>
+      createSocket({
+        type: family === 6 ? 'udp6' : 'udp4',
+        recvBufferSize: 1 << 20,
+        // Answered at once, so that it is bound when this returns.
+        lookup: (name, _options, callback) => callback(null, name, family),
+      }).bind(0, network.peer(family)),
+    );
+    const client = new PairClient(socket, network.engine(family), port);
     context.after(() => client.close());
     return client;
   }

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { PATIENCE_MILLIS } from '../patience.ts';
 import { missing } from '../requirements.ts';
 import { type Child, startChild, waitFor } from './rig/children.ts';
-import { HUB_IPV4, makeLan } from './rig/netns.ts';
+import { makeLan, RELAY_IPV4 } from './rig/netns.ts';
 import { parseUclient } from './rig/uclient.ts';
 
 const COUNT = 400;
@@ -21,17 +20,17 @@ const EVERY_MILLIS = 20;
 test('turnutils_uclient outlives the relay that it began with', {
   skip: missing('coturn', 'netns'),
 }, async (context) => {
-  const lan = makeLan(`cr${process.pid}`);
+  const lan = await makeLan(`cr${process.pid}`);
   const folder = mkdtempSync(join(tmpdir(), 'culvert-restart-'));
   const children: Child[] = [];
   context.after(async () => {
     for (const child of children) await child.stop();
-    lan.stop();
+    await lan.stop();
     rmSync(folder, { recursive: true, force: true });
   });
   const file = join(folder, 'culvert.yaml');
   const turn = {
-    listen: [`udp://${HUB_IPV4}:3478`],
+    listen: [`udp://${RELAY_IPV4}:3478`],
     users: { alice: 'wonderland' },
     peers: { allow: ['10.99.0.0/16'] },
   };
@@ -41,19 +40,17 @@ test('turnutils_uclient outlives the relay that it began with', {
     JSON.stringify({ state: join(folder, 'state'), turn, admin: { listen: 'http://127.0.0.1:8666' } }),
   );
   const startRelay = async () => {
-    const args = ['netns', 'exec', lan.hub, process.execPath, LAUNCHER, 'up', '--config', file];
-    const relay = startChild('ip', args);
+    const relay = startChild(...lan.relay.inside(process.execPath, LAUNCHER, 'up', '--config', file));
     children.push(relay);
     await waitFor(() => relay.output().includes('metrics'), 'the banner of the relay', { child: relay });
     return relay;
   };
-  const metric = (line: string) => {
-    const text = execFileSync('ip', ['netns', 'exec', lan.hub, process.execPath, '-e', FETCH]).toString();
+  const metric = async (line: string) => {
+    const text = await lan.relay.run(process.execPath, '-e', FETCH);
     return Number(new RegExp(`^${line} (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
   };
-  const wire = (...state: string[]) => execFileSync('ip', ['-n', lan.hub, 'link', 'set', 'p10', ...state]);
 
-  const site = lan.join('client', 10);
+  const site = await lan.join('client', 10);
   const first = await startRelay();
   const flags = [
     '-y',
@@ -68,21 +65,21 @@ test('turnutils_uclient outlives the relay that it began with', {
     `${COUNT}`,
     '-z',
     `${EVERY_MILLIS}`,
-    HUB_IPV4,
+    RELAY_IPV4,
   ];
-  const client = startChild('ip', ['netns', 'exec', site.namespace, 'turnutils_uclient', ...flags]);
+  const client = startChild(...site.inside('turnutils_uclient', ...flags));
   children.push(client);
   await waitFor(() => /tot_recv_msgs=[1-9]/.test(client.output()), 'messages to arrive', { child: client });
+  await waitFor(async () => (await metric('culvert_turn_allocations')) >= 2, 'two allocations', { child: client });
   // Past the second within which changes are written.
   await new Promise((resolve) => setTimeout(resolve, 2000));
-  const allocations = metric('culvert_turn_allocations');
-  assert.ok(allocations >= 2, `${allocations}`);
-  wire('nomaster');
+  const allocations = await metric('culvert_turn_allocations');
+  await site.plug(false);
   first.process.kill('SIGKILL');
   await first.stop();
   const second = await startRelay();
-  wire('master', 'br0');
-  assert.equal(metric('culvert_turn_allocations'), allocations, second.output());
+  await site.plug(true);
+  assert.equal(await metric('culvert_turn_allocations'), allocations, second.output());
   const patience = COUNT * EVERY_MILLIS + PATIENCE_MILLIS;
   await waitFor(() => client.ended() !== undefined, 'the end of uclient', { patience, child: client });
   const { sent = 0, received = 0 } = parseUclient(client.output());
@@ -90,7 +87,11 @@ test('turnutils_uclient outlives the relay that it began with', {
   assert.equal(client.ended()?.code, 0, client.output().slice(-2000));
   assert.ok(received > sent / 2 && received > COUNT, client.output().slice(-2000));
   for (const code of ['401', '437', '438']) {
-    assert.equal(metric(`culvert_turn_responses_total\\{method="[a-z_]+",class="error",code="${code}"\\}`), 0, code);
+    assert.equal(
+      await metric(`culvert_turn_responses_total\\{method="[a-z_]+",class="error",code="${code}"\\}`),
+      0,
+      code,
+    );
   }
 });
 

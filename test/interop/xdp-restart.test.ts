@@ -84,12 +84,22 @@ describe('a relay with --engine xdp comes and goes under load', { skip: missing(
     await waitFor(() => child.output().includes('metrics'), 'Culvert is ready', { child });
   }
 
+  /** What a stream comes to; it ends. */
+  async function resultOf(
+    load: Child,
+  ): Promise<Record<'seconds' | 'sent' | 'missing' | 'twice' | 'silence' | 'refresh', number>> {
+    load.process.stdin?.end();
+    await waitFor(() => load.ended() !== undefined, 'a stream to end');
+    assert.equal(load.ended()?.code, 0, load.output());
+    return JSON.parse(load.output().trim().split('\n').at(-1) ?? '');
+  }
+
   /** Both ends of one service's stream, on the other side of the veth. */
-  async function startLoad(protocol: keyof typeof PORTS, index: number): Promise<Child> {
+  async function startLoad(protocol: keyof typeof PORTS, index: number, rate: number): Promise<Child> {
     const key = protocol === 'pair' ? Buffer.alloc(16, 7).toString('hex') : longTermKey();
     const args = ['endure', '--protocol', protocol, '--relay', `${network.engine(4)}:${PORTS[protocol]}`];
     args.push('--client', `${network.peer(4)}:${10_000 + index}`, '--peer', `${network.peer(4)}:${20_000 + index}`);
-    args.push('--user', 'user', '--realm', REALM, '--key', key, '--rate', String(RATE), '--size', '160');
+    args.push('--user', 'user', '--realm', REALM, '--key', key, '--rate', String(rate), '--size', '160');
     const child = network.atPeer(() => startChild(program, args, { stdin: 'pipe' }));
     children.push(child);
     await waitFor(() => child.output().includes('steady'), `the stream of ${protocol} is steady`, { child });
@@ -105,7 +115,7 @@ describe('a relay with --engine xdp comes and goes under load', { skip: missing(
     await isReady(first);
     const loads: Child[] = [];
     const protocols = ['turn', 'wireguard', 'pair', 'forward'] as const;
-    for (const [index, protocol] of protocols.entries()) loads.push(await startLoad(protocol, index));
+    for (const [index, protocol] of protocols.entries()) loads.push(await startLoad(protocol, index, RATE));
     // Past the second within which changes are written.
     await sleep(2500);
     first.process.kill('SIGKILL');
@@ -120,20 +130,17 @@ describe('a relay with --engine xdp comes and goes under load', { skip: missing(
     assert.equal(second.ended()?.code, 0, second.output());
     await sleep(1500);
     const found = await metrics();
-    for (const load of loads) load.process.stdin?.end();
-    for (const [index, load] of loads.entries()) {
-      await waitFor(() => load.ended() !== undefined, `the stream of ${protocols[index]} to end`);
-      const line = load.output().trim().split('\n').at(-1) ?? '';
-      assert.equal(load.ended()?.code, 0, load.output());
-      const { seconds, sent, missing: lost, twice, silence, refresh } = JSON.parse(line) as Record<string, number>;
-      const rate = Math.round((sent ?? 0) / (seconds ?? 1));
+    const results = await Promise.all(loads.map(resultOf));
+    for (const [index, result] of results.entries()) {
+      const { seconds, sent, missing: lost, twice, silence, refresh } = result;
+      const rate = Math.round(sent / seconds);
       context.diagnostic(
-        `${protocols[index]}: ${sent} packets, ${rate} a second, ${lost} lost, ${Math.round((silence ?? 0) * 1000)} ms of silence at most`,
+        `${protocols[index]}: ${sent} packets, ${rate} a second, ${lost} lost, ${Math.round(silence * 1000)} ms of silence at most`,
       );
       assert.deepEqual(
         [lost, twice, refresh],
         [0, 0, 0],
-        `${protocols[index]}: ${line}\n${third.output()}\n${drops()}`,
+        `${protocols[index]}: ${JSON.stringify(result)}\n${third.output()}\n${drops()}`,
       );
       // A machine that is busy sends less, and shows less; this is what shows something.
       assert.ok(rate > RATE / 20, `${rate} packets a second`);
@@ -169,6 +176,23 @@ describe('a relay with --engine xdp comes and goes under load', { skip: missing(
       state.filter((name) => /journal|kernel/.test(name)),
       [],
     );
+  });
+
+  test('a relay with another engine goes on with the clients, and with nothing of the kernel', async (context) => {
+    const first = startRelay();
+    await isReady(first);
+    const load = await startLoad('forward', 3, 2000);
+    await sleep(2500);
+    first.process.kill('SIGKILL');
+    await waitFor(() => first.ended() !== undefined, 'its end');
+    await isReady(startRelay('--engine', 'batched'));
+    assert.ok(!existsSync('/sys/fs/bpf/culvert'));
+    assert.doesNotMatch(programs(), /xdp/);
+    assert.deepEqual(settings(), ['0', '0']);
+    await sleep(1000);
+    const { sent, missing: lost } = await resultOf(load);
+    context.diagnostic(`${lost} of ${sent} packets were lost`);
+    assert.ok(lost < sent / 20, `${lost} of ${sent} packets were lost`);
   });
 });
 

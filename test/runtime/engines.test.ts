@@ -6,8 +6,9 @@ import type { Obstacle } from '../../src/engine/batched/obstacle.ts';
 import type { EngineSink } from '../../src/engine/engine.ts';
 import type { XdpObstacle } from '../../src/engine/xdp/obstacle.ts';
 import { IdSource } from '../../src/net/ids.ts';
-import { planEngine } from '../../src/runtime/engine-plan.ts';
+import { interfacesFor, planEngine } from '../../src/runtime/engine-plan.ts';
 import { chooseEngine } from '../../src/runtime/engines.ts';
+import { configOf, temporaryFolder } from '../control/config/rig.ts';
 import { missing } from '../requirements.ts';
 
 const obstacle: Obstacle = { reason: 'no-ffi', detail: 'koffi cannot be loaded: not installed' };
@@ -28,6 +29,14 @@ test('auto takes the xdp engine where it runs natively', () => {
     below: 'batched',
     interfaces: ['eth7'],
   });
+});
+
+test('a forward is for the xdp engine as any listener', async (context) => {
+  const interfacesOf = async (yaml: string) => interfacesFor(await configOf(temporaryFolder(context), { yaml }));
+  const forward = (listen: string) =>
+    interfacesOf(`forward: [{ name: a, listen: "${listen}", to: "udp://192.0.2.1:53" }]`);
+  assert.deepEqual(await forward('udp://0.0.0.0:53'), await interfacesOf('pair: { listen: "udp://0.0.0.0:6060" }'));
+  assert.deepEqual(await forward('udp://127.0.0.1:53'), []);
 });
 
 test('auto takes the batched engine where xdp does not run', { skip: missing('ffi') }, async () => {

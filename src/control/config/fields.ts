@@ -15,7 +15,7 @@ export function text(description: string, metadata: KeyMetadata = { form: 'text'
 /** Text in some notation, read by `parse`. */
 export function notation<T>(description: string, form: string, parse: (text: string) => Parsed<T>) {
   return v.pipe(
-    v.string(`must be text: ${form} (put it in quotes)`),
+    v.string(form === 'duration' ? MUST_BE_DURATION : `must be text: ${form} (put it in quotes)`),
     v.description(description),
     v.metadata({ form }),
     read(parse),
@@ -86,6 +86,7 @@ export function itemOf<T>(parse: (text: string) => Parsed<T>) {
   return v.pipe(v.string(MUST_BE_TEXT), read(parse));
 }
 
+const MUST_BE_DURATION = 'must be a duration: a whole number and a unit (500ms, 30s, 10m, 1h, 2d)';
 const MUST_BE_TEXT = 'must be text (put quotes round numbers and dates)';
 
 function read<T>(parse: (text: string) => Parsed<T>) {

@@ -9,8 +9,21 @@ const MUST_BE_PEER = 'must have a publicKey and may have a name: { name: laptop,
 
 const peer = v.strictObject(
   {
-    name: v.optional(v.pipe(v.string('must be text'), v.maxLength(64, 'must have at most 64 characters')), 'unnamed'),
-    publicKey: v.pipe(v.string('must be text: a public key (put it in quotes)'), v.rawTransform(readKey)),
+    name: v.optional(
+      v.pipe(
+        v.string('must be text'),
+        v.maxLength(64, 'must have at most 64 characters'),
+        v.description('For the log and for lists of clients.'),
+        v.metadata({ form: 'text' }),
+      ),
+      'unnamed',
+    ),
+    publicKey: v.pipe(
+      v.string('must be text: a public key (put it in quotes)'),
+      v.description('As `wg pubkey` prints it.'),
+      v.metadata({ form: 'base64' }),
+      v.rawTransform(readKey),
+    ),
   },
   MUST_BE_PEER,
 );

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import type { Document, Node, Pair } from 'yaml';
+import type { Document, Node, Pair, YAMLError } from 'yaml';
 import type { Fault, Origin } from './faults.ts';
 import { makeSection, pathKey, type SettingsTree } from './settings-tree.ts';
 import { shapeAt } from './shape.ts';
@@ -14,13 +14,10 @@ export async function readYamlFile(file: string, tree: SettingsTree): Promise<Fa
   // The parser compares every key with all others of its section: Walk finds repeated keys in one pass.
   const document = yaml.parseDocument(source.text, { lineCounter: counter, prettyErrors: false, uniqueKeys: false });
   const at = (offset: number): Origin => ({ kind: 'file', file, line: counter.linePos(offset).line });
-  const faults: Fault[] = [...document.errors, ...document.warnings].map((problem) => ({
-    origin: at(problem.pos[0]),
-    path: [],
-    message: explanations[problem.code] ?? `is not valid YAML (${problem.code.toLowerCase().replaceAll('_', ' ')})`,
-  }));
-  // After a syntax error nobody knows what belongs where: what else the file holds would be guesses.
-  if (document.errors.length > 0) return faults;
+  const problems = [...document.errors, ...document.warnings];
+  const faults = problems.map((one): Fault => ({ origin: at(one.pos[0]), path: [], message: explain(one) }));
+  // After a syntax error nobody knows what belongs where: what else the file holds, or that line, would be guesses.
+  if (document.errors.length > 0) return firstOfEachLine(faults);
   const walk = new Walk(yaml, document, at);
   const value = walk.contents();
   tree.set([], value, (path) => walk.origins.get(pathKey(path)) ?? at(0));
@@ -111,6 +108,21 @@ function isGroup(path: readonly string[]): boolean {
   return kinds !== undefined && (kinds.has('section') || kinds.has('map'));
 }
 
+function firstOfEachLine(faults: readonly Fault[]): Fault[] {
+  const seen = new Set<number>();
+  return faults.filter(({ origin }) => {
+    const line = origin.kind === 'file' ? origin.line : 0;
+    return !seen.has(line) && seen.add(line);
+  });
+}
+
+function explain({ code, message }: YAMLError): string {
+  if (code === 'BAD_INDENT' && message.startsWith('Flow ')) return UNCLOSED;
+  return explanations[code] ?? `is not valid YAML (${code.toLowerCase().replaceAll('_', ' ')})`;
+}
+
+const UNCLOSED = 'comes while a { or [ above is still open (close it, or indent this line)';
+
 /** In words of our own: the parser's quote the source, which may be a secret. */
 const explanations: Readonly<Record<string, string>> = {
   BAD_ALIAS: 'refers to an anchor that does not exist (put a value that begins with * in quotes)',
@@ -119,7 +131,8 @@ const explanations: Readonly<Record<string, string>> = {
   BAD_INDENT: 'is not indented as its section is',
   MISSING_CHAR: 'lacks a quote, comma or bracket (put values with [ ] { } : # in quotes, such as "udp://[::]:3478")',
   UNEXPECTED_TOKEN: 'has something that does not belong there (put values with [ ] { } : # in quotes)',
-  MULTILINE_IMPLICIT_KEY: 'has a key that goes over several lines (is a colon or a quote missing?)',
+  MULTILINE_IMPLICIT_KEY:
+    'has a key that goes over several lines (is a colon or a quote missing? put values with [ ] { } : # in quotes)',
   BLOCK_AS_IMPLICIT_KEY: 'has a section inside a line (put what comes after the colon on lines of its own)',
   MULTIPLE_DOCS: 'holds several documents (take out the --- between them)',
 };

@@ -74,29 +74,36 @@ export class DataPlane {
   static open(options: DataPlaneOptions): DataPlaneResult {
     const obstacle = placeObstacle(options.interfaces);
     if (obstacle !== undefined) return { ok: false, obstacle };
-    const lookupIfindex = enableLookups(options.interfaces, (path) => options.record?.switchedOn(path));
+    let switched = false;
+    const lookupIfindex = enableLookups(options.interfaces, (path) => {
+      switched = true;
+      options.record?.switchedOn(path);
+    });
     if (lookupIfindex === undefined) return { ok: false, obstacle: FORWARDING_OFF };
     const pins = openPins(options);
-    let loaded: LoadedObject;
+    let loaded: LoadedObject | undefined;
+    let attachments: Attachments | undefined;
     try {
       loaded = load(pins, options);
-    } catch (error) {
-      return { ok: false, obstacle: loadObstacle(error) };
-    }
-    const { object, program, adopted } = loaded;
-    try {
-      if (pins !== undefined) pinMaps(object, pins);
-      const attached = Attachments.open(program, { ...options, pins });
+      if (pins !== undefined) pinMaps(loaded.object, pins);
+      const attached = Attachments.open(loaded.program, { ...options, pins });
       if (attached.ok) {
+        attachments = attached.attachments;
         const settings = settingsFor(options.budget, lookupIfindex);
-        return { ok: true, plane: new DataPlane(options, loaded, attached.attachments, pins, settings) };
+        return { ok: true, plane: new DataPlane(options, loaded, attachments, pins, settings) };
       }
-      if (!adopted) pins?.removeAll();
-      object.close();
-      return attached;
+      return failed(attached.obstacle);
     } catch (error) {
-      object.close();
-      return { ok: false, obstacle: loadObstacle(error) };
+      return failed(loadObstacle(error));
+    }
+
+    function failed(reason: XdpObstacle): DataPlaneResult {
+      attachments?.abandon();
+      loaded?.object.close();
+      if (pins?.live === false) pins.removeAll();
+      // What was off until now no program of an earlier process rests on.
+      if (switched) options.record?.putBack();
+      return { ok: false, obstacle: reason };
     }
   }
 
@@ -127,7 +134,9 @@ export class DataPlane {
     this.adopted = adopted;
     this.#settings = settings;
     this.#neighbours = new Neighbours(this.maps.neighbours);
-    if (!this.#isOrphaned()) this.#vouch();
+    const until = this.#untilFound();
+    if (until > 0) this.#settings = { ...this.#settings, forwardUntil: until };
+    else this.#vouch();
     this.#write();
     this.refresh();
     if (!adopted && !attachments.kept) this.settle();
@@ -192,14 +201,13 @@ export class DataPlane {
     if (this.#settled || alone) this.#options.record?.putBack();
   }
 
-  /** Flows that nobody has answered for are not revived before it is known which of them are to go on. */
-  #isOrphaned(): boolean {
+  /**
+   * The process before answered for its flows until then, 0 = for ever. Before it is known which of them are to go on nobody answers for more: a
+   * start that fails, again and again, is no reason that they do.
+   */
+  #untilFound(): Millis {
     const present = Buffer.alloc(SETTINGS_BYTES);
-    if (!this.adopted || !this.maps.settings.lookup(uint32Key(0), present)) return false;
-    const until = readForwardUntil(present);
-    if (until === 0 || until >= monotonic()) return false;
-    this.#settings = { ...this.#settings, forwardUntil: until };
-    return true;
+    return this.adopted && this.maps.settings.lookup(uint32Key(0), present) ? readForwardUntil(present) : 0;
   }
 
   #enableLookups(): void {

@@ -45,7 +45,9 @@ export async function tryToBind({ kind, local }: PlannedSocket): Promise<Trial['
 function ours(trials: readonly Trial[], running: number | undefined): Finding[] {
   if (running === undefined) return [];
   const held = trials.filter((trial) => isOurs(trial, running));
-  const what = `a relay runs with this state folder (process ${running})${held.length > 0 ? `, and has ${placesOf(held)}` : ''}`;
+  const seen = held.some(({ holder }) => holder !== undefined);
+  const has = seen ? 'and has' : 'and has, as far as this user can see,';
+  const what = `a relay runs with this state folder (process ${running})${held.length > 0 ? `, ${has} ${placesOf(held)}` : ''}`;
   return [ports('running', 'note', what, 'culvert status shows it; culvert up --takeover takes its place')];
 }
 
@@ -62,8 +64,9 @@ function taken(trial: Trial, running: number | undefined): Finding[] {
   return [ports(name, 'problem', by, `end that program, or change ${key}`)];
 }
 
+/** A relay with capabilities hides its descriptors from the same user without them: nobody else is in sight then. */
 function isOurs({ failure, holder }: Trial, running: number | undefined): boolean {
-  return failure?.failure === 'in-use' && running !== undefined && holder?.pid === running;
+  return failure?.failure === 'in-use' && running !== undefined && (holder?.pid ?? running) === running;
 }
 
 /** "udp 3478, tcp 3478": each port once. */

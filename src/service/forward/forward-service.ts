@@ -26,7 +26,7 @@ import type { DropReason } from './reasons.ts';
 import { reconfigure } from './reconfigure.ts';
 import { Session } from './session.ts';
 import { endSessions, handleFromClient, handleFromUpstream, handleSessionIdle, handleSessionPort } from './sessions.ts';
-import { handlePair, handleTotals, reconsiderAll, stand } from './standing.ts';
+import { handlePair, handleTotals, reconsider, reconsiderAll, stand } from './standing.ts';
 import { describeUpstream, type UpstreamState } from './upstream-state.ts';
 
 /**
@@ -104,14 +104,13 @@ export class ForwardService implements Service, Drainable, Managed, Restorable {
       return;
     }
     openConnection(this.#core, stream, listener, from, local, now, refused);
-    reconsiderAll(this.#core, now);
+    reconsider(this.#core, listener.forward, now);
     stand(this.#core, listener, now);
   }
 
   handleStandingPair(pair: StandingPair, now: Millis): void {
     this.#expire(now);
     handlePair(this.#core, pair, now);
-    reconsiderAll(this.#core, now);
   }
 
   handleStandingTotals(at: SocketId, totals: StandingTotals, now: Millis): void {
@@ -123,9 +122,14 @@ export class ForwardService implements Service, Drainable, Managed, Restorable {
     this.#expire(now);
     const target = this.#core.checks.get(stream);
     const connection = this.#core.streams.get(stream);
-    if (target !== undefined) handleCheckConnected(this.#core, target, result, now);
-    else if (connection !== undefined) handleConnected(this.#core, connection, result, now);
-    if (!result.ok) reconsiderAll(this.#core, now);
+    if (target !== undefined) {
+      const { up } = target;
+      handleCheckConnected(this.#core, target, result, now);
+      if (target.up !== up) reconsiderAll(this.#core, now);
+    } else if (connection !== undefined) {
+      handleConnected(this.#core, connection, result, now);
+      if (!result.ok) reconsider(this.#core, connection.listener.forward, now);
+    }
   }
 
   handleStreamData(stream: StreamId, chunk: Uint8Array, now: Millis): void {
@@ -231,14 +235,18 @@ export class ForwardService implements Service, Drainable, Managed, Restorable {
   #expire(now: Millis): void {
     const core = this.#core;
     let due = core.deadlines.takeDue(now);
-    if (due === undefined) return;
+    let changed = false;
     for (; due !== undefined; due = core.deadlines.takeDue(now)) {
       if (due instanceof Connection) handleConnectionDue(core, due);
       else if (due instanceof Name) ask(core, due, now);
       else if (due instanceof Forward) cutAll(core, due);
-      else handleCheckDue(core, due, now);
+      else {
+        const { up } = due;
+        handleCheckDue(core, due, now);
+        changed ||= due.up !== up;
+      }
     }
-    reconsiderAll(core, now);
+    if (changed) reconsiderAll(core, now);
   }
 }
 

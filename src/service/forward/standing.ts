@@ -1,5 +1,6 @@
 import type { SocketId } from '../../net/ids.ts';
 import { STANDING_TARGETS, type StandingDecision, type StandingPair, type StandingTotals } from '../../net/standing.ts';
+import { UNIX_ENDPOINT } from '../../net/stream-target.ts';
 import type { Millis } from '../../net/time.ts';
 import { targetOf, targetsOf } from './balance.ts';
 import { Connection } from './connection.ts';
@@ -25,6 +26,15 @@ export function reconsiderAll(core: Core, now: Millis): void {
   for (const listener of core.standing) stand(core, listener, now);
 }
 
+/**
+ * A client came to the forward, or an upstream refused one. Of many listeners, such as those of a range of ports, each is looked at only where
+ * that can matter: strangers make this happen.
+ */
+export function reconsider(core: Core, forward: Forward, now: Millis): void {
+  if (!isHalfFull(forward) && targetsOf(forward).length < 2) return;
+  for (const listener of forward.listeners) if (core.standing.has(listener)) stand(core, listener, now);
+}
+
 /** The engine let him in by a decision that stood then. */
 export function handlePair(core: Core, { at, client, upstream, from, local, tag }: StandingPair, now: Millis): void {
   const listener = core.listeners.get(at);
@@ -42,7 +52,8 @@ export function handlePair(core: Core, { at, client, upstream, from, local, tag 
   core.connections.add(connection);
   for (const stream of [client, upstream]) core.streams.set(stream, connection);
   // Decided since.
-  const refusal = core.blocks.refuses(from, now) ? 'blocked' : isFull(forward) ? 'total-limit' : undefined;
+  const blocked = listener.local !== UNIX_ENDPOINT && core.blocks.refuses(from, now);
+  const refusal = blocked ? 'blocked' : isFull(forward) ? 'total-limit' : undefined;
   if (refusal !== undefined) {
     core.drop(refusal);
     cutConnection(core, connection);
@@ -50,6 +61,7 @@ export function handlePair(core: Core, { at, client, upstream, from, local, tag 
     // The time of all others is over.
     core.deadlines.set(forward, now);
   }
+  reconsider(core, forward, now);
 }
 
 /** Those who left before anybody looked. */
@@ -72,8 +84,12 @@ function isFull({ admission, rule }: Forward): boolean {
   return admission.total > rule.limits.total;
 }
 
+function isHalfFull({ admission, rule }: Forward): boolean {
+  return admission.total > rule.limits.total / 2;
+}
+
 function decide(core: Core, { forward, offset }: Listener, now: Millis): StandingDecision | undefined {
-  const { rule, admission, listeners } = forward;
+  const { rule, listeners } = forward;
   const { limits } = rule;
   // What is to be looked at of each client.
   if (core.draining || core.blocks.size > 0 || rule.serverNames !== undefined || rule.proxyOut !== 'off')
@@ -82,7 +98,7 @@ function decide(core: Core, { forward, offset }: Listener, now: Millis): Standin
   if (limits.perSource > 0 || limits.ratePerSource > 0) return undefined;
   // Of those who came in the last moment nobody knows: the better half of the places is given with open eyes.
   const most = Math.floor(limits.total / 2 / listeners.size);
-  if (admission.total > limits.total / 2 || most === 0) return undefined;
+  if (isHalfFull(forward) || most === 0) return undefined;
   const targets = targetsOf(forward).filter(({ up }) => up);
   if (targets.length === 0 || targets.length > STANDING_TARGETS) return undefined;
   const sound = targets.every(({ suspectUntil }) => suspectUntil <= now);

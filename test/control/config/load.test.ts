@@ -184,7 +184,7 @@ describe('faults', () => {
     {
       name: 'duration without unit',
       yaml: 'turn: { lifetime: { max: 3600 } }',
-      faults: [/turn\.lifetime\.max: must be text: duration/],
+      faults: [/turn\.lifetime\.max: must be a duration: a whole number and a unit \(500ms/],
     },
     { name: 'bad duration', yaml: 'turn: { lifetime: { max: 1 hour } }', faults: [/"1 hour" is not a duration/] },
     {
@@ -262,6 +262,16 @@ describe('faults', () => {
       faults: [/turn\.users\[99997\]: is too much: a file may hold 100000 values/, /turn\.users: must map names/],
     },
     { name: 'tabs', yaml: 'turn:\n\trealm: x', faults: [/^config\.yaml:2: is indented with tabs/] },
+    {
+      name: 'a bracket that stays open',
+      yaml: 'turn:\n  users: { a: b\npair:\n',
+      faults: [/^config\.yaml:3: comes while a \{ or \[ above is still open/],
+    },
+    {
+      name: 'one mistake that the parser finds many in',
+      yaml: 'pair: { listen: udp://[::]:6060, idle: 30s }',
+      faults: [/^config\.yaml:1: .*put values with \[ \] \{ \} : # in quotes/],
+    },
     { name: 'not a map', yaml: '- turn', faults: [/^config\.yaml:1: must hold keys and values/] },
     {
       name: 'alias without anchor',

@@ -60,6 +60,27 @@ describe('a standing decision', { skip: missing('ffi') }, () => {
     await Promise.all([first, second].map((socket) => once(socket.resume(), 'close')));
   });
 
+  test('who said all before anybody was told of him is idle no longer either, where nobody reads it', async (t) => {
+    const silent = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
+      t.after(() => socket.destroy());
+      socket.on('error', () => {});
+      socket.end();
+    });
+    silent.listen(0, '127.0.0.1');
+    t.after(() => silent.close());
+    await once(silent, 'listening');
+    const place = silent.address();
+    assert.ok(typeof place === 'object' && place !== null);
+    const { rig, listener } = await start(t, { idle: 300, place: loopback(4, place.port) });
+    const client = connect({ host: listener.local.address, port: listener.local.port, allowHalfOpen: true });
+    client.on('error', () => {});
+    t.after(() => client.destroy());
+    client.resume();
+    // More than the upstream's buffers take, and not more than ours do.
+    client.end(Buffer.alloc(4500 * 1024));
+    await until(() => rig.totals.connections + rig.ends.size / 2 === 1, 'the end');
+  });
+
   test('targets have their turns', async (t) => {
     const other = await echoServer(t);
     const { rig, listener } = await start(t, { more: [{ tag: 8, place: other.place }] });
@@ -101,11 +122,12 @@ describe('a standing decision', { skip: missing('ffi') }, () => {
   });
 
   test('it is taken back: who is there is told of, who comes is asked about', async (t) => {
-    const { rig, listener } = await start(t);
+    const { rig, listener, ...upstream } = await start(t);
     const client = await open(t, listener.local);
     await echoed(client, 'joined');
     rig.onStream = () => assert.equal(rig.pairs.length, 1);
     rig.engine.stand?.(listener.id, undefined, 'forward');
+    await obeyed(rig, upstream);
     const second = await open(t, listener.local);
     await until(() => rig.streams.length === 1, 'the question');
     await echoed(client, 'still');
@@ -113,14 +135,16 @@ describe('a standing decision', { skip: missing('ffi') }, () => {
   });
 
   test('a listener that closes takes its clients with it, one that stops does not', async (t) => {
-    const { rig, listener, decision } = await start(t);
+    const { rig, listener, decision, ...upstream } = await start(t);
     const client = await open(t, listener.local);
     await echoed(client, 'joined');
     rig.engine.stopListening(listener.id);
+    await obeyed(rig, upstream);
     await echoed(client, 'on');
 
     const other = await listen(rig);
     rig.engine.stand?.(other.id, decision, 'forward');
+    await obeyed(rig, upstream);
     const cut = await open(t, other.local);
     await echoed(cut, 'joined');
     const broken = once(cut, 'error');
@@ -183,15 +207,20 @@ async function start(t: TestContext, options: StartOptions = {}) {
   const listener = await listen(rig);
   const decision = { to: [{ tag: 7, place: options.place ?? upstream.place }, ...more], timeout, idle, most };
   rig.engine.stand?.(listener.id, decision, 'forward');
-  // Orders are obeyed in turn: whoever answers this one, each worker has its own, has heard of the decision.
+  await obeyed(rig, upstream, workers);
+  return { rig, listener, decision, ...upstream };
+}
+
+/** Orders are obeyed in turn: whoever answers this one, each worker has its own, has heard of those before. */
+async function obeyed(rig: Rig, { place, upstreams }: Upstream, workers = 1): Promise<void> {
   for (let n = 0; n < workers; n++) {
     const stream = rig.ids.stream();
-    rig.engine.connect(stream, { to: upstream.place, timeout: 5000 });
-    await until(() => rig.connected.has(stream) && upstream.upstreams.length > 0, 'the answer of a worker');
+    const before = upstreams.length;
+    rig.engine.connect(stream, { to: place, timeout: 5000 });
+    await until(() => rig.connected.has(stream) && upstreams.length > before, 'the answer of a worker');
     rig.engine.closeStream(stream);
-    upstream.upstreams.pop()?.destroy();
+    upstreams.pop()?.destroy();
   }
-  return { rig, listener, decision, ...upstream };
 }
 
 async function listen(rig: Rig): Promise<Bound> {
@@ -201,7 +230,13 @@ async function listen(rig: Rig): Promise<Bound> {
   return { id, local: result.local };
 }
 
-async function echoServer(t: TestContext): Promise<{ server: Server; place: Endpoint; upstreams: Socket[] }> {
+interface Upstream {
+  readonly server: Server;
+  readonly place: Endpoint;
+  readonly upstreams: Socket[];
+}
+
+async function echoServer(t: TestContext): Promise<Upstream> {
   const upstreams: Socket[] = [];
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     upstreams.push(socket);

@@ -39,6 +39,8 @@ export interface Network {
   peer(family: Family): string;
   /** Opens a peer's socket there, where it must be bound before this returns. */
   atPeer<T>(open: () => T): T;
+  /** The network namespace of the peers, where it is another than ours. */
+  readonly peerNamespace?: string;
 }
 
 /** A socket of the engine: its id and where it is bound. */

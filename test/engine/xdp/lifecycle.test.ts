@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { closeSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { createPortableEngine } from '../../../src/engine/portable/portable.ts';
-import { LAYOUT, SETTINGS_BYTES, SETTINGS_OFFSETS, uint32Key } from '../../../src/engine/xdp/layout.ts';
+import { LAYOUT, readForwardUntil, SETTINGS_OFFSETS, uint32Key } from '../../../src/engine/xdp/layout.ts';
 import { monotonic } from '../../../src/engine/xdp/monotonic.ts';
 import type { XdpEngine } from '../../../src/engine/xdp/xdp.ts';
 import type { Flow } from '../../../src/flow/flow.ts';
@@ -180,23 +180,43 @@ describe('without the process', { skip: missing('bpf', 'ffi') }, () => {
     await passes(joined, 'and still', 5);
   });
 
+  test('a process that has not settled answers for nothing: what is found goes on no longer than it would have', async () => {
+    const joined = await left();
+    const settings = settingsLeft();
+    const until = settings.until();
+    await rig.started({ instance: 'one' }).close();
+    rig.engines = [];
+    assert.equal(settings.until(), until);
+
+    const second = rig.started({ instance: 'one' });
+    const at = await rig.listen(second, joined.at.local);
+    await passes(joined, 'still');
+    // Longer than an engine at work waits before it answers again.
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    assert.equal(settings.until(), until);
+    settings.set(1);
+    await isSilent({ ...joined, at });
+    second.closePort(at.id);
+    await askAgain(second, joined);
+    assert.equal(await second.settle(), 0);
+    assert.ok(settings.until() > until);
+    await passes(joined, 'again', 5);
+    settings.close();
+  });
+
   test('flows that nobody has answered for in ten minutes are over, and are not revived before they are asked for', async () => {
     const joined = await left();
-    const fd = openPinned(`${INSTANCE}/${LAYOUT}/settings_map`);
-    const settings = BpfMap.of(fd);
-    const value = Buffer.alloc(SETTINGS_BYTES);
-    settings.lookup(uint32Key(0), value);
-    const until = Number(value.readBigUInt64LE(SETTINGS_OFFSETS.forward_until)) / 1e6;
-    assert.ok(Math.abs(until - monotonic() - 600_000) < 10_000, `${until - monotonic()} ms`);
-    value.writeBigUInt64LE(1_000_000n, SETTINGS_OFFSETS.forward_until);
-    settings.update(uint32Key(0), value);
-    closeSync(fd);
+    const settings = settingsLeft();
+    const remaining = settings.until() - monotonic();
+    assert.ok(Math.abs(remaining - 600_000) < 10_000, `${remaining} ms`);
+    settings.set(1);
     await isSilent(joined);
     const second = rig.started({ instance: 'one' });
     await isSilent(joined);
     await askAgain(second, joined);
     await second.settle();
     await passes(joined, 'again', 3);
+    settings.close();
   });
 
   test('answers of a wildcard listener go on to come from the address that was asked', async () => {
@@ -253,6 +273,22 @@ describe('without the process', { skip: missing('bpf', 'ffi') }, () => {
     other.close();
   });
 
+  test('a start that fails leaves nothing behind, and settings as they were', () => {
+    const other = new KernelRig();
+    const link = XdpLink.attach(other.program, interfaceIndex('relay0'), 'generic');
+    writeFileSync(LO_FORWARDS, '0');
+    const record: string[] = [];
+    const result = rig.create({
+      instance: 'one',
+      record: { switchedOn: (path) => record.push(path), putBack: () => record.push('put back') },
+    });
+    link.close();
+    other.close();
+    assert.equal(!result.ok && result.obstacle.reason, 'attach');
+    assert.deepEqual(record, [LO_FORWARDS, 'put back']);
+    assert.ok(!existsSync('/sys/fs/bpf/culvert'));
+  });
+
   test('who left for good without a flow, or closed, leaves nothing behind, and settings as they were', async () => {
     for (const end of ['leave', 'close'] as const) {
       writeFileSync(LO_FORWARDS, '0');
@@ -273,3 +309,22 @@ describe('without the process', { skip: missing('bpf', 'ffi') }, () => {
     assert.ok(!existsSync('/sys/fs/bpf/culvert'));
   });
 });
+
+/** What the program that was left goes by. */
+function settingsLeft() {
+  const fd = openPinned(`${INSTANCE}/${LAYOUT}/settings_map`);
+  const map = BpfMap.of(fd);
+  const value = Buffer.alloc(map.valueBytes);
+  const read = () => {
+    map.lookup(uint32Key(0), value);
+    return value;
+  };
+  return {
+    until: () => readForwardUntil(read()),
+    set: (until: number) => {
+      read().writeBigUInt64LE(BigInt(until) * 1_000_000n, SETTINGS_OFFSETS.forward_until);
+      map.update(uint32Key(0), value);
+    },
+    close: () => closeSync(fd),
+  };
+}

@@ -33,9 +33,14 @@ export class OtherSide {
     }
   }
 
+  /** For nsenter. */
+  get path(): string {
+    return `/proc/${process.pid}/fd/${this.#there}`;
+  }
+
   /** A new veth: `here` in this namespace, `there` in the other. */
   connect(here: string, there: string): void {
-    ip('link', 'add', here, 'type', 'veth', 'peer', 'name', there, 'netns', `/proc/${process.pid}/fd/${this.#there}`);
+    ip('link', 'add', here, 'type', 'veth', 'peer', 'name', there, 'netns', this.path);
     ip('link', 'set', here, 'up');
     this.visit(() => ip('link', 'set', there, 'up'));
   }

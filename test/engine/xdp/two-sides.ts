@@ -18,9 +18,13 @@ export class TwoSides implements Network {
     for (const family of [4, 6] as const) addAddress('relay0', this.engine(family));
     this.other.visit(() => {
       for (const family of [4, 6] as const) addAddress('peers0', this.peer(family));
-      // A sender that leaves the checksum to hardware which a veth is not would hand over wrong ones.
-      execFileSync('ethtool', ['-K', 'peers0', 'tx', 'off'], { stdio: 'ignore' });
     });
+    this.setPeerChecksums(true);
+  }
+
+  /** Whether peers compute the checksums of what they send, as what comes over a wire has them; else they leave them to hardware, as a veth does. */
+  setPeerChecksums(on: boolean): void {
+    this.other.visit(() => execFileSync('ethtool', ['-K', 'peers0', 'tx', on ? 'off' : 'on'], { stdio: 'ignore' }));
   }
 
   /** Whether relay0 sends what a native program hands it: with GRO on, its peer takes that in. */
@@ -38,6 +42,10 @@ export class TwoSides implements Network {
 
   peer(family: Family): string {
     return family === 4 ? '192.0.2.2' : '2001:db8::2';
+  }
+
+  get peerNamespace(): string {
+    return this.other.path;
   }
 
   atPeer<T>(open: () => T): T {

@@ -1,9 +1,8 @@
-import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium, type Page } from 'playwright-core';
+import type { Relay } from './relay.ts';
 
 export interface Browser {
   /** A page of a secure context (localhost), which has crypto.subtle. */
@@ -17,29 +16,21 @@ const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', 
   // A machine without a network has nothing else to gather candidates from.
   .concat(['--allow-loopback-in-peer-connection']);
 
-/** Starts Chromium with an empty profile. It trusts the certificate whose public key has this hash, and no other unknown one. */
-export async function startBrowser(trustedPublicKeyHash: string): Promise<Browser> {
-  const profile = mkdtempSync(join(tmpdir(), 'culvert-chromium-'));
-  const server = createServer((_request, response) => {
-    response.setHeader('content-type', 'text/html');
-    response.end('<!doctype html><title>relay-only call</title>');
-  }).listen(0, '127.0.0.1');
-  const cleanUp = (): void => {
-    server.closeAllConnections();
-    server.close();
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
-  };
+/** Starts Chromium with an empty profile, where the clients of the relay are. It trusts the relay's certificate, and no other unknown one. */
+export async function startBrowser({ network, certificate }: Relay): Promise<Browser> {
+  const folder = mkdtempSync(join(tmpdir(), 'culvert-chromium-'));
+  const cleanUp = () => rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   try {
-    await once(server, 'listening');
-    const context = await chromium.launchPersistentContext(profile, {
-      executablePath: '/usr/bin/chromium',
+    const context = await chromium.launchPersistentContext(join(folder, 'profile'), {
+      executablePath: network.peerNamespace === undefined ? CHROMIUM : inside(network.peerNamespace, folder),
       headless: true,
-      args: [...FLAGS, `--ignore-certificate-errors-spki-list=${trustedPublicKeyHash}`],
-      timeout: 20_000,
+      args: [...FLAGS, `--ignore-certificate-errors-spki-list=${certificate.publicKeyHash}`],
+      timeout: 60_000,
     });
     const page = await context.newPage();
-    const address = server.address();
-    await page.goto(`http://localhost:${typeof address === 'object' ? address?.port : 0}/`);
+    const body = '<!doctype html><title>relay-only call</title>';
+    await page.route('http://localhost/', (route) => route.fulfill({ contentType: 'text/html', body }));
+    await page.goto('http://localhost/');
     return {
       page,
       async stop() {
@@ -52,3 +43,12 @@ export async function startBrowser(trustedPublicKeyHash: string): Promise<Browse
     throw error;
   }
 }
+
+/** A program in that folder, which is Chromium in that network namespace. */
+function inside(namespace: string, folder: string): string {
+  const path = join(folder, 'chromium');
+  writeFileSync(path, `#!/bin/sh\nexec nsenter --net=${namespace} ${CHROMIUM} "$@"\n`, { mode: 0o700 });
+  return path;
+}
+
+const CHROMIUM = '/usr/bin/chromium';

@@ -1,16 +1,19 @@
 import { createSocket } from 'node:dgram';
 import { startChild, waitFor } from './children.ts';
 import { freePort } from './ports.ts';
+import type { Relay } from './relay.ts';
 
-/** turnutils_peer: sends back every datagram it gets. */
+/** turnutils_peer beside the clients of a relay: sends back every datagram it gets. */
 export interface EchoPeer {
   readonly port: number;
   stop(): Promise<void>;
 }
 
-export async function startEchoPeer(addresses: readonly string[]): Promise<EchoPeer> {
+export async function startEchoPeer({ network, families }: Relay): Promise<EchoPeer> {
+  const addresses = families.map((family) => network.peer(family));
   const port = await freePort();
-  const child = startChild('turnutils_peer', [...addresses.flatMap((address) => ['-L', address]), '-p', String(port)]);
+  const args = [...addresses.flatMap((address) => ['-L', address]), '-p', String(port)];
+  const child = network.atPeer(() => startChild('turnutils_peer', args));
   try {
     for (const address of addresses)
       await waitFor(() => echoes(address, port), `turnutils_peer at ${address}`, { child });

@@ -3,13 +3,18 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Family } from '../../../src/net/address.ts';
+import { LOOPBACK, type Network } from '../../engine/conformance/rig.ts';
 import { missing } from '../../requirements.ts';
 import { type Certificate, makeCertificate } from './certificate.ts';
 import { type Child, runChild, startChild, waitFor } from './children.ts';
+import { type EngineName, networkFor } from './engines.ts';
 import { freePort } from './ports.ts';
 
-/** Culvert on loopback, with a user, all transports, and loopback peers allowed. */
+/** Culvert with a user, all transports, and its surroundings allowed as peers. */
 export interface Relay {
+  /** Where it and its clients are; default: loopback. */
+  readonly network: Network;
   readonly folder: string;
   /** UDP and TCP */
   readonly port: number;
@@ -17,18 +22,21 @@ export interface Relay {
   readonly username: string;
   readonly password: string;
   readonly certificate: Certificate;
-  /** "127.0.0.1" and, where the machine has IPv6, "::1": what it listens on and relays from. */
-  readonly addresses: readonly string[];
+  /** IPv4 and, where the machine has it, IPv6: for each an address that it listens on and relays from. */
+  readonly families: readonly Family[];
   output(): string;
   stop(): Promise<void>;
 }
 
 export interface RelayOptions {
+  /** Default: what `auto` takes. */
+  readonly engine?: EngineName;
   /** No user is configured, so that the relay generates credentials; `username` and `password` mean nothing then. */
   readonly generatedCredentials?: boolean;
 }
 
-export async function startRelay({ generatedCredentials = false }: RelayOptions = {}): Promise<Relay> {
+export async function startRelay({ engine, generatedCredentials = false }: RelayOptions = {}): Promise<Relay> {
+  const network = engine === undefined ? LOOPBACK : networkFor(engine);
   const folder = mkdtempSync(join(tmpdir(), 'culvert-interop-'));
   let child: Child | undefined;
   const stop = async (): Promise<void> => {
@@ -38,11 +46,13 @@ export async function startRelay({ generatedCredentials = false }: RelayOptions 
   try {
     const setup: Setup = {
       folder,
+      network,
+      engine,
       certificate: makeCertificate(folder),
       port: await freePort(),
       tlsPort: await freePort(),
       adminPort: await freePort(),
-      addresses: missing('ipv6') ? ['127.0.0.1'] : ['127.0.0.1', '::1'],
+      families: missing('ipv6') ? [4] : [4, 6],
       username: 'interop',
       password: 'correct-horse',
     };
@@ -64,25 +74,27 @@ export function runBeside(relay: Relay, args: readonly string[]): ReturnType<typ
 
 interface Setup extends Omit<Relay, 'output' | 'stop'> {
   readonly adminPort: number;
+  readonly engine: EngineName | undefined;
 }
 
 function startCulvert(setup: Setup, generatedCredentials: boolean): Child {
-  const { folder, certificate, port, tlsPort, adminPort, addresses, username, password } = setup;
-  const hosts = addresses.map((address) => (address.includes(':') ? `[${address}]` : address));
+  const { folder, network, engine, certificate, port, tlsPort, adminPort, families, username, password } = setup;
+  const hosts = families.map((family) => (family === 6 ? `[${network.engine(6)}]` : network.engine(4)));
   const listen = hosts.flatMap((host) => [
     `udp://${host}:${port}`,
     `tcp://${host}:${port}`,
     `tls://${host}:${tlsPort}`,
   ]);
   const config = {
+    ...(engine !== undefined && { engine }),
     state: join(folder, 'state'),
     turn: {
       listen,
       realm: 'interop.test',
-      relay: { ipv4: '127.0.0.1', ...(addresses.includes('::1') && { ipv6: '::1' }) },
+      relay: { ipv4: network.engine(4), ...(families.includes(6) && { ipv6: network.engine(6) }) },
       ...(!generatedCredentials && { users: { [username]: password } }),
       tls: { cert: certificate.cert, key: certificate.key },
-      peers: { allow: ['127.0.0.0/8', '::1/128'] },
+      peers: { allow: families.map((family) => network.peer(family)) },
     },
     admin: { listen: `http://127.0.0.1:${adminPort}` },
   };
@@ -99,13 +111,14 @@ function cleanEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('CULVERT_')));
 }
 
-async function accepts({ port, tlsPort }: Setup): Promise<boolean> {
-  return (await connects(port)) && (await connects(tlsPort));
+async function accepts({ network, port, tlsPort }: Setup): Promise<boolean> {
+  const host = network.engine(4);
+  return (await connects(host, port)) && (await connects(host, tlsPort));
 }
 
-function connects(port: number): Promise<boolean> {
+function connects(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
+    const socket = connect(port, host);
     const done = (connected: boolean): void => {
       socket.destroy();
       resolve(connected);

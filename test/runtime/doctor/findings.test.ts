@@ -14,6 +14,7 @@ import type { Finding } from '../../../src/runtime/doctor/finding.ts';
 import { interfaceFindings } from '../../../src/runtime/doctor/interfaces.ts';
 import { kernelFindings } from '../../../src/runtime/doctor/kernel.ts';
 import { type LimitReadings, limitFindings } from '../../../src/runtime/doctor/limits.ts';
+import { portFindings } from '../../../src/runtime/doctor/ports.ts';
 import { rightsFindings } from '../../../src/runtime/doctor/rights.ts';
 import { plannedSockets } from '../../../src/runtime/doctor/sockets.ts';
 import { planEngine } from '../../../src/runtime/engine-plan.ts';
@@ -219,6 +220,20 @@ test('sockets: each once, shared ones too, and every port of a range', async (co
     sockets.map(({ kind, local }) => `${kind} ${local.port}`),
     ['udp 3478', 'tcp 3478', 'tcp 5000', 'tcp 5001'],
   );
+});
+
+test('ports of a relay whose descriptors this user may not see are not called taken', () => {
+  const local = { family: 4, address: '0.0.0.0', port: 3478 } as const;
+  const socket = { key: 'turn.listen', transport: 'udp', kind: 'udp', local, optional: false } as const;
+  const failure = { failure: 'in-use', detail: 'EADDRINUSE' } as const;
+  const found = (running: number | undefined, pid: number | undefined): string[] => {
+    const holder = pid === undefined ? undefined : { pid, name: 'other' };
+    return brief(portFindings([{ socket, failure, holder }], running));
+  };
+  assert.deepEqual(found(7, 7), ['running note']);
+  assert.deepEqual(found(7, undefined), ['running note']);
+  assert.deepEqual(found(7, 8), ['running note', 'udp-3478 problem']);
+  assert.deepEqual(found(undefined, undefined), ['udp-3478 problem']);
 });
 
 describe('files', () => {

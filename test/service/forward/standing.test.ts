@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parsePrefix } from '../../../src/net/prefix.ts';
 import type { StandingDecision } from '../../../src/net/standing.ts';
+import { UNIX_ENDPOINT } from '../../../src/net/stream-target.ts';
 import type { ForwardRule } from '../../../src/service/forward/config.ts';
 import { ServerNames } from '../../../src/service/forward/server-names.ts';
 import { all, endpoint, goal, Harness, LOCAL, one, rule, types, upstream } from './harness.ts';
@@ -101,6 +102,35 @@ describe('what an engine may do without asking', () => {
     assert.equal(harness.standing, undefined, 'it is down');
   });
 
+  test('a check that is not answered in time', () => {
+    const harness = new Harness(rule([A], { health: HEALTH }));
+    one(harness.wait(0), 'connect');
+    harness.open('198.51.100.1:1');
+    assert.deepEqual(places(harness.standing), [A]);
+    harness.wait(2 * HEALTH.timeout);
+    assert.equal(harness.standing, undefined);
+  });
+
+  test('of many listeners none is looked at because of a stranger, unless it matters', () => {
+    const ports = { min: 9000, max: 9999 };
+    const upstreams = [{ kind: 'address', family: 4, address: '192.0.2.1', ports }] as const;
+    const limits = { total: 10_000, perSource: 0, ratePerSource: 0 };
+    const harness = new Harness(rule([], { upstreams, limits }));
+    const listeners = Array.from({ length: 1000 }, () => harness.ids.socket());
+    let looks = 0;
+    for (const [offset, socket] of listeners.entries()) {
+      harness.service.addListener(socket, 'web', LOCAL, offset);
+      harness.service.handleStreamOpened(harness.ids.stream(), socket, endpoint(A), harness.now, LOCAL);
+      harness.closed(one(harness.drain(), 'connect').join?.with ?? assert.fail());
+    }
+    Object.defineProperty(harness.blocks, 'size', { get: () => looks++ && 0 });
+    pair(harness);
+    const refused = { tag: 1, failure: 'refused', detail: 'ECONNREFUSED' } as const;
+    const stream = harness.ids.stream();
+    harness.service.handleStreamOpened(stream, listeners[1] ?? assert.fail(), endpoint(A), harness.now, LOCAL, refused);
+    assert.ok(looks < 10, `${looks}`);
+  });
+
   test('a client whom the engine could not connect goes to the next, and everybody is looked at for a while', () => {
     const harness = standing(rule([A, B]));
     const stream = harness.ids.stream();
@@ -195,6 +225,18 @@ describe('whom the engine served', () => {
     assert.deepEqual(types(pair(harness).orders), ['closeStream', 'closeStream']);
     assert.deepEqual(harness.drops(), { 'total-limit': 1 });
     assert.equal(harness.service.stats().forwards[0]?.inUse, 4);
+  });
+
+  test('through a unix socket has no address that could be blocked', () => {
+    const harness = standing(rule([A]));
+    const socket = harness.ids.socket();
+    harness.service.addListener(socket, 'web', UNIX_ENDPOINT, 0);
+    harness.block('127.0.0.0/8');
+    const [client, upstream] = [harness.ids.stream(), harness.ids.stream()];
+    const ends = { from: UNIX_ENDPOINT, local: UNIX_ENDPOINT };
+    harness.service.handleStandingPair({ at: socket, client, upstream, ...ends, tag: 1 }, harness.now);
+    assert.deepEqual(harness.drain(), []);
+    assert.equal(harness.service.stats().connections, 2);
   });
 
   test('is cut when he was blocked meanwhile', () => {

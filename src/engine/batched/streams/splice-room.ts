@@ -4,13 +4,13 @@ import type { OpenResult } from '../../../net/open-result.ts';
 import type { StandingDecision } from '../../../net/standing.ts';
 import type { ConnectResult } from '../../../net/stream-target.ts';
 import { SystemError } from '../../../sys/errno.ts';
-import { Fd } from '../../../sys/fd.ts';
 import { type ConnectSpec, EngineMisuse, type EngineSink, type JoinSpec, type TrafficCount } from '../../engine.ts';
 import type { DropCounts } from '../../portable/drop-counts.ts';
 import { connectFailed, openFailed } from '../../portable/error-names.ts';
 import { removeStale } from '../../portable/stream-listener.ts';
 import type { RingReader } from '../ring.ts';
 import { type BoundListener, BoundListeners, type HeldListenSpec } from './bound-listeners.ts';
+import { Gathering } from './gathering.ts';
 import { endsIn, type HeldStream, type Join, joinNobody, joinNow, refusalIn, thenJoin } from './held-stream.ts';
 import type { JoinThen, WorkerLink } from './link.ts';
 import {
@@ -50,8 +50,7 @@ export class SpliceRoom {
   readonly #streams = new Map<StreamId, HeldStream>();
   /** Those that workers accepted, by link and handle. */
   readonly #accepted = new Map<WorkerLink, Map<number, HeldStream>>();
-  /** Joins that wait until one end has come to the other's worker, by that end. */
-  readonly #moving = new Map<StreamId, Join>();
+  readonly #gathering = new Gathering();
   readonly #services = new Set<ServiceName>();
   /** Asked for while no worker runs. */
   readonly #hopeless = new Set<StreamId>();
@@ -194,7 +193,7 @@ export class SpliceRoom {
     this.#services.add(service);
     const order: Join = { a: first, b: second, service: SERVICES.indexOf(service), idle };
     if (first.link === second.link) joinNow(order);
-    else this.#bringTogether(order);
+    else this.#gathering.bringTogether(order);
   }
 
   /** The sink hears no more of this stream. */
@@ -227,28 +226,6 @@ export class SpliceRoom {
     return new Map(counted.filter(([, count]) => count > 0));
   }
 
-  /** One worker has both ends of a pair. What was accepted stays with the worker that counts it. */
-  #bringTogether(order: Join): void {
-    const mover = order.b.at === undefined ? order.b : order.a;
-    if (mover.at !== undefined) throw new EngineMisuse('streams of two listeners cannot be joined');
-    this.#moving.set(mover.id, order);
-    mover.link.release(mover.handle);
-  }
-
-  #released(id: StreamId, number: number): void {
-    const order = this.#moving.get(id);
-    this.#moving.delete(id);
-    const [mover, stays] = order?.b.id === id ? [order.b, order.a] : [order?.a, order?.b];
-    if (order === undefined || mover === undefined || stays === undefined || this.#streams.get(id) !== mover) {
-      // Closed meanwhile.
-      new Fd(number, 'stream').close();
-      return;
-    }
-    mover.link = stays.link;
-    mover.link.adopt(mover.handle, number);
-    joinNow(order);
-  }
-
   #hear(link: WorkerLink, ring: RingReader): void {
     const { kind, id, body } = ring;
     if (kind === REPORT.opened) {
@@ -273,7 +250,7 @@ export class SpliceRoom {
       return;
     }
     if (kind === REPORT.released) {
-      this.#released(id as StreamId, ring.number(body));
+      this.#gathering.released(this.#streams.get(id as StreamId), ring.number(body));
       return;
     }
     const stream = id < 0 ? this.#accepted.get(link)?.get(id) : this.#streams.get(id as StreamId);
@@ -357,9 +334,7 @@ export class SpliceRoom {
 
   #forget(stream: HeldStream): void {
     this.#streams.delete(stream.id);
-    const order = this.#moving.get(stream.id);
-    this.#moving.delete(stream.id);
-    if (order !== undefined) joinNobody(order.a === stream ? order.b : order.a);
+    this.#gathering.forget(stream);
     if (stream.handle < 0) this.#accepted.get(stream.link)?.delete(stream.handle);
   }
 

@@ -196,10 +196,11 @@ export class WorkerStreams {
       case 'joined': {
         if (stream.handle === UNTOLD) this.untold.tell(stream, this.now);
         if (stream.keepAlive !== undefined) this.#keepAlive(stream, stream.keepAlive);
-        if (stream.idle === 0 || stream.slot !== -1) return;
+        if (stream.idle === 0) return;
         const quietSince = Math.max(stream.active, stream.partner?.active ?? 0);
-        if (quietSince + stream.idle > this.now) this.#wheel.set(stream, quietSince + stream.idle);
-        else this.table.leave(stream);
+        if (quietSince + stream.idle <= this.now) this.table.leave(stream);
+        // Who could not be told of is tried again before that.
+        else if (stream.slot === -1) this.#wheel.set(stream, quietSince + stream.idle);
         return;
       }
       case 'held':
