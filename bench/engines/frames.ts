@@ -61,6 +61,8 @@ const TRY_SECONDS = 0.1;
 const WARM_UP_SECONDS = 0.15;
 const BATCH = 64;
 const MAX_SECONDS = 60;
+/** A thousand handshakes one after the other, on a busy machine. */
+const OPEN_MS = 60_000;
 
 let programs: Promise<FramesPrograms> | undefined;
 
@@ -189,7 +191,7 @@ async function holdFlows(relay: PlacedRelay, cell: FrameCell, file: string): Pro
   }
   const options = ['--flows', String(cell.flows), '--size', String(cell.size), '--file', file];
   const child = start(openCommand(relay, [...options, ...(cell.direction === 'down' ? ['--down'] : [])]));
-  await whenReady('load', child, child.says('open'));
+  await whenReady('load', child, child.says('open'), OPEN_MS);
   return child;
 }
 

@@ -56,7 +56,7 @@ async function measure(quick: boolean): Promise<GuardFigures> {
   const { wrap, limit } = await compileFrames();
   const worker = join(root, 'bench/guard/worker.ts');
   const pinned = ['taskset', '-c', String(chooseCores()[1])];
-  const text = await run([...pinned, process.execPath, worker, wrap, limit, quick ? '20000' : '1000000'], 240_000);
+  const text = await run([...pinned, process.execPath, worker, wrap, limit, quick ? '20000' : '300000'], 240_000);
   return JSON.parse(text) as GuardFigures;
 }
 

@@ -36,14 +36,19 @@ export class ContestantMissingError extends Error {
 const READY_MS = 15_000;
 
 /** Waits until `ready` has come true; a relay that ends before, or does not serve, is stopped and named with what it said. */
-export async function whenReady(name: string, child: Child, ready: Promise<unknown>): Promise<void> {
+export async function whenReady(
+  name: string,
+  child: Child,
+  ready: Promise<unknown>,
+  milliseconds: number = READY_MS,
+): Promise<void> {
   let done = false;
   let fault: unknown;
   ready.then(
     () => (done = true),
     (error: unknown) => (fault = error),
   );
-  for (const limit = performance.now() + READY_MS; performance.now() < limit; await sleep(20)) {
+  for (const limit = performance.now() + milliseconds; performance.now() < limit; await sleep(20)) {
     if (child.hasEnded()) throw new ContestantMissingError(`${name} ended at once${tail(child)}`);
     if (done) return;
     if (fault !== undefined) break;

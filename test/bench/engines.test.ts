@@ -96,7 +96,7 @@ test('a target is met or missed by the worst cell, and left out when it was not 
     cell: name,
     samples: { 'culvert-xdp': [frames(ours)], coturn: [frames(100)], rewrite: [frames(3000)] },
   });
-  const found = engines.targets({ trials: [cell('a', 2500), cell('b', 1300)] } as unknown as Results);
+  const found = engines.targets({ versions: {}, trials: [cell('a', 2500), cell('b', 1300)] } as unknown as Results);
   assert.deepEqual(
     found.map(({ what, got, met }) => [what, got, met]),
     [
