@@ -42,7 +42,7 @@ function linkOwnCommand() {
 
 /** Types are stripped now, not in the first relay, which would keep 25 MB of the stripper in memory as long as it runs. */
 function warmCompileCache() {
-  for (const script of [['scripts/warm.mjs'], ['bin/culvert.mjs', 'up', '--help']]) {
+  for (const script of [['scripts/warm.mjs'], ['scripts/warm.mjs', 'workers'], ['bin/culvert.mjs', 'up', '--help']]) {
     spawnSync(pinnedNode, script, { cwd: root, stdio: 'ignore' });
   }
 }

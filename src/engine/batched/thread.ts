@@ -1,5 +1,5 @@
 import { getCompileCacheDir } from 'node:module';
-import { extname } from 'node:path';
+import { dirname, extname } from 'node:path';
 import { type ResourceLimits, Worker } from 'node:worker_threads';
 
 /**
@@ -19,5 +19,8 @@ export function startThread(
     if (workerData.cache !== undefined) require('node:module').enableCompileCache(workerData.cache);
     import(${JSON.stringify(href)});
   `;
-  return new Worker(code, { eval: true, name, workerData: { ...data, cache: getCompileCacheDir() }, resourceLimits });
+  // Node puts a folder of its own, named after its flags, into the one that it is given.
+  const folder = getCompileCacheDir();
+  const cache = folder && dirname(folder);
+  return new Worker(code, { eval: true, name, workerData: { ...data, cache }, resourceLimits });
 }
