@@ -120,7 +120,8 @@ export function bpfFileSystem(): string | undefined {
 }
 
 /** "ip netns exec" hides /sys behind one of its own, that ends with the process; the first process still sees the machine's. */
-const FILE_SYSTEMS: readonly string[] = ['/sys/fs/bpf', '/proc/1/root/sys/fs/bpf'];
+const MOUNT_POINT = '/sys/fs/bpf';
+const FILE_SYSTEMS: readonly string[] = [MOUNT_POINT, `/proc/1/root${MOUNT_POINT}`];
 const FOLDER = 'culvert';
 const UNDER_WAY = 'under-way';
 
@@ -130,7 +131,7 @@ const UNDER_WAY = 'under-way';
  */
 function mounted(): string | undefined {
   try {
-    execFileSync('nsenter', ['--target', '1', '--mount', 'mount', '-t', 'bpf', 'bpf', '/sys/fs/bpf'], {
+    execFileSync('nsenter', ['--target', '1', '--mount', 'mount', '-t', 'bpf', 'bpf', MOUNT_POINT], {
       stdio: 'ignore',
     });
   } catch {
