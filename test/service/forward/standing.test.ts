@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parsePrefix } from '../../../src/net/prefix.ts';
-import type { StandingDecision } from '../../../src/net/standing.ts';
+import type { StandingDecision, StandingRefusal } from '../../../src/net/standing.ts';
 import { UNIX_ENDPOINT } from '../../../src/net/stream-target.ts';
 import type { ForwardRule } from '../../../src/service/forward/config.ts';
 import { ServerNames } from '../../../src/service/forward/server-names.ts';
@@ -133,16 +133,7 @@ describe('what an engine may do without asking', () => {
 
   test('a client whom the engine could not connect goes to the next, and everybody is looked at for a while', () => {
     const harness = standing(rule([A, B]));
-    const stream = harness.ids.stream();
-    const refused = { tag: 1, failure: 'refused', detail: 'ECONNREFUSED' } as const;
-    harness.service.handleStreamOpened(
-      stream,
-      harness.listener,
-      endpoint('198.51.100.9:9'),
-      harness.now,
-      LOCAL,
-      refused,
-    );
+    const stream = failing(harness, { tag: 1, failure: 'refused', detail: 'ECONNREFUSED' });
     const connect = one(harness.drain(), 'connect');
     assert.equal(goal(connect), B);
     assert.equal(connect.join?.with, stream);
@@ -156,16 +147,7 @@ describe('what an engine may do without asking', () => {
 
   test('where there is no other upstream he ends, and the decision stands', () => {
     const harness = standing(rule([A]));
-    const stream = harness.ids.stream();
-    const refused = { tag: 1, failure: 'timeout', detail: 'ETIMEDOUT' } as const;
-    harness.service.handleStreamOpened(
-      stream,
-      harness.listener,
-      endpoint('198.51.100.9:9'),
-      harness.now,
-      LOCAL,
-      refused,
-    );
+    failing(harness, { tag: 1, failure: 'timeout', detail: 'ETIMEDOUT' });
     assert.deepEqual(types(harness.drain()), ['closeStream']);
     assert.deepEqual(places(harness.standing), [A]);
     assert.match(harness.service.stats().forwards[0]?.upstreams[0]?.reason ?? '', /timeout/);
@@ -286,6 +268,14 @@ function pair(harness: Harness) {
     harness.now,
   );
   return { client, upstream, orders: harness.drain() };
+}
+
+/** A client whose upstream the engine could not reach by the decision. */
+function failing(harness: Harness, refused: StandingRefusal) {
+  const stream = harness.ids.stream();
+  const from = endpoint('198.51.100.9:9');
+  harness.service.handleStreamOpened(stream, harness.listener, from, harness.now, LOCAL, refused);
+  return stream;
 }
 
 function drain(harness: Harness): void {
