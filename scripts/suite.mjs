@@ -9,6 +9,7 @@ import { root } from './setup.mjs';
 
 const ALONE = ['bench', 'examples', 'interop'];
 const SLOWEST = 12;
+const WATCHED = ['--import', new URL('watchdog.mjs', import.meta.url).href];
 
 const folderOf = (file) => relative(join(root, 'test'), file).split('/')[0];
 const files = globSync('test/**/*.test.ts', { cwd: root })
@@ -27,7 +28,7 @@ async function* events() {
   const times = [];
   let duration = 0;
   for (const part of parts) {
-    for await (const event of run({ ...part, cwd: root })) {
+    for await (const event of run({ ...part, cwd: root, execArgv: WATCHED })) {
       const { type, data } = event;
       if (type === 'test:summary') {
         if (data.file !== undefined) times.push({ file: relative(root, data.file), seconds: data.duration_ms / 1000 });

@@ -107,7 +107,7 @@ async function up(t: TestContext, engine: EngineName, yaml: string): Promise<voi
   const file = join(folder, 'culvert.yaml');
   writeFileSync(file, `${yaml}engine: ${engine}\nadmin: { listen: "off" }\n`);
   await culvertUp(t, ['--config', file], { CULVERT_STATE: join(folder, 'state') });
-  t.after(() => removePins());
+  t.after(() => removePins(engine));
 }
 
 function digest(bytes: Uint8Array): string {

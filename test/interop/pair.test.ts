@@ -334,10 +334,10 @@ function clientsOn(engine: EngineName) {
     const args = [...all, 'admin.listen=http://127.0.0.1:0', ...sets].flatMap((set) => ['--set', set]);
     // Two relays of one test may be beside each other, but not on the interface of one network.
     if (engine === 'xdp' && last?.child.kill('SIGKILL')) await last.ended();
-    removePins();
+    removePins(engine);
     const running = await culvertUp(context, ['--json', ...args], environment);
     last = running;
-    context.after(() => removePins());
+    context.after(() => removePins(engine));
     return { running, environment, summary: JSON.parse(running.stdout()) as Summary };
   }
 

@@ -42,9 +42,9 @@ export function networkFor(engine: EngineName): Network {
   return (sides ??= twoSides());
 }
 
-/** What relays of this process have left in the kernel, once they have ended: another one may have the interface. */
-export function removePins(): void {
-  if (ownBpf) rmSync('/sys/fs/bpf/culvert', { recursive: true, force: true });
+/** What relays of an engine have left in the kernel, once they have ended: another one may have the interface. The other engines leave nothing. */
+export function removePins(engine: EngineName): void {
+  if (engine === 'xdp') rmSync('/sys/fs/bpf/culvert', { recursive: true, force: true });
 }
 
 /** For relays of this process: what they pin goes with it, however it ends. */
