@@ -2,7 +2,6 @@ import { setImmediate } from 'node:timers/promises';
 import { openLocal } from '../control/admin/local-socket.ts';
 import type { ReloadReport } from '../control/admin/operations.ts';
 import { type AdminServer, openAdmin, serveApi } from '../control/admin/server.ts';
-import { notTransparent } from '../control/config/check-forward.ts';
 import type { Config } from '../control/config/schema.ts';
 import type { ProcessLog } from '../control/log/log.ts';
 import { EXPOSITION_TYPE, expose } from '../control/metrics/exposition.ts';
@@ -110,7 +109,7 @@ export class Relay implements Stoppable {
     const inUse = await this.#openLocal();
     // Ports would be in use as well, and none of them is the point.
     if (inUse !== undefined) return [inUse];
-    const reasons = [...(await this.#openAdmin()), ...this.#beyondEngine(this.#options.config)];
+    const reasons = await this.#openAdmin();
     this.#driver.hold();
     this.#hosts = await makeHosts(this.#parts());
     for (const host of this.#allHosts()) reasons.push(...(await host.open()).map(explainBindFailure));
@@ -214,8 +213,6 @@ export class Relay implements Stoppable {
   }
 
   async #takeOver(config: Config): Promise<string[]> {
-    const beyond = this.#beyondEngine(config);
-    if (beyond.length > 0) return beyond;
     this.#log.setLevel(config.log.level);
     this.#blocks.configure(config.limits.block);
     if (config.forward !== undefined && this.#hosts.forward === undefined) {
@@ -224,13 +221,6 @@ export class Relay implements Stoppable {
     const failures: string[] = [];
     for (const host of this.#allHosts()) failures.push(...(await host.update(config)).map(explainBindFailure));
     return failures;
-  }
-
-  /** What the configuration asks of the engine that it cannot do. */
-  #beyondEngine({ forward = [] }: Config): string[] {
-    const { name, capabilities } = this.#driver.engine;
-    const beyond = capabilities.transparentSource ? [] : forward.filter(({ transparent }) => transparent);
-    return beyond.map((one) => `forward ${one.name}: transparent ${notTransparent(name)}`);
   }
 
   /** The same for a relay that runs on: nobody is cut off, and nobody waits. */
