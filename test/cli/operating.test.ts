@@ -45,7 +45,7 @@ describe('with clients of every service', () => {
     assert.match(page, /^ {2}turn +udp +127\.0\.0\.1:\d+$/m);
     assert.match(page, /^ {2}forward +tcp +127\.0\.0\.1:\d+ +web$/m);
     assert.match(page, /^ {2}wireguard +2 +\d+ /m);
-    assert.match(page, /^ {2}web +up +1 +127\.0\.0\.1:\d+ +up +\S/m);
+    assert.match(page, /^ {2}web +up +1 +127\.0\.0\.1:\d+ +unchecked +\S/m);
 
     const { clients, total } = await live.json<{ clients: ClientView[]; total: number }>('clients');
     assert.equal(total, 6);
@@ -76,6 +76,14 @@ describe('with clients of every service', () => {
       now.services.map(({ service, clients, flows }) => [service, clients, flows]),
       ['turn', 'wireguard', 'pair', 'forward'].map((service) => [service, 0, 0]),
     );
+    for (const [words, line] of [
+      [['clients'], 'No clients.\n'],
+      [['clients', '--limit', '0', '--service', 'turn'], 'No clients of turn.\n'],
+      [['clients', '--json'], '{"clients":[],"total":0}\n'],
+      [['flows', '--service', 'pair'], 'No flows of pair.\n'],
+    ] as const) {
+      assert.deepEqual(await live.ask(...words), { code: 0, stdout: line, stderr: '' });
+    }
     for (const [name, works] of Object.entries(links)) assert.ok(!(await works()), `${name} goes on`);
     const after = await live.json<Status>('status');
     for (const { service, drops } of after.services) {
@@ -87,6 +95,7 @@ describe('with clients of every service', () => {
 
     const removed = await live.ask('block', 'remove', '127.0.0.0/8', '--json');
     assert.deepEqual(JSON.parse(removed.stdout), { changed: [{ prefix: '127.0.0.0/8', kept: true }] });
+    assert.equal((await live.ask('block', 'list')).stdout, 'Nobody is blocked.\n');
     assert.ok(await (await live.turn())());
     assert.ok(await (await live.tcp())());
   });

@@ -72,6 +72,8 @@ export interface UpstreamView {
   readonly name: string;
   readonly address: string | null;
   readonly up: boolean;
+  /** Whether its forward has health checks: without them it is up as long as its name resolves. */
+  readonly checked: boolean;
   readonly since: string | null;
   readonly reason: string | null;
   readonly nextTryAt: string | null;
