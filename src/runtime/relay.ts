@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { openLocal } from '../control/admin/local-socket.ts';
-import type { ReloadReport } from '../control/admin/operations.ts';
+import type { ReloadReport, ResumeOutcome } from '../control/admin/operations.ts';
 import { type AdminServer, openAdmin, serveApi } from '../control/admin/server.ts';
 import type { Config } from '../control/config/schema.ts';
 import type { ProcessLog } from '../control/log/log.ts';
@@ -55,6 +55,8 @@ export class Relay implements Stoppable {
   #admin: AdminServer | undefined;
   #closeLocal: (() => Promise<void>) | undefined;
   #keeper: Keeper | undefined;
+  /** The drain is that of an end, which nobody can take back. */
+  #ends = false;
   /** The kernel goes on with what the next process will know. */
   #leaves = false;
   /** Reloads that overlap are done one after the other. */
@@ -98,6 +100,7 @@ export class Relay implements Stoppable {
       state: () => this.#state,
       reload: () => this.reload(),
       drain: () => this.#refuseNew(),
+      resume: () => this.#takeAgain(),
     });
   }
 
@@ -164,6 +167,7 @@ export class Relay implements Stoppable {
   /** Not ready, and nobody new; resolves when the last is gone. */
   async drain(): Promise<void> {
     this.#state = 'draining';
+    this.#ends = true;
     const all = this.#allHosts();
     const [waited, others] = [drainable(all.filter(isWaitedFor)), drainable(all.filter((host) => !isWaitedFor(host)))];
     for (const service of others) this.#driver.run(service, (now) => service.drain(now));
@@ -230,6 +234,15 @@ export class Relay implements Stoppable {
     this.#log.info('draining: no new clients');
     for (const service of drainable(this.#allHosts()))
       this.#driver.run(service, (now) => service.drain(now, 'endless'));
+  }
+
+  #takeAgain(): ResumeOutcome {
+    if (this.#ends || this.#state === 'stopping') return { ok: false, reason: 'the relay is about to end' };
+    if (this.#state !== 'draining') return { ok: true, undone: false };
+    this.#state = 'ready';
+    this.#log.info('the drain is undone: new clients are taken');
+    for (const service of drainable(this.#allHosts())) this.#driver.run(service, (now) => service.resume(now));
+    return { ok: true, undone: true };
   }
 
   #parts() {

@@ -117,6 +117,34 @@ describe('with clients of every service', () => {
     assert.match(waiting.stdout(), /^draining: 1 left .*\ndraining: 0 left .*\n$/);
     assert.equal(live.running?.child.exitCode, null, 'it runs on');
   });
+
+  test('a drain is undone, and whoever waits for its end is told; that of an end is not', async (context) => {
+    const live = await Live.start(context);
+    const works = await live.tcp();
+    assert.ok(await works());
+    const waiting = start(['drain', '--wait', '--config', live.file]);
+    await waitFor(() => waiting.stdout().startsWith('draining: 1 left'));
+    const undone = await live.ask('drain', '--undo');
+    assert.deepEqual(undone, { code: 0, stdout: 'new clients are taken again\n', stderr: '' });
+    assert.equal(await waiting.ended(), 1);
+    assert.equal(waiting.stderr(), 'culvert: the drain was undone: new clients are taken\n');
+    assert.match((await live.ask('status')).stdout, /^ {2}state +ready$/m);
+    for (const client of ['turn', 'pair', 'wireguard', 'tcp'] as const)
+      assert.ok(await (await live[client]())(), client);
+    assert.deepEqual(await live.json('drain', '--undo'), { undone: false });
+
+    // A pair that talks is waited for.
+    const talk = await live.pair();
+    const talking = setInterval(() => void talk().catch(() => false), 1000);
+    context.after(() => clearInterval(talking));
+    live.running?.child.kill('SIGTERM');
+    await waitFor(() => live.running?.stderr().includes('the end comes with the last') === true);
+    const late = await live.ask('drain', '--undo');
+    assert.deepEqual([late.code, late.stderr], [1, 'culvert: the relay is about to end\n']);
+    const both = await live.ask('drain', '--undo', '--wait');
+    assert.equal(both.code, 2);
+    assert.match(both.stderr, /^culvert: option '--wait' cannot be used with option '--undo'/);
+  });
 });
 
 describe('blocks', () => {
