@@ -22,8 +22,11 @@ export interface Engine {
    * unusable, and goes on with the ones before.
    */
   updateTls(socket: SocketId, tls: TlsMaterial): void;
-  /** Binds a UDP port; the answer comes as sink.portOpened, never from inside this call. */
-  openPort(socket: SocketId, local: Endpoint): void;
+  /**
+   * Binds a UDP port; the answer comes as sink.portOpened, never from inside this call. `towards`: `local` is somebody else's, in whose name this endpoint
+   * is sent to, and nobody else is heard; where his port is taken it is any other. What cannot do that answers `no-address`.
+   */
+  openPort(socket: SocketId, local: Endpoint, towards?: Endpoint): void;
   /** Closes a listener or a port, and forgets every flow that still uses it. A listener's streams end, each with its streamClosed. */
   closePort(socket: SocketId): void;
   /** Closes a stream listener; the streams that it accepted go on. */
@@ -106,7 +109,13 @@ export type ListenSpec = ListenPlace & {
 };
 
 type ListenPlace =
-  | { readonly transport: 'udp'; readonly local: Endpoint; readonly buffers?: SocketBuffers }
+  | {
+      readonly transport: 'udp';
+      readonly local: Endpoint;
+      readonly buffers?: SocketBuffers;
+      /** Its flows lead from and to ports of others (see openPort). */
+      readonly transparent?: boolean;
+    }
   | {
       readonly transport: 'tcp';
       readonly local: Endpoint;
@@ -125,6 +134,8 @@ export interface ConnectSpec {
   readonly keepAlive?: KeepAlive;
   /** The address to connect from; its port may be 0. */
   readonly from?: Endpoint;
+  /** `from` is somebody else's; where his port is taken it is any other. What cannot do that answers `no-address`. */
+  readonly transparent?: boolean;
   /** What is to follow, without a question in between. */
   readonly join?: ConnectJoin;
 }

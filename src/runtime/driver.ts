@@ -239,7 +239,7 @@ export class Driver {
         return;
       case 'openPort':
         this.#socketOwners.set(order.socket, seat);
-        this.engine.openPort(order.socket, order.local);
+        this.engine.openPort(order.socket, order.local, order.towards);
         return;
       case 'closePort':
         this.#socketOwners.delete(order.socket);

@@ -8,6 +8,7 @@ import type { IdSource } from '../net/ids.ts';
 import { usableProcessors } from '../sys/cpu-quota.ts';
 import { type EnginePlan, nextBest, OBSTACLES, type Obstacles, planEngine, type UserspacePlan } from './engine-plan.ts';
 import { KernelTraces } from './kernel-traces.ts';
+import { transparencyObstacle } from './transparency.ts';
 
 export interface ChosenEngine {
   /** Why this one: for the banner and the log. */
@@ -29,6 +30,8 @@ export type EngineChoice =
 export async function chooseEngine(config: Config, log: Log, obstacles: Obstacles = OBSTACLES): Promise<EngineChoice> {
   const plan = planEngine(config, obstacles);
   if (!plan.ok) return plan;
+  const obstacle = transparencyObstacle(config, obstacles.batched);
+  if (obstacle !== undefined) return { ok: false, reason: `${obstacle.detail} (${obstacle.fix})` };
   const traces = new KernelTraces(config.state);
   if (plan.name !== 'xdp') return { ok: true, engine: await chosen(plan, config, log, traces) };
   const opened = await openXdp(config, log, traces, plan);

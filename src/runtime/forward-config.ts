@@ -32,6 +32,7 @@ function makeRule(settings: ForwardSettings): ForwardRule {
     health: makeHealth(settings.health),
     proxyIn,
     proxyOut,
+    transparent: settings.transparent,
     allow,
     deny,
     limits: { total: limits.connections, perSource: limits.perSource, ratePerSource: limits.ratePerSource },

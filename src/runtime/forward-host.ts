@@ -135,7 +135,7 @@ interface OpenListener {
 }
 
 /** One for each port of a range. */
-function listenersOf({ name, listen, limits, keepAlive }: ForwardSettings): WantedListener[] {
+function listenersOf({ name, listen, limits, keepAlive, transparent }: ForwardSettings): WantedListener[] {
   const maxStreams = limits.connections;
   return listen.flatMap((listener): WantedListener[] => {
     if (listener.transport === 'unix') {
@@ -145,7 +145,7 @@ function listenersOf({ name, listen, limits, keepAlive }: ForwardSettings): Want
     return portsOf(listener).map((local, offset) => {
       const spec: ListenSpec =
         listener.transport === 'udp'
-          ? { transport: 'udp', local }
+          ? { transport: 'udp', local, ...(transparent && { transparent }) }
           : { transport: 'tcp', local, maxStreams, held: true, ...(keepAlive.count > 0 && { keepAlive }) };
       return { rule: name, place: `${listener.transport}://${listener.address}:${local.port}`, offset, spec };
     });
@@ -160,7 +160,8 @@ export function portsOf({ family, address, ports }: Exclude<ForwardListener, { t
 
 /** What a listener must be made anew for when it changes. */
 function keyOf({ rule, place, offset, spec }: WantedListener): string {
-  const settings = spec.transport === 'tcp' ? [spec.maxStreams, spec.keepAlive] : [];
+  const settings =
+    spec.transport === 'tcp' ? [spec.maxStreams, spec.keepAlive] : spec.transport === 'udp' ? [spec.transparent] : [];
   return JSON.stringify([rule, place, offset, settings]);
 }
 

@@ -20,6 +20,7 @@ import { Blocks } from './blocks.ts';
 import type { RelayOptions } from './compose.ts';
 import { drainAll } from './draining.ts';
 import { Driver } from './driver.ts';
+import { OBSTACLES } from './engine-plan.ts';
 import type { ChosenEngine } from './engines.ts';
 import { drainable, isWaitedFor, type ServiceHost } from './host.ts';
 import { type Hosts, makeForward, makeHosts } from './hosts.ts';
@@ -32,6 +33,7 @@ import { compareConfigs } from './reloading.ts';
 import { resolveName } from './resolver.ts';
 import { SteadyClock } from './steady-clock.ts';
 import { summarize } from './summary.ts';
+import { transparencyObstacle } from './transparency.ts';
 
 /** A relay that runs in this process. */
 export class Relay implements Stoppable {
@@ -200,10 +202,11 @@ export class Relay implements Stoppable {
     const read = await this.#options.reread?.();
     const nothing = { changed: [], needsRestart: [], faults: [], warnings: [], failures: [] };
     if (read === undefined) return { ok: true, ...nothing };
-    if (!read.ok) {
-      for (const fault of read.faults) this.#log.error(fault);
+    const faults = read.ok ? this.#beyondReach(read.config) : read.faults;
+    if (!read.ok || faults.length > 0) {
+      for (const fault of faults) this.#log.error(fault);
       this.#log.error('the configuration was not taken over, what runs goes on');
-      return { ok: false, ...nothing, faults: read.faults };
+      return { ok: false, ...nothing, faults };
     }
     const { config, warnings } = read;
     for (const warning of warnings) this.#log.warn(warning);
@@ -214,6 +217,13 @@ export class Relay implements Stoppable {
     if (afterRestart.length > 0) this.#log.warn('these settings need a restart', { keys: afterRestart });
     this.#log.info('configuration read again', { changed: now });
     return { ok: failures.length === 0, ...nothing, changed: now, needsRestart: afterRestart, warnings, failures };
+  }
+
+  /** What it asks for and this process, with the engine that it has, cannot do. */
+  #beyondReach(config: Config): string[] {
+    const unfit = this.#driver.engine.name === 'portable' ? { detail: 'the relay runs on portable' } : undefined;
+    const obstacle = transparencyObstacle(config, () => unfit ?? OBSTACLES.batched());
+    return obstacle === undefined ? [] : [`${obstacle.detail} (${obstacle.fix})`];
   }
 
   async #takeOver(config: Config): Promise<string[]> {

@@ -97,8 +97,8 @@ export type Order =
     }
   | { readonly type: 'closeStream'; readonly stream: StreamId }
   /**
-   * Answered by handleStreamConnected, after `timeout` at the latest. `from`: the address to connect from. `join`: as soon as
-   * it is connected, `first` is written to it and `with`, the client's, is joined with it, as by the orders below; then the answer comes.
+   * Answered by handleStreamConnected, after `timeout` at the latest. `from`: the address to connect from; `transparent`: that is not ours, but
+   * the client's. `join`: as soon as it is connected, `first` is written to it and `with`, the client's, is joined with it, as by the orders below; then the answer comes.
    */
   | {
       readonly type: 'connect';
@@ -107,6 +107,7 @@ export type Order =
       readonly timeout: Millis;
       readonly keepAlive?: KeepAlive;
       readonly from?: Endpoint;
+      readonly transparent?: boolean;
       readonly join?: { readonly with: StreamId; readonly first: Uint8Array; readonly idle: Millis };
     }
   /** Wants the next piece of a held stream (64 KiB at most), by handleStreamData; then it is held again. */
@@ -124,7 +125,8 @@ export type Order =
   | { readonly type: 'stand'; readonly at: SocketId; readonly decision: StandingDecision | undefined }
   /** Asks what addresses a name has now; answered by handleResolved. */
   | { readonly type: 'resolve'; readonly name: string }
-  | { readonly type: 'openPort'; readonly socket: SocketId; readonly local: Endpoint }
+  /** `towards`: `local` is not ours, but the client's, in whose name this endpoint alone is talked to. */
+  | { readonly type: 'openPort'; readonly socket: SocketId; readonly local: Endpoint; readonly towards?: Endpoint }
   | { readonly type: 'closePort'; readonly socket: SocketId }
   | { readonly type: 'addFlow'; readonly flow: Flow }
   | { readonly type: 'removeFlow'; readonly flow: FlowId }

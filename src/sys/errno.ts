@@ -35,4 +35,5 @@ const names: ReadonlyMap<number, string> = new Map(
     .map(([name, number]) => [number, name]),
 );
 
-export const { EAGAIN, EBUSY, EINTR, EINVAL, EIO, EMSGSIZE }: typeof constants.errno = constants.errno;
+export const { EACCES, EADDRINUSE, EAGAIN, EBUSY, EINTR, EINVAL, EIO, EMSGSIZE }: typeof constants.errno =
+  constants.errno;

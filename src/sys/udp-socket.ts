@@ -31,6 +31,12 @@ export function bindTo(fd: Fd, local: Endpoint): Endpoint {
   return { ...local, port: decodeSockaddr(scratch().view, 0).port };
 }
 
+/** From now on it hears this endpoint alone, and what others send there is not for it. Throws SystemError. */
+export function connectTo(fd: Fd, remote: Endpoint): void {
+  const size = encodeSockaddr(remote, scratch().view, 0);
+  checked('connect', libc().connect(fd.number, scratch().address, size));
+}
+
 /**
  * The address that a socket bound to a wildcard would send to `remote` from, by the kernel's routes; undefined when there is no way. Nothing is
  * sent.

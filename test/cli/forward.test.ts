@@ -80,18 +80,21 @@ test('a port-relay .env with four lines runs as it is, and SIGHUP adds and remov
   assert.equal(await running.ended(), 0);
 });
 
-test('the client as the source: refused alike by a check and by a start, with the place and what to write instead', async (context) => {
+test('the client as the source, on portable: refused alike by a check and by a start, with the place and what to write instead', async (context) => {
   const folder = temporaryFolder(context);
   const file = join(folder, 'culvert.yaml');
   const forward = '{ name: web, listen: "tcp://127.0.0.1:0", to: "tcp://127.0.0.1:1", transparent: true }';
-  writeFileSync(file, `forward: [${forward}]\nadmin: { listen: "off" }\n`);
+  writeFileSync(file, `forward: [${forward}]\nengine: portable\nadmin: { listen: "off" }\n`);
   for (const command of [
     ['config', 'check', file],
     ['up', '--config', file],
   ]) {
     const done = await culvert(command, { CULVERT_STATE: join(folder, 'state') });
     assert.equal(done.code, 2);
-    assert.match(done.stderr, /culvert\.yaml:1: forward\[0\]\.transparent: is not available.*proxyOut: v2/);
+    assert.match(
+      done.stderr,
+      /culvert\.yaml:1: forward\[0\]\.transparent: is beyond the portable engine.*proxyOut: v2/,
+    );
   }
 });
 

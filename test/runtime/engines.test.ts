@@ -8,6 +8,7 @@ import type { XdpObstacle } from '../../src/engine/xdp/obstacle.ts';
 import { IdSource } from '../../src/net/ids.ts';
 import { interfacesFor, planEngine } from '../../src/runtime/engine-plan.ts';
 import { chooseEngine } from '../../src/runtime/engines.ts';
+import { transparencyObstacle } from '../../src/runtime/transparency.ts';
 import { configOf, temporaryFolder } from '../control/config/rig.ts';
 import { missing } from '../requirements.ts';
 
@@ -69,14 +70,52 @@ test('an engine that was asked for by name and does not run is a reason to end',
   assert.match(String(await chosen('xdp', undefined)), /^the xdp engine does not run here: /);
 });
 
+test('forwards in the name of their clients need the batched engine and a right, whichever engine is on top', async () => {
+  const forward = [
+    { name: 'web', listen: [], transparent: true },
+    { name: 'dns', listen: [], transparent: false },
+    { name: 'mail', listen: [], transparent: true },
+  ] as unknown as Config['forward'];
+  const asking = { ...config, forward };
+  for (const engine of ['auto', 'xdp'] as const) {
+    const refusal = String(await chosen(engine, obstacle, noRights, asking));
+    assert.match(
+      refusal,
+      /^forward web, mail: transparent needs the batched engine, .*: koffi cannot be loaded.*proxyOut/,
+    );
+  }
+  const judged = (right: string | undefined) =>
+    transparencyObstacle(
+      { forward },
+      () => undefined,
+      () => right,
+    );
+  assert.equal(judged(undefined), undefined);
+  assert.match(
+    judged('EPERM')?.detail ?? '',
+    /^forward web, mail: transparent needs CAP_NET_ADMIN or CAP_NET_RAW.*EPERM/,
+  );
+  assert.match(judged('EPERM')?.fix ?? '', /AmbientCapabilities=CAP_NET_RAW.*--cap-add NET_RAW/);
+  const none = { forward: [{ name: 'dns', transparent: false }] as unknown as Config['forward'] };
+  assert.equal(
+    transparencyObstacle(
+      none,
+      () => assert.fail('asked'),
+      () => assert.fail('asked'),
+    ),
+    undefined,
+  );
+});
+
 /** The name of the engine and why it was chosen, or why none was. */
 async function chosen(
   engine: Config['engine'],
   batched: Obstacle | undefined,
   xdp: XdpObstacle | 'none' = noRights,
+  settings: Config = config,
 ): Promise<{ name: string; why: string } | string> {
   const obstacles = { batched: () => batched, xdp: () => (xdp === 'none' ? undefined : xdp) };
-  const choice = await chooseEngine({ ...config, engine }, {} as Log, obstacles);
+  const choice = await chooseEngine({ ...settings, engine }, {} as Log, obstacles);
   if (!choice.ok) return choice.reason;
   const made = choice.engine.create({} as EngineSink, new IdSource());
   await made.close();

@@ -1,6 +1,8 @@
+import { type Family, parseAddress } from '../../net/address.ts';
 import type { Check, CheckContext, Findings } from './checks.ts';
 import type { ForwardSettings } from './forward.ts';
 import type { ForwardListener, ForwardUpstream } from './forward-units.ts';
+import type { Config } from './schema.ts';
 
 /** What listens, what it leads to, and the rest of each forward must fit together. */
 export const checkForward: Check = (context, findings) => {
@@ -13,6 +15,7 @@ export const checkForward: Check = (context, findings) => {
     else findings.fault([...path, 'name'], `forward[${first}] is called ${forward.name} already (names are unique)`);
     checkPlaces(forward, path, findings);
     checkHealth(forward, path, findings);
+    if (forward.transparent) checkTransparent(forward, context.config.engine, [...path, 'transparent'], findings);
     if (isDatagram(forward) && forward.proxyOut === 'v1') {
       findings.fault([...path, 'proxyOut'], 'version 1 knows no UDP (write v2)');
     }
@@ -98,6 +101,45 @@ function checkHealth(forward: ForwardSettings, path: readonly string[], findings
   for (const key of ['interval', 'timeout'] as const) {
     if (health[key] === 0) findings.fault([...at, key], 'must be longer than nothing');
   }
+}
+
+function checkTransparent(
+  { listen, proxyIn, ...upstreams }: ForwardSettings,
+  engine: Config['engine'],
+  at: readonly string[],
+  findings: Findings,
+): void {
+  const to = upstreamsOf(upstreams);
+  if (engine === 'portable') {
+    const mend =
+      "write engine: auto or batched; or proxyOut: v2 here, by which the upstream is told the client's address";
+    findings.fault(at, `is beyond the portable engine (${mend})`);
+  }
+  if ([...listen, ...to].some(({ transport }) => transport === 'unix')) {
+    findings.fault(
+      at,
+      'is for addresses, which a unix socket has not (make every listen and to tcp://, or leave it out)',
+    );
+  }
+  // Of names, and of clients whom a header tells of, the family is known later.
+  if (proxyIn.length > 0) return;
+  const led = new Set(to.map((upstream) => ('host' in upstream ? familyOf(upstream.host) : undefined)));
+  if (led.has(undefined)) return;
+  const strays = listen.flatMap((listener) =>
+    'family' in listener && !led.has(listener.family) ? [listener.family] : [],
+  );
+  for (const family of new Set(strays)) {
+    findings.fault(
+      at,
+      `leads nowhere from IPv${family}: a client is the source towards his own family alone (add an upstream of IPv${family})`,
+    );
+  }
+}
+
+/** Undefined of a name. */
+function familyOf(host: string): Family | undefined {
+  const bytes = parseAddress(host);
+  return bytes && (bytes.length === 4 ? 4 : 6);
 }
 
 function width(place: ForwardListener | ForwardUpstream): number {

@@ -87,7 +87,8 @@ const forward = section('One forward.', {
   ),
   transparent: v.optional(
     flag(
-      "The upstream sees the client's address as the source. Not available in this version; `proxyOut` tells it too.",
+      "The upstream sees the client's address as the source. On Linux, with the batched engine (`auto` takes it), CAP_NET_ADMIN or CAP_NET_RAW, and a route by which " +
+        'replies come back: see docs/forward.md.',
     ),
     false,
   ),

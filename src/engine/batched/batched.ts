@@ -147,18 +147,19 @@ class Batched implements BatchedEngine {
     // Node does not tell where a datagram was sent to.
     if (isWildcard(spec.local.address) && this.#homes.areSeveral(spec.local.family)) this.#wake();
     const reader = this.#dormant ?? this.#lanes.forListener();
-    return this.#ports.open(socket, spec.local, listenerBuffers(spec.buffers), reader, spec.inherited);
+    return this.#ports.open(socket, spec.local, listenerBuffers(spec.buffers), reader, spec);
   }
 
   updateTls(socket: SocketId, tls: TlsMaterial): void {
     this.#rooms.updateTls(socket, tls);
   }
 
-  openPort(socket: SocketId, local: Endpoint): void {
+  openPort(socket: SocketId, local: Endpoint, towards?: Endpoint): void {
     this.#refuseKnown(socket);
     this.#wake();
     if (this.#answers.size === 0) queueMicrotask(() => this.#answer());
-    this.#answers.set(socket, this.#ports.open(socket, local, PORT_BUFFERS, this.#dormant ?? this.#lanes.forPort()));
+    const reader = this.#dormant ?? this.#lanes.forPort();
+    this.#answers.set(socket, this.#ports.open(socket, local, PORT_BUFFERS, reader, { towards }));
   }
 
   closePort(socket: SocketId): void {

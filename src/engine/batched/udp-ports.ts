@@ -5,7 +5,16 @@ import type { OpenResult } from '../../net/open-result.ts';
 import { EAGAIN, errnoName } from '../../sys/errno.ts';
 import { Fd } from '../../sys/fd.ts';
 import { sendFrom, tellLocalAddress } from '../../sys/local-address.ts';
-import { allowFragments, bindTo, enlargeBuffers, mergeArrivals, openUdp, sendTo } from '../../sys/udp-socket.ts';
+import { bindForeign } from '../../sys/transparent.ts';
+import {
+  allowFragments,
+  bindTo,
+  connectTo,
+  enlargeBuffers,
+  mergeArrivals,
+  openUdp,
+  sendTo,
+} from '../../sys/udp-socket.ts';
 import type { SocketBuffers } from '../engine.ts';
 import type { DropCounts } from '../portable/drop-counts.ts';
 import { openFailed, sendFailureOf } from '../portable/error-names.ts';
@@ -39,6 +48,13 @@ export interface SendOptions {
   readonly dontFragment?: boolean;
   /** The address of ours to send from; undefined = as the routes say. */
   readonly source?: string | undefined;
+}
+
+export interface OpenOptions {
+  /** A descriptor that is bound there already. */
+  readonly inherited?: number | undefined;
+  /** The address is somebody else's: see Engine.openPort. */
+  readonly towards?: Endpoint | undefined;
 }
 
 /** The UDP sockets of the engine. Main thread only: workers see them in shared memory. */
@@ -75,7 +91,13 @@ export class UdpPorts {
     return generation === undefined || port?.generation === generation ? port : undefined;
   }
 
-  open(id: SocketId, local: Endpoint, buffers: SocketBuffers, reader: Reader, inherited?: number): OpenResult {
+  open(
+    id: SocketId,
+    local: Endpoint,
+    buffers: SocketBuffers,
+    reader: Reader,
+    { inherited, towards }: OpenOptions = {},
+  ): OpenResult {
     const place = this.#left.get(reader)?.pop() ?? this.#vacancies.take();
     if (place === undefined) return { ok: false, failure: 'no-descriptors', detail: 'the table of sockets is full' };
     let fd: Fd | undefined;
@@ -84,7 +106,7 @@ export class UdpPorts {
       enlargeBuffers(fd, buffers.receive, buffers.send);
       // RFC 8656 §14: nobody tells us the DF bit of what came in, and then it is taken for 0.
       allowFragments(fd, local.family, true);
-      const bound = inherited === undefined ? bindTo(fd, local) : local;
+      const bound = inherited === undefined ? bind(fd, local, towards) : local;
       const wildcard = isWildcard(local.address);
       if (wildcard) tellLocalAddress(fd, local.family);
       this.#adopt({ id, fd, family: local.family, wildcard, reader, place, generation: this.#nextGeneration() });
@@ -164,4 +186,12 @@ export class UdpPorts {
     this.#generation = (this.#generation % 0x7fffffff) + 1;
     return this.#generation;
   }
+}
+
+/** Connected, it takes nothing of what others send there: where this machine is their router, that is on its way to somebody else. */
+function bind(fd: Fd, local: Endpoint, towards: Endpoint | undefined): Endpoint {
+  if (towards === undefined) return bindTo(fd, local);
+  const bound = bindForeign(fd, local);
+  connectTo(fd, towards);
+  return bound;
 }

@@ -53,7 +53,7 @@ export function createXdpEngine(options: XdpOptions): XdpResult {
  *    addFlow     below first, then the kernel: no packet finds one without the other
  *    removeFlow  the kernel first, then below
  *
- * The engine below reaps no flow, because it does not see what the kernel carries: that is done here.
+ * The engine below reaps no flow that the kernel may have, because it does not see what the kernel carries: that is done here.
  */
 export class XdpEngine implements Engine {
   readonly name = 'xdp';
@@ -69,6 +69,8 @@ export class XdpEngine implements Engine {
   readonly #idle: IdleWheel<KernelFlow>;
   /** Ports that were asked for, until they are open: who asks for many has them told apart by their ids. */
   readonly #opening = new Set<SocketId>();
+  /** Ports in the name of others. The program knows this machine's addresses alone: their flows are below, where they go idle too. */
+  readonly #foreign = new Set<SocketId>();
   readonly #whenOpened: (() => void)[] = [];
   readonly #refused = new Map<InstallFailure, number>();
   readonly #timers: readonly NodeJS.Timeout[];
@@ -113,7 +115,7 @@ export class XdpEngine implements Engine {
 
   async listen(socket: SocketId, spec: ListenSpec): Promise<OpenResult> {
     const result = await this.#inner.listen(socket, spec);
-    if (result.ok && spec.transport === 'udp') this.#ports.open(socket, result.local, true);
+    if (result.ok && spec.transport === 'udp' && !spec.transparent) this.#ports.open(socket, result.local, true);
     return result;
   }
 
@@ -121,13 +123,15 @@ export class XdpEngine implements Engine {
     this.#inner.updateTls(socket, tls);
   }
 
-  openPort(socket: SocketId, local: Endpoint): void {
-    this.#inner.openPort(socket, local);
+  openPort(socket: SocketId, local: Endpoint, towards?: Endpoint): void {
+    this.#inner.openPort(socket, local, towards);
     this.#opening.add(socket);
+    if (towards !== undefined) this.#foreign.add(socket);
   }
 
   closePort(socket: SocketId): void {
     this.#opened(socket);
+    this.#foreign.delete(socket);
     for (const { flow } of this.#flows.ofSocket(socket)) this.#flows.remove(flow.id);
     this.#ports.close(socket);
     this.#inner.closePort(socket);
@@ -166,6 +170,10 @@ export class XdpEngine implements Engine {
   }
 
   addFlow(flow: Flow): void {
+    if (this.#foreign.has(flow.match.socket) || this.#foreign.has(flow.rewrite.socket)) {
+      this.#inner.addFlow(flow);
+      return;
+    }
     this.#inner.addFlow({ ...flow, idle: 0 });
     const failure = this.#flows.add(flow, this.#sourceOf(flow));
     const entry = this.#flows.get(flow.id);
@@ -233,7 +241,8 @@ export class XdpEngine implements Engine {
     return {
       datagram: (at, from, packet) => sink.datagram(at, from, packet),
       portOpened: (socket, result) => {
-        if (this.#opening.has(socket) && result.ok) this.#ports.open(socket, result.local, false);
+        if (!result.ok) this.#foreign.delete(socket);
+        else if (this.#opening.has(socket) && !this.#foreign.has(socket)) this.#ports.open(socket, result.local, false);
         sink.portOpened(socket, result);
         this.#opened(socket);
       },

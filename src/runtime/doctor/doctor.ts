@@ -22,6 +22,7 @@ import type { Defaults } from '../hosts.ts';
 import { askInstance } from '../instance-client.ts';
 import { KernelTraces } from '../kernel-traces.ts';
 import { planTurn } from '../plan.ts';
+import { transparencyObstacle } from '../transparency.ts';
 import { addressFindings } from './addresses.ts';
 import { clockFindings } from './clock.ts';
 import { runTool } from './command.ts';
@@ -36,6 +37,7 @@ import { limitFindings } from './limits.ts';
 import { portFindings, type Trial, tryToBind } from './ports.ts';
 import { rightsFindings } from './rights.ts';
 import { type PlannedSocket, plannedSockets } from './sockets.ts';
+import { localTables, transparencyFindings } from './transparency.ts';
 
 export interface DoctorOptions {
   readonly config: Config;
@@ -111,6 +113,11 @@ export async function diagnose({ config, defaults, warnings }: DoctorOptions): P
     ...addressFindings(config, plan, own),
     ...portFindings(await tryAll(sockets), running),
     ...(await firewallOf(sockets, config, relayFamilies)),
+    ...transparencyFindings({
+      config,
+      obstacle: transparencyObstacle(config, () => batched),
+      tables: await localTables(config, (args) => runTool('ip', args)),
+    }),
     ...stateFindings(config.state),
     ...tlsFindings(config.turn?.tls, Date.now()),
     // Expiry is told as the certificate's own.

@@ -20,6 +20,7 @@ export type Subject =
   | 'addresses'
   | 'ports'
   | 'firewall'
+  | 'forward'
   | 'files'
   | 'clock';
 

@@ -1,3 +1,4 @@
+import { isWildcard } from '../../net/address.ts';
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { Millis } from '../../net/time.ts';
 import type { Forward } from './forward.ts';
@@ -5,7 +6,7 @@ import type { Target } from './upstreams.ts';
 
 /**
  * The target for a client, or undefined when there is none. Those that checks found down are never taken; those that a connect just failed at
- * only when there is no other; each at most once for a client. `route`: keys of upstreams, and nobody else.
+ * only when there is no other; each at most once for a client; in his name only those of his family. `route`: keys of upstreams, and nobody else.
  */
 export function chooseTarget(
   forward: Forward,
@@ -17,10 +18,22 @@ export function chooseTarget(
   const able = forward.upstreams
     .filter(({ key }) => route === undefined || route.has(key))
     .flatMap(({ targets }) => targets)
-    .filter((target) => target.up && !tried.includes(target));
+    .filter((target) => target.up && !tried.includes(target) && mayCome(forward, source, target));
   const sound = able.filter(({ suspectUntil }) => suspectUntil <= now);
   const candidates = sound.length > 0 ? sound : able;
   return candidates.length > 1 ? choose(forward, source, candidates) : candidates[0];
+}
+
+/** Why there is no target for a client, whatever becomes of the upstreams. */
+export function whyNone(forward: Forward, source: Endpoint): 'no-upstream' | 'unusable-source' {
+  const targets = targetsOf(forward);
+  const isForeign = targets.length > 0 && targets.every((target) => !mayCome(forward, source, target));
+  return isForeign ? 'unusable-source' : 'no-upstream';
+}
+
+/** Our own address would be taken for his: better nobody than the wrong one. */
+export function mayCome({ rule }: Forward, source: Endpoint, { family }: Target): boolean {
+  return !rule.transparent || (source.family === family && !isWildcard(source.address));
 }
 
 export function targetsOf({ upstreams }: Forward): Target[] {

@@ -28,6 +28,8 @@ export interface ForwardRule {
   /** Who begins with a PROXY protocol header, which must then be there. */
   readonly proxyIn: readonly Prefix[];
   readonly proxyOut: 'off' | 'v1' | 'v2';
+  /** Upstreams see the client's address as the source: their own family's clients, and no others, are led to them. */
+  readonly transparent: boolean;
   /** Of clients; empty = all. `deny` wins. */
   readonly allow: readonly Prefix[];
   readonly deny: readonly Prefix[];

@@ -7,7 +7,7 @@ import { decodeProxyHeader } from '../../wire/proxy-protocol/codec.ts';
 import { UNRECOGNIZED_NAME } from '../../wire/tls/alert.ts';
 import { decodeClientHello } from '../../wire/tls/client-hello.ts';
 import { covers } from './admission.ts';
-import { chooseTarget, targetOf } from './balance.ts';
+import { chooseTarget, targetOf, whyNone } from './balance.ts';
 import { Connection, NOTHING } from './connection.ts';
 import type { Core } from './core.ts';
 import type { Forward, Listener } from './forward.ts';
@@ -187,7 +187,7 @@ function connectNext(core: Core, connection: Connection, now: Millis): void {
   const target = tried.length < MAX_TRIES ? chooseTarget(forward, source, tried, now, route) : undefined;
   if (target === undefined) {
     if (core.isResolving(forward)) wait(core, connection, now);
-    else abandon(core, connection, 'no-upstream');
+    else abandon(core, connection, whyNone(forward, source));
     return;
   }
   core.deadlines.clear(connection);
@@ -198,7 +198,7 @@ function connectNext(core: Core, connection: Connection, now: Millis): void {
   tried.push(target);
   target.active += 1;
   core.streams.set(stream, connection);
-  const { connectTimeout: timeout, keepAlive, idle, proxyOut } = forward.rule;
+  const { connectTimeout: timeout, keepAlive, idle, proxyOut, transparent } = forward.rule;
   const first = concat(proxyHeaderFor(proxyOut, 'stream', connection), connection.held);
   core.orders.add({
     type: 'connect',
@@ -207,6 +207,7 @@ function connectNext(core: Core, connection: Connection, now: Millis): void {
     timeout,
     join: { with: connection.client, first, idle },
     ...(keepAlive && { keepAlive }),
+    ...(transparent && { from: source, transparent }),
   });
 }
 

@@ -2,6 +2,7 @@ import { type Endpoint, endpointKey } from '../../net/endpoint.ts';
 import type { Millis } from '../../net/time.ts';
 import type { KeptEntry } from '../kept.ts';
 import { address, endpoint, fields, flag, text, whole } from '../kept-shape.ts';
+import { mayCome } from './balance.ts';
 import type { Core } from './core.ts';
 import type { Forward, Listener } from './forward.ts';
 import { startChecks } from './health.ts';
@@ -73,15 +74,16 @@ function restoreSession(core: Core, listener: Listener, record: SessionRecord, n
   if (forward.rule.transport !== 'dgram' || listener.local.family !== client.family) return false;
   if (core.sessionsAt(listener.socket).get(client.address, client.port) !== undefined) return false;
   const target = findTarget(core, forward, record, now);
-  if (target === undefined || forward.admission.enter() !== undefined) return false;
+  if (target === undefined || !mayCome(forward, source, target)) return false;
+  if (forward.admission.enter() !== undefined) return false;
   if (forward.admission.readmit(source) !== undefined) {
     forward.admission.leave();
     return false;
   }
   const session = new Session(listener, client, source, target, core.ids.socket(), now);
   session.answered = answered;
-  session.restored = true;
-  begin(core, session, port);
+  session.kept = port;
+  begin(core, session);
   return true;
 }
 

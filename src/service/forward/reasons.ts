@@ -10,7 +10,8 @@ export type Refusal =
   | 'source-limit'
   | 'source-rate'
   | 'draining'
-  | 'no-upstream';
+  | 'no-upstream'
+  | 'unusable-source';
 
 /** Why something came to nothing; names are label values of culvert_drops_total. */
 export type DropReason =

@@ -32,8 +32,8 @@ export class Session {
   /** What came before the port was open; the first may have a PROXY header in front. */
   readonly queue: Uint8Array[] = [];
 
-  /** Taken up from an earlier process: its port must be the one that it had. */
-  restored = false;
+  /** Taken up from an earlier process: its port must be this one, which it had; else 0. */
+  kept = 0;
 
   constructor(listener: Listener, client: Endpoint, source: Endpoint, target: Target, socket: SocketId, now: Millis) {
     this.firstSeen = now;

@@ -6,7 +6,7 @@ import { type Millis, SECOND } from '../../net/time.ts';
 import { decodeProxyHeader } from '../../wire/proxy-protocol/codec.ts';
 import type { ProxyHeader } from '../../wire/proxy-protocol/header.ts';
 import { covers } from './admission.ts';
-import { chooseTarget } from './balance.ts';
+import { chooseTarget, whyNone } from './balance.ts';
 import type { Core } from './core.ts';
 import type { Forward, Listener } from './forward.ts';
 import { anyAddress } from './health.ts';
@@ -42,10 +42,16 @@ export function handleFromUpstream(core: Core, session: Session, from: Endpoint,
 }
 
 export function handleSessionPort(core: Core, session: Session, result: OpenResult, now: Millis): void {
+  const { kept } = session;
   if (!result.ok) {
-    core.drop(session.restored ? 'restore-failed' : 'port-not-opened');
+    core.drop(kept > 0 ? 'restore-failed' : 'port-not-opened');
     core.event('warn', 'forward-port-not-opened', { failure: result.failure, detail: result.detail });
     endSession(core, session, 'port-failed');
+    return;
+  }
+  if (kept > 0 && result.local.port !== kept) {
+    core.drop('restore-failed');
+    endSession(core, session);
     return;
   }
   session.local = result.local;
@@ -104,22 +110,24 @@ function openSession(core: Core, listener: Listener, from: Endpoint, packet: Uin
   if (target === undefined) {
     if (denial === undefined) forward.admission.release(source);
     forward.admission.leave();
-    return core.drop(denial ?? 'no-upstream');
+    return core.drop(denial ?? whyNone(forward, source));
   }
   const session = new Session(listener, from, source, target, core.ids.socket(), now);
-  begin(core, session, 0);
+  begin(core, session);
   const sender = { source, destination, tlvs: opened.header?.tlvs ?? [] };
   session.queue.push(concat(proxyHeaderFor(forward.rule.proxyOut, 'dgram', sender), opened.payload));
 }
 
-/** Port 0: any. Who is there by now has had his place in the admission. */
-export function begin(core: Core, session: Session, port: number): void {
-  const { listener, client, target, socket, upstream } = session;
+/** Who is there by now has had his place in the admission. */
+export function begin(core: Core, session: Session): void {
+  const { listener, client, source, target, socket, upstream, kept } = session;
   target.active += 1;
   listener.forward.sessions.add(session);
   core.sessionsAt(listener.socket).set(client.address, client.port, session);
   core.ports.set(socket, session);
-  core.orders.add({ type: 'openPort', socket, local: { ...anyAddress(upstream), port } });
+  const { transparent } = listener.forward.rule;
+  const local = transparent ? { ...source, port: kept || source.port } : { ...anyAddress(upstream), port: kept };
+  core.orders.add({ type: 'openPort', socket, local, ...(transparent && { towards: upstream }) });
 }
 
 /** What a session's first datagram holds; undefined when it lacks a header that must be there. */

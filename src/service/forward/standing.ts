@@ -99,7 +99,7 @@ function decide(core: Core, { forward, offset }: Listener, now: Millis): Standin
   // What is to be looked at of each client.
   if (core.draining || core.blocks.size > 0 || rule.serverNames !== undefined || rule.proxyOut !== 'off')
     return undefined;
-  if (rule.proxyIn.length > 0 || rule.allow.length > 0 || rule.deny.length > 0) return undefined;
+  if (rule.transparent || rule.proxyIn.length > 0 || rule.allow.length > 0 || rule.deny.length > 0) return undefined;
   if (limits.perSource > 0 || limits.ratePerSource > 0) return undefined;
   // Of those who came in the last moment nobody knows: the better half of the places is given with open eyes.
   const most = Math.floor(limits.total / 2 / listeners.size);

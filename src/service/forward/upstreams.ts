@@ -1,3 +1,4 @@
+import type { Family } from '../../net/address.ts';
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { SocketId, StreamId } from '../../net/ids.ts';
 import type { StreamTarget } from '../../net/stream-target.ts';
@@ -78,7 +79,12 @@ export class Target implements Deadline {
     const { rule } = this.upstream;
     if (rule.kind === 'unix') throw new TypeError('a unix socket has no endpoint');
     const port = Math.min(rule.ports.min + offset, rule.ports.max);
-    return { family: this.address.includes(':') ? 6 : 4, address: this.address, port };
+    return { family: this.family, address: this.address, port };
+  }
+
+  /** Not of a unix socket. */
+  get family(): Family {
+    return this.address.includes(':') ? 6 : 4;
   }
 
   suspect(reason: string, now: Millis): void {

@@ -25,6 +25,15 @@ test('the shortest forward has every default', async (context) => {
   });
 });
 
+test('the client may be the source with each engine that can; families of names and of headers are known later', async (context) => {
+  const places = ['to: "tcp://10.0.0.1:80"', 'to: "tcp://app.example:80"', 'to: "tcp://[::1]:80", proxyIn: "::/0"'];
+  for (const [n, engine] of ['auto', 'batched', 'xdp'].entries()) {
+    const yaml = `engine: ${engine}\n${entry(`listen: "tcp://0.0.0.0:80", ${places[n]}, transparent: true`)}`;
+    const { forward } = await configOf(temporaryFolder(context), { yaml });
+    assert.equal(forward?.[0]?.transparent, true);
+  }
+});
+
 test('a forward may come by the environment', async (context) => {
   const CULVERT_FORWARD = '[{"name":"web","listen":"udp://[::]:53","to":["udp://[2001:DB8::1]:53"]}]';
   const { forward } = await configOf(temporaryFolder(context), { environment: { CULVERT_FORWARD } });
@@ -112,14 +121,26 @@ for (const [name, yaml, ...faults] of [
     /sni.*is neither a host name/,
   ],
   ['neither upstreams nor server names', entry('listen: "tcp://0.0.0.0:443"'), /forward\[0\]\.to: is missing/],
-  ...['auto', 'portable', 'batched', 'xdp'].map(
-    (engine) =>
-      [
-        `the client as the source, engine ${engine}`,
-        `engine: ${engine}\n${entry('listen: "tcp://0.0.0.0:80", to: "tcp://a:80", transparent: true')}`,
-        /:3: forward\[0\]\.transparent: is not available in this version \(leave it out; with proxyOut: v2 /,
-      ] as const,
-  ),
+  [
+    'the client as the source, with the one engine that cannot',
+    `engine: portable\n${entry('listen: "tcp://0.0.0.0:80", to: "tcp://a:80", transparent: true')}`,
+    /:3: forward\[0\]\.transparent: is beyond the portable engine \(write engine: auto or batched; or proxyOut: v2 /,
+  ],
+  [
+    'the client as the source, from a unix socket',
+    entry('listen: "unix:///a.sock", to: "tcp://a:80", transparent: true'),
+    /forward\[0\]\.transparent: is for addresses, which a unix socket has not/,
+  ],
+  [
+    'the client as the source, towards a unix socket that a server name leads to',
+    entry('listen: "tcp://0.0.0.0:80", sni: { default: "unix:///a.sock" }, transparent: true'),
+    /forward\[0\]\.transparent: is for addresses, which a unix socket has not/,
+  ],
+  [
+    'the client as the source, of another family than every upstream',
+    entry('listen: ["udp://0.0.0.0:80", "udp://[::]:80"], to: "udp://[2001:db8::1]:80", transparent: true'),
+    /forward\[0\]\.transparent: leads nowhere from IPv4: .*\(add an upstream of IPv4\)/,
+  ],
   ['text', 'forward: web', /^config\.yaml:1: forward: must be a list of forwards/],
 ] as const) {
   test(`fault: ${name}`, async (context) => {

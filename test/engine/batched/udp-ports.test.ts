@@ -50,3 +50,19 @@ test('who is about to read when a socket comes to the place is waited for', { sk
   ports.close(open(one));
   assert.equal(settled.at(-1), 'one 7');
 });
+
+test("a port in somebody else's name has his number, or another where that is taken", {
+  skip: missing('root', 'ffi'),
+}, () => {
+  const { ports, reader } = rig();
+  const client = { family: 4, address: '192.0.2.77', port: 5000 } as const;
+  const towards = { ...LOCAL, port: 9 };
+  const [first, second] = [1, 2].map((n) => {
+    const opened = ports.open(socketId(n), client, { receive: 1, send: 1 }, reader('one'), { towards });
+    return opened.ok ? opened.local : assert.fail(opened.detail);
+  });
+  assert.deepEqual(first, client);
+  assert.equal(second?.address, client.address);
+  assert.notEqual(second?.port, client.port);
+  for (const id of ports.ids) ports.close(ports.get(id) ?? assert.fail());
+});

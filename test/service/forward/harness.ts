@@ -87,8 +87,8 @@ export class Harness {
     return { socket: opening.socket, orders, flow: one(orders, 'addFlow').flow };
   }
 
-  portOpened(socket: SocketId, ok = true): Order[] {
-    const local: Endpoint = { family: 4, address: '0.0.0.0', port: 40_000 };
+  portOpened(socket: SocketId, ok = true, port = 40_000): Order[] {
+    const local: Endpoint = { family: 4, address: '0.0.0.0', port };
     this.service.handlePortOpened(
       socket,
       ok ? { ok, local } : { ok, failure: 'no-descriptors', detail: 'EMFILE' },
@@ -151,6 +151,7 @@ export function rule(to: readonly string[], parts: Partial<ForwardRule> = {}): F
     health: undefined,
     proxyIn: [],
     proxyOut: 'off',
+    transparent: false,
     allow: [],
     deny: [],
     drain: 60_000,

@@ -15,6 +15,7 @@ import {
   CONNECT_BYTES,
   CONNECT_FAMILY,
   CONNECT_FIRST_SIZE,
+  CONNECT_FOREIGN,
   CONNECT_IDLE,
   CONNECT_KEEP_ALIVE,
   CONNECT_SERVICE,
@@ -108,7 +109,7 @@ export class WorkerLink {
   }
 
   /** Throws SystemError for a path that is too long. */
-  connect(stream: StreamId, { to, from, timeout, keepAlive }: ConnectSpec, then: JoinThen): void {
+  connect(stream: StreamId, { to, from, transparent = false, timeout, keepAlive }: ConnectSpec, then: JoinThen): void {
     const { first } = then;
     this.#put(COMMAND.connect, stream, CONNECT_BYTES + first.length, (ring, at) => {
       const size = writeTarget(ring, at + CONNECT_TARGET, to);
@@ -118,6 +119,7 @@ export class WorkerLink {
       ring.setWord(at + CONNECT_SIZES, size);
       ring.setWord(at + CONNECT_SIZES + 4, source);
       ring.setWord(at + CONNECT_FAMILY, familyNumber(to));
+      ring.setWord(at + CONNECT_FOREIGN, transparent ? 1 : 0);
       ring.setNumber(at + CONNECT_WITH, then.handle);
       ring.setNumber(at + CONNECT_IDLE, then.idle);
       ring.setWord(at + CONNECT_SERVICE, then.service);

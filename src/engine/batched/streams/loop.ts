@@ -4,6 +4,7 @@ import { EdgePoll, EPOLLIN } from '../../../sys/edge-poll.ts';
 import { EINTR, SystemError } from '../../../sys/errno.ts';
 import { Fd } from '../../../sys/fd.ts';
 import { addressOf } from '../../../sys/ffi.ts';
+import { decodeSockaddr } from '../../../sys/sockaddr.ts';
 import { RingReader } from '../ring.ts';
 import { Accepting, Acceptor } from './acceptor.ts';
 import { dial } from './dial.ts';
@@ -12,6 +13,7 @@ import {
   CONNECT_BYTES,
   CONNECT_FAMILY,
   CONNECT_FIRST_SIZE,
+  CONNECT_FOREIGN,
   CONNECT_IDLE,
   CONNECT_KEEP_ALIVE,
   CONNECT_SERVICE,
@@ -243,6 +245,7 @@ export class StreamLoop {
       commands.word(body + CONNECT_SIZES),
       this.#commandsAddress + body + CONNECT_SOURCE,
       commands.word(body + CONNECT_SIZES + 4),
+      commands.word(body + CONNECT_FOREIGN) === 1 ? decodeSockaddr(commands.view, body + CONNECT_SOURCE) : undefined,
     );
     this.#streams.connect(id, dialled, commands.number(body), keepAlive, this.#joining(body));
   }

@@ -55,13 +55,14 @@ export const LISTEN_BYTES = 16;
 
 /**
  * timeout:8 keep-alive's idle:4 interval:4 count:4 (0 = none) target's size:4 source's size:4 family:4 (0 = unix) target:112
- * source:32, then of the join: with:8 (0 = none) idle:8 service:4 size of what comes first:4
+ * source:28 whether that is somebody else's:4, then of the join: with:8 (0 = none) idle:8 service:4 size of what comes first:4
  */
 export const CONNECT_KEEP_ALIVE = 8;
 export const CONNECT_SIZES = 20;
 export const CONNECT_FAMILY = 28;
 export const CONNECT_TARGET = 32;
 export const CONNECT_SOURCE = 144;
+export const CONNECT_FOREIGN = 172;
 export const CONNECT_WITH = 176;
 export const CONNECT_IDLE = 184;
 export const CONNECT_SERVICE = 192;
