@@ -7,9 +7,11 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Diagnosis } from '../../src/runtime/doctor/doctor.ts';
+import { afterwards } from '../afterwards.ts';
 import { temporaryFolder } from '../control/config/rig.ts';
+import { freePort } from '../ports.ts';
 import { missing } from '../requirements.ts';
-import { culvert, culvertUp, freePort } from './culvert.ts';
+import { culvert, culvertUp } from './culvert.ts';
 
 /** One service on loopback, so that nothing of the machine is in the way. */
 function settings(context: TestContext, ...more: string[]): string[] {
@@ -68,7 +70,7 @@ test('for people: aligned lines, what to do, and a last sentence', async (contex
 test('a port that somebody has: exit code 1, and who', async (context) => {
   const socket = createSocket('udp4').bind(0, '127.0.0.1');
   await once(socket, 'listening');
-  context.after(() => socket.close());
+  afterwards(context, () => socket.close());
   const { port } = socket.address();
   const { code, found } = await diagnosis(settings(context, ...quiet, `turn.listen=udp://0.0.0.0:${port}`));
   assert.equal(code, 1);

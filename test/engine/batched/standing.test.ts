@@ -7,6 +7,8 @@ import { createBatchedEngine } from '../../../src/engine/batched/batched.ts';
 import type { Endpoint } from '../../../src/net/endpoint.ts';
 import type { StandingDecision } from '../../../src/net/standing.ts';
 import { openDescriptors } from '../../../src/sys/fd.ts';
+import { afterwards } from '../../afterwards.ts';
+import { PATIENCE_MILLIS } from '../../patience.ts';
 import { missing } from '../../requirements.ts';
 import { withoutAccept } from '../conformance/joined.ts';
 import { type Bound, type EngineParts, loopback, Rig, until } from '../conformance/rig.ts';
@@ -55,26 +57,30 @@ describe('a standing decision', { skip: missing('ffi') }, () => {
   test('one that was told of can be closed, and is idle no longer than it may', async (t) => {
     const { rig, listener } = await start(t, { idle: 400 });
     const [first, second] = [await open(t, listener.local), await open(t, listener.local)];
-    const [pair] = await told(rig, 2);
+    await until(() => {
+      for (const socket of [first, second]) socket.write('not idle yet');
+      return rig.pairs.length === 2;
+    }, 'two pairs');
+    const [pair] = rig.pairs;
     rig.engine.closeStream(pair?.client ?? assert.fail());
     await Promise.all([first, second].map((socket) => once(socket.resume(), 'close')));
   });
 
   test('who said all before anybody was told of him is idle no longer either, where nobody reads it', async (t) => {
     const silent = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
-      t.after(() => socket.destroy());
+      afterwards(t, () => socket.destroy());
       socket.on('error', () => {});
       socket.end();
     });
     silent.listen(0, '127.0.0.1');
-    t.after(() => silent.close());
+    afterwards(t, () => silent.close());
     await once(silent, 'listening');
     const place = silent.address();
     assert.ok(typeof place === 'object' && place !== null);
     const { rig, listener } = await start(t, { idle: 300, place: loopback(4, place.port) });
     const client = connect({ host: listener.local.address, port: listener.local.port, allowHalfOpen: true });
     client.on('error', () => {});
-    t.after(() => client.destroy());
+    afterwards(t, () => client.destroy());
     client.resume();
     // More than the upstream's buffers take, and not more than ours do.
     client.end(Buffer.alloc(4500 * 1024));
@@ -210,7 +216,7 @@ interface StartOptions {
 }
 
 async function start(t: TestContext, options: StartOptions = {}) {
-  const { workers = 1, most = 100, idle = 0, timeout = 5000, more = [] } = options;
+  const { workers = 1, most = 100, idle = 0, timeout = PATIENCE_MILLIS, more = [] } = options;
   const upstream = await echoServer(t);
   const rig = await Rig.start(t, {
     name: 'batched',
@@ -229,7 +235,7 @@ async function obeyed(rig: Rig, { place, upstreams }: Upstream, workers = 1): Pr
   for (let n = 0; n < workers; n++) {
     const stream = rig.ids.stream();
     const before = upstreams.length;
-    rig.engine.connect(stream, { to: place, timeout: 5000 });
+    rig.engine.connect(stream, { to: place, timeout: PATIENCE_MILLIS });
     await until(() => rig.connected.has(stream) && upstreams.length > before, 'the answer of a worker');
     rig.engine.closeStream(stream);
     upstreams.pop()?.destroy();
@@ -258,7 +264,7 @@ async function echoServer(t: TestContext): Promise<Upstream> {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  t.after(() => {
+  afterwards(t, () => {
     server.close();
     for (const socket of upstreams) socket.destroy();
   });
@@ -271,7 +277,7 @@ async function open(t: TestContext, { address, port }: Endpoint): Promise<Socket
   const socket = connect({ host: address, port });
   await once(socket, 'connect');
   socket.on('error', () => {});
-  t.after(() => socket.destroy());
+  afterwards(t, () => socket.destroy());
   return socket;
 }
 
