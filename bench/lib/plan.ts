@@ -1,15 +1,14 @@
 import { parseArgs } from 'node:util';
+import type { RoundCounts } from './rounds.ts';
 
 /** What one run measures, and how long. */
-export interface CommonPlan {
+export interface CommonPlan extends RoundCounts {
   readonly quick: boolean;
   readonly forceLoopback: boolean;
   readonly contestants: readonly string[];
   /** Of Culvert; each is a contestant. */
   readonly engines: readonly string[];
   readonly parts: readonly string[];
-  /** Counted rounds; one more goes first and is thrown away. */
-  readonly rounds: number;
   /** Of each measurement. */
   readonly seconds: number;
   /** Folder of the results; undefined = they are only printed. */
@@ -85,6 +84,7 @@ export function planOf(args: string[], choices: Choices): CommonPlan | string {
     engines,
     parts: choices.parts.filter((part) => parts.includes(part)),
     rounds,
+    discarded: given.quick ? 0 : 1,
     seconds,
     out: given.out ?? (given.quick ? undefined : 'bench/results'),
   };
