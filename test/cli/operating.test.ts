@@ -6,8 +6,11 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { BlockView, ClientView, FlowView, ReloadReport, Status } from '../../src/control/admin/operations.ts';
+import { TurnClient } from '../../src/probe/client.ts';
+import type { Summary } from '../../src/runtime/banner.ts';
 import { afterwards } from '../afterwards.ts';
 import { temporaryFolder } from '../control/config/rig.ts';
+import { PATIENCE_MILLIS } from '../patience.ts';
 import { culvert, culvertUp, start, waitFor } from './culvert.ts';
 import { Live } from './live.ts';
 
@@ -148,6 +151,30 @@ describe('with clients of every service', () => {
     assert.equal(both.code, 2);
     assert.match(both.stderr, /^culvert: option '--wait' cannot be used with option '--undo'/);
   });
+});
+
+test('SIGTERM waits for allocations as long as turn.drain says, refreshed or not, and takes no new ones', async (context) => {
+  const state = join(temporaryFolder(context), 'state');
+  const settings = ['listen=udp://127.0.0.1:0', 'relay.ipv4=127.0.0.1', 'users={"alice":"s3cret"}', 'drain=1h'];
+  const turn = settings.flatMap((setting) => ['--set', `turn.${setting}`]);
+  const running = await culvertUp(context, ['--json', ...turn, '--set', 'admin.listen=off', '--set', `state=${state}`]);
+  const { listeners } = JSON.parse(running.stdout()) as Summary;
+  const { local: remote } = listeners.find(({ service }) => service === 'turn') ?? assert.fail();
+  const target = { kind: 'udp', remote, servername: '', insecure: false, timeout: PATIENCE_MILLIS } as const;
+  const connect = async () => {
+    const client = await TurnClient.connect(target, { username: 'alice', password: 's3cret' });
+    context.after(() => client.close());
+    return client;
+  };
+  const [client, late] = [await connect(), await connect()];
+  await client.allocate({});
+  running.child.kill('SIGTERM');
+  await waitFor(() => running.stderr().includes('the end comes with the last'));
+  await assert.rejects(late.allocate({}), /508/);
+  assert.ok((await client.refresh(600)) > 0);
+  assert.equal(running.child.exitCode, null);
+  await client.refresh(0);
+  assert.equal(await running.ended(), 0);
 });
 
 describe('blocks', () => {
