@@ -95,6 +95,11 @@ export class PairService implements Service, Drainable, Managed, Restorable {
     for (const half of halves) closeChannel(core, half, 'draining');
   }
 
+  resume(now: Millis): void {
+    expire(this.#core, now);
+    this.#core.draining = false;
+  }
+
   get clientsLeft(): number {
     return this.#core.table.seats;
   }

@@ -203,6 +203,16 @@ describe('drain', () => {
     assert.equal(harness.service.clientsLeft, 0);
   });
 
+  test('undone, pairs are made as before', () => {
+    const harness = new Harness();
+    harness.run(() => harness.service.drain(harness.now));
+    harness.pair();
+    assert.equal(harness.service.clientsLeft, 0);
+    harness.run(() => harness.service.resume(harness.now));
+    harness.pair();
+    assert.equal(harness.service.clientsLeft, 2);
+  });
+
   test('a seat may still be rebound', () => {
     const harness = new Harness();
     harness.pair();
