@@ -109,21 +109,11 @@ describe('a machine that lacks something', () => {
         resolve({ code: Number(error?.code ?? 0), found: JSON.parse(stdout) }),
       );
     });
+  const doctor = [process.execPath, launcher, 'doctor', '--json'];
   const bare = (args: readonly string[]) =>
-    run('setpriv', ['--bounding-set=-all', '--inh-caps=-all', process.execPath, launcher, 'doctor', '--json', ...args]);
+    run('setpriv', ['--bounding-set=-all', '--inh-caps=-all', ...doctor, ...args]);
   const hidden = (file: string, args: readonly string[]) =>
-    run('unshare', [
-      '--mount',
-      'sh',
-      '-c',
-      'mount --bind /dev/null "$0" && exec "$@"',
-      file,
-      process.execPath,
-      launcher,
-      'doctor',
-      '--json',
-      ...args,
-    ]);
+    run('unshare', ['--mount', 'sh', '-c', 'mount --bind /dev/null "$0" && exec "$@"', file, ...doctor, ...args]);
 
   test('without capabilities auto runs, xdp does not, and the fix names them', {
     skip: missing('root', 'ffi'),
@@ -139,6 +129,29 @@ describe('a machine that lacks something', () => {
     assert.equal(asked.code, 1);
     assert.deepEqual([asked.found.engine.runs, asked.found.engine.better[0]?.engine], [null, 'xdp']);
     assert.equal(named(asked.found, 'engine', 'engine')?.level, 'problem');
+  });
+
+  test('with another XDP program on the interface xdp does not run', { skip: missing('bpf') }, async (context) => {
+    const object = fileURLToPath(new URL('../../bpf/relay.bpf.o', import.meta.url));
+    const attach =
+      'ip link set lo up && mount -t bpf bpf /sys/fs/bpf && ip link set lo xdpgeneric obj "$0" sec xdp && exec "$@"';
+    const args = settings(context, ...quiet, 'turn.listen=tcp://127.0.0.1:3478', 'interfaces=lo');
+    const { code, found } = await run('unshare', [
+      '--net',
+      '--mount',
+      'sh',
+      '-c',
+      attach,
+      object,
+      ...doctor,
+      ...args,
+      '--engine',
+      'xdp',
+    ]);
+    assert.equal(code, 1);
+    assert.equal(found.engine.runs, null);
+    assert.match(found.engine.why, /^lo: another XDP program is attached/);
+    assert.match(named(found, 'engine', 'engine')?.fix ?? '', /ip link set dev lo xdp off/);
   });
 
   test('without CAP_NET_BIND_SERVICE a low port is a problem', { skip: missing('root') }, async (context) => {
