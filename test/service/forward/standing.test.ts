@@ -24,9 +24,10 @@ describe('what an engine may do without asking', () => {
     assert.equal(harness.standing, undefined);
     harness.open('198.51.100.1:1');
     assert.deepEqual(harness.standing, {
+      // The first client went to A.
       to: [
-        { tag: 1, place: endpoint(A) },
         { tag: 2, place: endpoint(B) },
+        { tag: 1, place: endpoint(A) },
       ],
       timeout: 3000,
       keepAlive,
