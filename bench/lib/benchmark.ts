@@ -2,7 +2,7 @@ import type { Arena } from './arena.ts';
 import { openArena } from './arena.ts';
 import type { RunFacts } from './format.ts';
 import { keep } from './keep.ts';
-import { type CommonPlan, plainName, planOf, usageOf } from './plan.ts';
+import { type CommonPlan, explain, plainName, planOf, usageOf } from './plan.ts';
 import { Progress } from './progress.ts';
 import type { Contestant, Relay } from './relay.ts';
 import { plot, report } from './report.ts';
@@ -80,8 +80,7 @@ interface Measured {
 export async function runBenchmark(benchmark: Benchmark, args: string[]): Promise<number> {
   const plan = planOf(args, benchmark);
   if (typeof plan === 'string') {
-    console.error(`bench: ${plan}\n${usageOf(benchmark)}`);
-    return 2;
+    return explain(args, plan, usageOf(benchmark));
   }
   try {
     return await runPlan(benchmark, plan);

@@ -46,6 +46,16 @@ export function usageOf({
   ].join('\n');
 }
 
+/** In place of a run. Usage that was asked for goes to standard output; else what is wrong to standard error. Returns the exit code. */
+export function explain(args: readonly string[], fault: string, usage: string): number {
+  if (args.includes('--help') || args.includes('-h')) {
+    console.log(usage);
+    return 0;
+  }
+  console.error(`bench: ${fault}\n${usage}`);
+  return 2;
+}
+
 /** The arguments → a plan, or what is wrong with them. */
 export function planOf(args: string[], choices: Choices): CommonPlan | string {
   let given: ReturnType<typeof parse>;

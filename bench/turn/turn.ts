@@ -2,6 +2,7 @@ import { direct } from '../contestants/forwards.ts';
 import { openArena } from '../lib/arena.ts';
 import { keep } from '../lib/keep.ts';
 import { type DataCell, loadData, loadRtt, mustBeExact } from '../lib/load.ts';
+import { explain } from '../lib/plan.ts';
 import { Progress } from '../lib/progress.ts';
 import { alternate, attempt } from '../lib/rounds.ts';
 import { type Contestant, IDENTITY, type TurnArena } from './contestant.ts';
@@ -17,8 +18,7 @@ import type { Results } from './results.ts';
 export async function benchTurn(args: string[]): Promise<number> {
   const plan = turnPlan(args);
   if (typeof plan === 'string') {
-    console.error(`bench: ${plan}\n${USAGE}`);
-    return 2;
+    return explain(args, plan, USAGE);
   }
   try {
     return await runPlan(plan);

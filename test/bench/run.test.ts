@@ -28,6 +28,20 @@ test('wrong options: one line of reason, usage, exit code 2', () => {
   assert.match(stderr, /^bench: --rounds takes 1 to 100\nusage:/);
 });
 
+test('usage that is asked for: on standard output, exit code 0', () => {
+  for (const [args, usage] of [
+    [['--help'], /^usage.*\n {2}npm run bench -- turn\n/],
+    [['turn', '-h'], /^usage: npm run bench -- turn \[options\]\n/],
+    [['pair', '--help'], /^usage: npm run bench -- pair \[options\]\n/],
+    [['guard', '--help'], /^usage: npm run bench -- guard \[options\]\n/],
+    [['wire', '--help'], /^usage: npm run bench -- wire \[NAME\]\n$/],
+  ] as const) {
+    const { status, stdout, stderr } = bench([...args]);
+    assert.deepEqual([status, stderr], [0, '']);
+    assert.match(stdout, usage);
+  }
+});
+
 test('the bare forwarder over loopback gives a table', { skip: missing('cc') }, () => {
   const { status, stdout, stderr } = bench([...QUICK, '--loopback', '--only', 'bare']);
   assert.equal(status, 0, stderr);

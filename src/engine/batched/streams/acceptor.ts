@@ -44,6 +44,11 @@ export class Accepting implements Idler {
   leaveSeat(): void {
     Atomics.sub(this.#seats, this.#seatsAt, 1);
   }
+
+  /** Whose turn it is of the targets of its standing decision, among all workers. */
+  takeTurn(): number {
+    return Atomics.add(this.#seats, this.#seatsAt + 1, 1) >>> 0;
+  }
 }
 
 /** Why there is no connection: none waits, this one was gone already, or there is nothing left to make it with. */

@@ -38,8 +38,8 @@ export interface BoundListener {
 
 /** Listening sockets, which all workers share: each connection goes to the first that takes it. */
 export class BoundListeners {
-  /** Int32 for each listener. */
-  readonly seats = new SharedArrayBuffer(LISTENERS_MOST * 4);
+  /** Two Int32 for each listener: its streams, and the turns of its standing decision. */
+  readonly seats = new SharedArrayBuffer(LISTENERS_MOST * SEAT_WORDS * 4);
   readonly #seats = new Int32Array(this.seats);
   readonly #open = new Map<SocketId, BoundListener>();
   /** Closed, though workers may still have them; with how many that are. */
@@ -89,6 +89,11 @@ export class BoundListeners {
     return this.#open.values();
   }
 
+  /** A decision begins with its first target, whatever the one before came to. */
+  beginTurns({ seat }: BoundListener): void {
+    Atomics.store(this.#seats, seat + 1, 0);
+  }
+
   /** Takes nobody from now on; its streams end with it, or go on. */
   close(listener: BoundListener, links: readonly WorkerLink[], cut: boolean): void {
     this.#open.delete(listener.id);
@@ -131,7 +136,7 @@ export class BoundListeners {
   /** One that nobody sits in: streams outlive a listener that stops. */
   #freeSeat(): number {
     for (let tried = 0; tried < LISTENERS_MOST; tried++) {
-      this.#lastSeat = (this.#lastSeat + 1) % LISTENERS_MOST;
+      this.#lastSeat = (this.#lastSeat + SEAT_WORDS) % (LISTENERS_MOST * SEAT_WORDS);
       if (!this.#taken.has(this.#lastSeat) && Atomics.load(this.#seats, this.#lastSeat) === 0) return this.#lastSeat;
     }
     throw new RangeError(`more than ${LISTENERS_MOST} listeners`);
@@ -160,3 +165,4 @@ function kindOf(spec: HeldListenSpec): number {
 
 const BACKLOG = 4096;
 const LISTENERS_MOST = 65536;
+const SEAT_WORDS = 2;

@@ -137,7 +137,7 @@ export class StreamLoop {
     const client = this.#streams.table.add(UNTOLD, fd, listener, 'held');
     const { standing } = listener;
     if (standing === undefined) this.#streams.untold.opened(client);
-    else if (seat <= standing.most) this.#streams.serve(standing, client);
+    else if (seat <= standing.most) this.#streams.serve(standing, listener.takeTurn(), client);
     else this.#streams.untold.ask(client, this.#now);
   }
 

@@ -96,7 +96,7 @@ export type StreamDrop = (typeof DROPS)[number];
 export interface StreamMemory {
   readonly commands: { readonly state: SharedArrayBuffer; readonly messages: SharedArrayBuffer };
   readonly reports: { readonly state: SharedArrayBuffer; readonly messages: SharedArrayBuffer };
-  /** Int32, of all workers: streams that each listener has. */
+  /** Int32, of all workers, two for each listener: the streams that it has, and how many it let in by its standing decision. */
   readonly seats: SharedArrayBuffer;
   /** Float64, of one writer: bytes by service and direction, then the drops. */
   readonly counts: SharedArrayBuffer;

@@ -106,6 +106,7 @@ export class SpliceRoom {
     if (listener === undefined) return;
     listener.standing = decision && { decision, service: SERVICES.indexOf(service) };
     if (decision !== undefined) this.#services.add(service);
+    this.#listeners.beginTurns(listener);
     for (const link of this.#links.running) link.stand(socket, listener.standing);
   }
 

@@ -70,8 +70,8 @@ export class WorkerStreams {
   }
 
   /** A client about whom nobody need be asked. */
-  serve(standing: Standing, client: Stream): void {
-    const { fd, errno } = standing.dialNext();
+  serve(standing: Standing, turn: number, client: Stream): void {
+    const { fd, errno } = standing.dial(turn);
     client.tag = standing.tag;
     if (fd === undefined) {
       client.refusal = errno;
