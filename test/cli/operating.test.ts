@@ -138,8 +138,8 @@ describe('with clients of every service', () => {
 
     // A pair that talks is waited for.
     const talk = await live.pair();
-    const talking = setInterval(() => void talk().catch(() => false), 1000);
-    context.after(() => clearInterval(talking));
+    const talking = setInterval(() => void talk(A_WHILE).catch(() => false), 1000);
+    afterwards(context, () => clearInterval(talking));
     live.running?.child.kill('SIGTERM');
     await waitFor(() => live.running?.stderr().includes('the end comes with the last') === true);
     const late = await live.ask('drain', '--undo');
