@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 import type { BlockView, ClientView, FlowView, ReloadReport, Status } from '../../src/control/admin/operations.ts';
 import { TurnClient } from '../../src/probe/client.ts';
 import type { Summary } from '../../src/runtime/banner.ts';
+import { afterwards } from '../afterwards.ts';
 import { temporaryFolder } from '../control/config/rig.ts';
 import { PATIENCE_MILLIS } from '../patience.ts';
 import { culvertUp, start, waitFor } from './culvert.ts';
