@@ -4,9 +4,9 @@ import type { StandingDecision } from '../../../net/standing.ts';
 import type { KeepAlive, StreamTarget } from '../../../net/stream-target.ts';
 import { type Millis, SECOND } from '../../../net/time.ts';
 import { WakeUp } from '../../../sys/epoll.ts';
-import { libc } from '../../../sys/libc.ts';
+import { Fd } from '../../../sys/fd.ts';
 import { encodeSockaddr } from '../../../sys/sockaddr.ts';
-import { encodePath, type KeepAliveSeconds } from '../../../sys/stream-socket.ts';
+import { encodePath, type KeepAliveSeconds, resetWhenClosed } from '../../../sys/stream-socket.ts';
 import type { ConnectSpec } from '../../engine.ts';
 import { createRingMemory, RingReader, RingWriter } from '../ring.ts';
 import { startThread } from '../thread.ts';
@@ -32,6 +32,7 @@ import {
   STAND_SERVICE,
   STAND_TARGET_ADDRESS,
   STAND_TARGET_BYTES,
+  STAND_VERSION,
   type StreamMemory,
 } from './messages.ts';
 import type { StreamWorkerData } from './worker.ts';
@@ -44,16 +45,19 @@ export interface LinkEvents {
 }
 
 /** What all workers have together. */
-export type SharedByLinks = Pick<StreamMemory, 'seats' | 'bytes'>;
+export type SharedByLinks = Pick<StreamMemory, 'seats' | 'workers' | 'bytes'>;
 
 /** A worker, seen from the main thread: orders go to it, reports come from it. */
 export class WorkerLink {
+  /** Among those that run. */
+  readonly place: number;
   readonly counts: Float64Array;
   readonly #events: LinkEvents;
   readonly #memory: StreamMemory;
   readonly #commands: RingWriter;
   readonly #reports: RingReader;
   readonly #bell = new WakeUp();
+  readonly #owned: Uint8Array;
   readonly #worker: Worker;
   readonly #exited: Promise<void>;
   /** What the ring had no room for. */
@@ -64,16 +68,19 @@ export class WorkerLink {
   #ended = false;
   #gone = false;
 
-  constructor(shared: SharedByLinks, events: LinkEvents) {
+  constructor(place: number, shared: SharedByLinks, events: LinkEvents) {
+    this.place = place;
     this.#events = events;
     this.#memory = {
       commands: createRingMemory(COMMAND_BYTES),
       reports: createRingMemory(REPORT_BYTES),
       ...shared,
+      own: place,
       counts: new SharedArrayBuffer(COUNTS * 8),
       owned: new SharedArrayBuffer(DESCRIPTORS_MOST),
     };
     this.counts = new Float64Array(this.#memory.counts);
+    this.#owned = new Uint8Array(this.#memory.owned);
     this.#commands = new RingWriter(this.#memory.commands);
     this.#reports = new RingReader(this.#memory.reports);
     const data: StreamWorkerData = { memory: this.#memory, bell: this.#bell.fd.number };
@@ -126,17 +133,18 @@ export class WorkerLink {
     });
   }
 
-  /** Undefined takes it back. Throws SystemError for a path that is too long. */
-  stand(listener: number, stands: Stands | undefined): void {
-    const targets = stands?.decision.to ?? [];
+  /** Throws SystemError for a path that is too long. */
+  stand(listener: number, { decision, service, version }: Stands): void {
+    const targets = decision?.to ?? [];
     this.#put(COMMAND.stand, listener, STAND_BYTES + targets.length * STAND_TARGET_BYTES, (ring, at) => {
       ring.setWord(at + STAND_COUNT, targets.length);
-      if (stands === undefined) return;
-      const { timeout, idle, keepAlive, most } = stands.decision;
+      if (decision === undefined) return;
+      const { timeout, idle, keepAlive, most } = decision;
       ring.setNumber(at, timeout);
       ring.setNumber(at + 8, idle);
       writeKeepAlive(ring, at + STAND_KEEP_ALIVE, keepAlive);
-      ring.setWord(at + STAND_SERVICE, stands.service);
+      ring.setWord(at + STAND_SERVICE, service);
+      ring.setWord(at + STAND_VERSION, version);
       ring.setWord(at + STAND_MOST, most);
       for (const [n, { tag, place }] of targets.entries()) {
         const target = at + STAND_BYTES + n * STAND_TARGET_BYTES;
@@ -145,6 +153,11 @@ export class WorkerLink {
         ring.setWord(target + 8, familyNumber(place));
       }
     });
+  }
+
+  /** It will be reported as told. */
+  tell(question: number): void {
+    this.#put(COMMAND.tell, question, 0, nothing);
   }
 
   read(handle: number): void {
@@ -179,7 +192,14 @@ export class WorkerLink {
     this.#put(COMMAND.release, handle, 0, nothing);
   }
 
+  /** What was released: it is the main thread's from here on. */
+  take(descriptor: number): void {
+    this.#owned[descriptor] = 0;
+  }
+
+  /** It is the worker's from here on, though it hears of it later. */
   adopt(handle: number, descriptor: number): void {
+    this.#owned[descriptor] = 1;
     this.#put(COMMAND.adopt, handle, 8, (ring, at) => ring.setWord(at, descriptor));
   }
 
@@ -259,9 +279,13 @@ export class WorkerLink {
     this.#ended = true;
     this.#gone = true;
     this.#bell.fd.close();
-    // A worker that ended by itself has closed everything; one that was ended by others could not.
-    const owned = new Uint8Array(this.#memory.owned);
-    for (let number = owned.indexOf(1); number >= 0; number = owned.indexOf(1, number + 1)) libc().close(number);
+    // A worker that ended by itself has closed what it knew of; one that was ended by others could not.
+    for (let number = this.#owned.indexOf(1); number >= 0; number = this.#owned.indexOf(1, number + 1)) {
+      const fd = new Fd(number, 'descriptor of a worker that is gone');
+      // What was under way is lost, and must not look complete to anybody.
+      if (unasked) resetWhenClosed(fd);
+      fd.close();
+    }
     if (unasked) this.#events.failed(this, failure);
   }
 }
@@ -274,10 +298,12 @@ export interface JoinThen {
   readonly first: Uint8Array;
 }
 
-/** A standing decision, and whose traffic it is, by number. */
+/** A standing decision, undefined where there is none, and whose traffic it is, by number. */
 export interface Stands {
-  readonly decision: StandingDecision;
+  readonly decision: StandingDecision | undefined;
   readonly service: number;
+  /** See Seats. */
+  readonly version: number;
 }
 
 /** Its size. Throws SystemError for a path that is too long. */
