@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync, readlinkSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
 import { connect, createServer, type Socket } from 'node:net';
 import { after, describe, type TestContext, test } from 'node:test';
@@ -15,6 +14,7 @@ import { addressOf } from '../../../src/sys/ffi.ts';
 import { streamCalls } from '../../../src/sys/stream-calls.ts';
 import { missing } from '../../requirements.ts';
 import { type Bound, type ConformanceOptions, loopback, Rig, until } from '../conformance/rig.ts';
+import { descriptors } from '../descriptors.ts';
 
 enableCompileCache();
 
@@ -254,20 +254,6 @@ async function inTurns(tasks: readonly (() => Promise<void>)[], atOnce: number):
       for (const task of left) await task();
     }),
   );
-}
-
-function descriptors(): { sockets: number; pipes: number } {
-  const kinds = readdirSync('/proc/self/fd').map((name) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${name}`).split(':', 1)[0];
-    } catch {
-      return '';
-    }
-  });
-  return {
-    sockets: kinds.filter((kind) => kind === 'socket').length,
-    pipes: kinds.filter((kind) => kind === 'pipe').length,
-  };
 }
 
 async function standstill(count: () => number): Promise<void> {

@@ -15,8 +15,9 @@ import {
 } from '../../../sys/stream-socket.ts';
 import type { ListenSpec } from '../../engine.ts';
 import { Answers } from './answers.ts';
-import { keepAliveSeconds, type Stands, type WorkerLink } from './link.ts';
+import type { WorkerLink } from './link.ts';
 import { LISTEN_ANY, LISTEN_PLAIN, LISTEN_UNIX } from './messages.ts';
+import { keepAliveSeconds, type Stands } from './orders.ts';
 import { Seats } from './seats.ts';
 
 /** What is accepted by workers: held TCP streams and unix ones. */

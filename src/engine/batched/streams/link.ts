@@ -1,40 +1,14 @@
 import type { Worker } from 'node:worker_threads';
 import type { StreamId } from '../../../net/ids.ts';
-import type { StandingDecision } from '../../../net/standing.ts';
-import type { KeepAlive, StreamTarget } from '../../../net/stream-target.ts';
-import { type Millis, SECOND } from '../../../net/time.ts';
+import type { Millis } from '../../../net/time.ts';
 import { WakeUp } from '../../../sys/epoll.ts';
 import { Fd } from '../../../sys/fd.ts';
-import { encodeSockaddr } from '../../../sys/sockaddr.ts';
-import { encodePath, type KeepAliveSeconds, resetWhenClosed } from '../../../sys/stream-socket.ts';
+import { resetWhenClosed } from '../../../sys/stream-socket.ts';
 import type { ConnectSpec } from '../../engine.ts';
 import { createRingMemory, RingReader, RingWriter } from '../ring.ts';
 import { startThread } from '../thread.ts';
-import {
-  COMMAND,
-  CONNECT_BYTES,
-  CONNECT_FAMILY,
-  CONNECT_FIRST_SIZE,
-  CONNECT_IDLE,
-  CONNECT_KEEP_ALIVE,
-  CONNECT_SERVICE,
-  CONNECT_SIZES,
-  CONNECT_SOURCE,
-  CONNECT_TARGET,
-  CONNECT_WITH,
-  COUNTS,
-  DESCRIPTORS_MOST,
-  LISTEN_BYTES,
-  STAND_BYTES,
-  STAND_COUNT,
-  STAND_KEEP_ALIVE,
-  STAND_MOST,
-  STAND_SERVICE,
-  STAND_TARGET_ADDRESS,
-  STAND_TARGET_BYTES,
-  STAND_VERSION,
-  type StreamMemory,
-} from './messages.ts';
+import { COMMAND, CONNECT_BYTES, COUNTS, DESCRIPTORS_MOST, LISTEN_BYTES, type StreamMemory } from './messages.ts';
+import { type JoinThen, type Stands, standBytes, writeConnect, writeStand } from './orders.ts';
 import type { StreamWorkerData } from './worker.ts';
 
 export interface LinkEvents {
@@ -115,44 +89,14 @@ export class WorkerLink {
   }
 
   /** Throws SystemError for a path that is too long. */
-  connect(stream: StreamId, { to, from, timeout, keepAlive }: ConnectSpec, then: JoinThen): void {
+  connect(stream: StreamId, spec: ConnectSpec, then: JoinThen): void {
     const { first } = then;
-    this.#put(COMMAND.connect, stream, CONNECT_BYTES + first.length, (ring, at) => {
-      const size = writeTarget(ring, at + CONNECT_TARGET, to);
-      const source = from === undefined ? 0 : encodeSockaddr(from, ring.view, at + CONNECT_SOURCE);
-      ring.setNumber(at, timeout);
-      writeKeepAlive(ring, at + CONNECT_KEEP_ALIVE, keepAlive);
-      ring.setWord(at + CONNECT_SIZES, size);
-      ring.setWord(at + CONNECT_SIZES + 4, source);
-      ring.setWord(at + CONNECT_FAMILY, familyNumber(to));
-      ring.setNumber(at + CONNECT_WITH, then.handle);
-      ring.setNumber(at + CONNECT_IDLE, then.idle);
-      ring.setWord(at + CONNECT_SERVICE, then.service);
-      ring.setWord(at + CONNECT_FIRST_SIZE, first.length);
-      if (first.length > 0) ring.bytes.set(first, at + CONNECT_BYTES);
-    });
+    this.#put(COMMAND.connect, stream, CONNECT_BYTES + first.length, (ring, at) => writeConnect(ring, at, spec, then));
   }
 
   /** Throws SystemError for a path that is too long. */
-  stand(listener: number, { decision, service, version }: Stands): void {
-    const targets = decision?.to ?? [];
-    this.#put(COMMAND.stand, listener, STAND_BYTES + targets.length * STAND_TARGET_BYTES, (ring, at) => {
-      ring.setWord(at + STAND_COUNT, targets.length);
-      if (decision === undefined) return;
-      const { timeout, idle, keepAlive, most } = decision;
-      ring.setNumber(at, timeout);
-      ring.setNumber(at + 8, idle);
-      writeKeepAlive(ring, at + STAND_KEEP_ALIVE, keepAlive);
-      ring.setWord(at + STAND_SERVICE, service);
-      ring.setWord(at + STAND_VERSION, version);
-      ring.setWord(at + STAND_MOST, most);
-      for (const [n, { tag, place }] of targets.entries()) {
-        const target = at + STAND_BYTES + n * STAND_TARGET_BYTES;
-        ring.setWord(target, tag);
-        ring.setWord(target + 4, writeTarget(ring, target + STAND_TARGET_ADDRESS, place));
-        ring.setWord(target + 8, familyNumber(place));
-      }
-    });
+  stand(listener: number, stands: Stands): void {
+    this.#put(COMMAND.stand, listener, standBytes(stands), (ring, at) => writeStand(ring, at, stands));
   }
 
   /** It will be reported as told. */
@@ -290,39 +234,6 @@ export class WorkerLink {
   }
 }
 
-/** What follows a connect; a handle of 0: nothing. */
-export interface JoinThen {
-  readonly handle: number;
-  readonly service: number;
-  readonly idle: Millis;
-  readonly first: Uint8Array;
-}
-
-/** A standing decision, undefined where there is none, and whose traffic it is, by number. */
-export interface Stands {
-  readonly decision: StandingDecision | undefined;
-  readonly service: number;
-  /** See Seats. */
-  readonly version: number;
-}
-
-/** Its size. Throws SystemError for a path that is too long. */
-function writeTarget(ring: RingWriter, at: number, to: StreamTarget): number {
-  return 'path' in to ? encodePath(to.path, ring.bytes.subarray(at)) : encodeSockaddr(to, ring.view, at);
-}
-
-/** 0 stands for a unix socket. */
-function familyNumber(to: StreamTarget): number {
-  return 'path' in to ? 0 : to.family;
-}
-
-function writeKeepAlive(ring: RingWriter, at: number, times: KeepAlive | undefined): void {
-  const { idle, interval, count } = keepAliveSeconds(times) ?? NO_KEEP_ALIVE;
-  ring.setWord(at, idle);
-  ring.setWord(at + 4, interval);
-  ring.setWord(at + 8, count);
-}
-
 type Fill = (ring: RingWriter, at: number) => void;
 
 function nothing(): void {}
@@ -334,12 +245,6 @@ function stopAll(): void {
   for (const link of running) link.stopNow();
 }
 
-export function keepAliveSeconds(times: KeepAlive | undefined): KeepAliveSeconds | undefined {
-  if (times === undefined) return undefined;
-  return { idle: Math.ceil(times.idle / SECOND), interval: Math.ceil(times.interval / SECOND), count: times.count };
-}
-
-const NO_KEEP_ALIVE: KeepAliveSeconds = { idle: 0, interval: 0, count: 0 };
 const KIB = 1024;
 const COMMAND_BYTES = 512 * KIB;
 const REPORT_BYTES = 1024 * KIB;

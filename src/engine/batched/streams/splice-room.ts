@@ -14,8 +14,9 @@ import { Gathering } from './gathering.ts';
 import { Hearing } from './hearing.ts';
 import { type HeldStream, type Join, joinNobody, joinNow, thenJoin } from './held-stream.ts';
 import { HeldStreams } from './held-streams.ts';
-import type { JoinThen, WorkerLink } from './link.ts';
+import type { WorkerLink } from './link.ts';
 import { DESCRIPTORS_MOST, DROPS, DROPS_AT, SERVICES, trafficPlace } from './messages.ts';
+import type { JoinThen } from './orders.ts';
 import { WorkerLinks } from './worker-links.ts';
 
 export interface SpliceRoomParts {
