@@ -1,3 +1,5 @@
+import { explain } from './lib/plan.ts';
+
 /** Each takes the arguments behind its name and gives the exit code: 0 fine, 1 failed, 2 wrong usage. */
 const benchmarks: Readonly<Record<string, (args: string[]) => Promise<number>>> = {
   turn: async (args) => (await import('./turn/turn.ts')).benchTurn(args),
@@ -12,8 +14,8 @@ const benchmarks: Readonly<Record<string, (args: string[]) => Promise<number>>> 
 const [name = '', ...args] = process.argv.slice(2);
 const benchmark = Object.hasOwn(benchmarks, name) ? benchmarks[name] : undefined;
 if (benchmark === undefined) {
-  console.error(`bench: ${name === '' ? 'no benchmark named' : `no benchmark "${name}"`}; there are:`);
-  for (const known of Object.keys(benchmarks)) console.error(`  npm run bench -- ${known}`);
-  process.exit(2);
+  const fault = name === '' ? 'no benchmark named' : `no benchmark "${name}"`;
+  const known = Object.keys(benchmarks).map((one) => `  npm run bench -- ${one}`);
+  process.exit(explain([name], fault, ['usage, one of these (each has --help):', ...known].join('\n')));
 }
 process.exit(await benchmark(args));

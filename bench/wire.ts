@@ -3,9 +3,11 @@ import { bench, do_not_optimize, group, run } from 'mitata';
 import { decodeMessage, encodeMessage, verifyIntegrity } from '../src/wire/stun/codec.ts';
 import { METHOD_ALLOCATE, METHOD_BINDING, type StunMessage } from '../src/wire/stun/message.ts';
 import { decodeChannelData, encodeChannelData } from '../src/wire/turn/channel-data.ts';
+import { explain } from './lib/plan.ts';
 
 /** `npm run bench -- wire`: nanoseconds per message of the codecs. Arguments: a part of the names that are wanted. */
 export async function benchWire(args: string[]): Promise<number> {
+  if (args[0]?.startsWith('-')) return explain(args, `no option "${args[0]}"`, 'usage: npm run bench -- wire [NAME]');
   group('STUN', () => {
     const packet = encodeMessage(bindingRequest);
     bench('decode Binding request', () => do_not_optimize(decodeMessage(packet)));

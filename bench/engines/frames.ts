@@ -104,7 +104,7 @@ interface Held {
 const opened = new WeakMap<Place, Held>();
 const windows = new WeakMap<Place, Map<string, number>>();
 
-/** Found once for each relay and cell: in the round that is thrown away. */
+/** Found once for each relay and cell: in its first round. */
 async function bestWindow(relay: PlacedRelay, cell: FrameCell, file: string): Promise<number> {
   const found = windows.get(relay.place) ?? new Map<string, number>();
   windows.set(relay.place, found);

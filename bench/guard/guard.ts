@@ -6,6 +6,7 @@ import { compileFrames } from '../lib/compile.ts';
 import { table } from '../lib/format.ts';
 import { chooseCores, type MachineFacts, machineFacts } from '../lib/machine.ts';
 import { root } from '../lib/paths.ts';
+import { explain } from '../lib/plan.ts';
 import type { GuardFigures } from './worker.ts';
 
 /** What is committed beside this file. */
@@ -29,8 +30,7 @@ export async function benchGuard(args: string[]): Promise<number> {
     const options = { quick: { type: 'boolean', default: false }, write: { type: 'boolean', default: false } } as const;
     given = parseArgs({ args, options }).values;
   } catch (error) {
-    console.error(`bench: ${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
-    return 2;
+    return explain(args, error instanceof Error ? error.message : String(error), USAGE);
   }
   try {
     const machine = await machineFacts();

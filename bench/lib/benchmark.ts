@@ -2,11 +2,11 @@ import type { Arena } from './arena.ts';
 import { openArena } from './arena.ts';
 import type { RunFacts } from './format.ts';
 import { keep } from './keep.ts';
-import { type CommonPlan, plainName, planOf, usageOf } from './plan.ts';
+import { type CommonPlan, explain, plainName, planOf, usageOf } from './plan.ts';
 import { Progress } from './progress.ts';
 import type { Contestant, Relay } from './relay.ts';
 import { plot, report } from './report.ts';
-import { alternate, attempt, type Rounds } from './rounds.ts';
+import { alternate, attempt, type RoundCounts, type Rounds } from './rounds.ts';
 import type { Target } from './targets.ts';
 
 /** One column of a kind's table: a figure of a sample, and how the median of all is written. */
@@ -80,8 +80,7 @@ interface Measured {
 export async function runBenchmark(benchmark: Benchmark, args: string[]): Promise<number> {
   const plan = planOf(args, benchmark);
   if (typeof plan === 'string') {
-    console.error(`bench: ${plan}\n${usageOf(benchmark)}`);
-    return 2;
+    return explain(args, plan, usageOf(benchmark));
   }
   try {
     return await runPlan(benchmark, plan);
@@ -97,7 +96,7 @@ async function runPlan(benchmark: Benchmark, plan: CommonPlan): Promise<number> 
   const versions: Record<string, string> = {};
   const trials: Measured[] = [];
   const stages = benchmark.stages(plan).filter(({ name }) => plan.parts.includes(name));
-  const progress = new Progress(stages.reduce((sum, stage) => sum + steps(stage, plan.rounds), 0));
+  const progress = new Progress(stages.reduce((sum, stage) => sum + steps(stage, plan), 0));
   for (const stage of stages) {
     const measured = await (stage.fresh === undefined ? measureTogether : measureFresh)(arena, plan, stage, {
       faults,
@@ -155,7 +154,7 @@ async function measureTogether(arena: Arena, plan: CommonPlan, stage: Stage, not
   const measured: Measured[] = [];
   for (const trial of stage.trials) {
     const taking = running.filter(({ name }) => takesPart(trial, name));
-    const samples = await alternate(taking, plan.rounds, notes.faults, ({ name, relay }) => {
+    const samples = await alternate(taking, plan, notes.faults, ({ name, relay }) => {
       notes.progress.step(`${name}, ${trial.kind.title.toLowerCase()}, ${trial.cell}`);
       return takeAwake(arena, trial, relay, plan.seconds, name);
     });
@@ -198,8 +197,8 @@ async function takeAwake(arena: Arena, trial: Trial, relay: Relay, seconds: numb
   }
 }
 
-function steps({ trials, contestants, fresh }: Stage, rounds: number): number {
-  const each = fresh ?? rounds + 1;
+function steps({ trials, contestants, fresh }: Stage, { rounds, discarded }: RoundCounts): number {
+  const each = fresh ?? discarded + rounds;
   return trials.reduce((sum, trial) => sum + each * contestants.filter(({ name }) => takesPart(trial, name)).length, 0);
 }
 

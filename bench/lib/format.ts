@@ -28,7 +28,7 @@ export function head(title: string, facts: RunFacts, order: readonly string[]): 
     '',
     `- ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, Node ${machine.node}; ${percent(machine.busyBefore)} busy before the first run${machine.nice === 0 ? '' : `, load and relays at nice ${machine.nice}`}`,
     `- ${facts.path}; relay on core ${cores.relay}, load on core ${cores.load}; ${traffic}`,
-    `- ${facts.rounds} rounds of ${facts.seconds} s, contestants in turn, the round before them thrown away; medians, and ratios taken round by round`,
+    `- ${facts.rounds} rounds of ${facts.seconds} s, contestants in turn${facts.quick ? '' : ', the round before them thrown away'}; medians, and ratios taken round by round`,
     ...order.filter((name) => versions[name] !== undefined).map((name) => `- ${name}: ${versions[name]}`),
     ...facts.faults.map((fault) => `- **Fault.** ${fault}`),
   ].join('\n');

@@ -1,15 +1,14 @@
 import { parseArgs } from 'node:util';
+import type { RoundCounts } from './rounds.ts';
 
 /** What one run measures, and how long. */
-export interface CommonPlan {
+export interface CommonPlan extends RoundCounts {
   readonly quick: boolean;
   readonly forceLoopback: boolean;
   readonly contestants: readonly string[];
   /** Of Culvert; each is a contestant. */
   readonly engines: readonly string[];
   readonly parts: readonly string[];
-  /** Counted rounds; one more goes first and is thrown away. */
-  readonly rounds: number;
   /** Of each measurement. */
   readonly seconds: number;
   /** Folder of the results; undefined = they are only printed. */
@@ -47,6 +46,16 @@ export function usageOf({
   ].join('\n');
 }
 
+/** In place of a run. Usage that was asked for goes to standard output; else what is wrong to standard error. Returns the exit code. */
+export function explain(args: readonly string[], fault: string, usage: string): number {
+  if (args.includes('--help') || args.includes('-h')) {
+    console.log(usage);
+    return 0;
+  }
+  console.error(`bench: ${fault}\n${usage}`);
+  return 2;
+}
+
 /** The arguments → a plan, or what is wrong with them. */
 export function planOf(args: string[], choices: Choices): CommonPlan | string {
   let given: ReturnType<typeof parse>;
@@ -75,6 +84,7 @@ export function planOf(args: string[], choices: Choices): CommonPlan | string {
     engines,
     parts: choices.parts.filter((part) => parts.includes(part)),
     rounds,
+    discarded: given.quick ? 0 : 1,
     seconds,
     out: given.out ?? (given.quick ? undefined : 'bench/results'),
   };

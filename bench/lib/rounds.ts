@@ -1,19 +1,25 @@
 /** Samples by contestant, one a round, in order: round n of one stands beside round n of the others. */
 export type Rounds<Sample, Name extends string = string> = Partial<Record<Name, Sample[]>>;
 
-/** Round by round, one contestant after the other; the first round warms up caches and compilers and is thrown away. */
+/** Counted rounds, and those before them, which warm up caches and compilers and are thrown away. */
+export interface RoundCounts {
+  readonly rounds: number;
+  readonly discarded: number;
+}
+
+/** Round by round, one contestant after the other. */
 export async function alternate<Sample, One extends { readonly name: string }>(
   contestants: readonly One[],
-  counted: number,
+  { rounds, discarded }: RoundCounts,
   faults: string[],
   take: (contestant: One) => Promise<Sample>,
 ): Promise<Rounds<Sample, One['name']>> {
   const samples: Rounds<Sample> = {};
-  for (let round = 0; round <= counted; round++) {
+  for (let round = 0; round < discarded + rounds; round++) {
     for (const contestant of contestants) {
       await attempt(contestant.name, faults, async () => {
         const sample = await take(contestant);
-        if (round > 0) samples[contestant.name] = [...(samples[contestant.name] ?? []), sample];
+        if (round >= discarded) samples[contestant.name] = [...(samples[contestant.name] ?? []), sample];
       });
     }
   }

@@ -2,6 +2,7 @@ import { direct } from '../contestants/forwards.ts';
 import { openArena } from '../lib/arena.ts';
 import { keep } from '../lib/keep.ts';
 import { type DataCell, loadData, loadRtt, mustBeExact } from '../lib/load.ts';
+import { explain } from '../lib/plan.ts';
 import { Progress } from '../lib/progress.ts';
 import { alternate, attempt } from '../lib/rounds.ts';
 import { type Contestant, IDENTITY, type TurnArena } from './contestant.ts';
@@ -17,8 +18,7 @@ import type { Results } from './results.ts';
 export async function benchTurn(args: string[]): Promise<number> {
   const plan = turnPlan(args);
   if (typeof plan === 'string') {
-    console.error(`bench: ${plan}\n${USAGE}`);
-    return 2;
+    return explain(args, plan, USAGE);
   }
   try {
     return await runPlan(plan);
@@ -59,7 +59,7 @@ async function runPlan(plan: Plan): Promise<number> {
 async function measure(arena: TurnArena, plan: Plan, results: Results): Promise<void> {
   const contestants = await startAll(arena, plan, results);
   const turn = contestants.filter(({ protocol }) => protocol === 'turn');
-  const rounds = plan.rounds + 1;
+  const rounds = plan.discarded + plan.rounds;
   const progress = new Progress(
     rounds * (contestants.length * (plan.cells.length + 1) + turn.length) +
       plan.cells.length +
@@ -71,18 +71,18 @@ async function measure(arena: TurnArena, plan: Plan, results: Results): Promise<
   for (const cell of plan.cells) {
     progress.step(`load alone, ${nameOf(cell)}`);
     const alone = await loadData(arena, self, cell, plan.seconds);
-    const samples = await alternate(contestants, plan.rounds, results.faults, (contestant) => {
+    const samples = await alternate(contestants, plan, results.faults, (contestant) => {
       progress.step(`${contestant.name}, ${nameOf(cell)}`);
       return loadData(arena, contestant, cell, plan.seconds, IDENTITY).then(mustBeExact);
     });
     results.data.push({ cell, alone, samples });
   }
-  const trips = await alternate(contestants, plan.rounds, results.faults, (contestant) => {
+  const trips = await alternate(contestants, plan, results.faults, (contestant) => {
     progress.step(`${contestant.name}, round trips`);
     return loadRtt(arena, contestant, plan.rttRate, plan.seconds, IDENTITY);
   });
   Object.assign(results.rtt.samples, trips);
-  const churn = await alternate(turn, plan.rounds, results.faults, (contestant) => {
+  const churn = await alternate(turn, plan, results.faults, (contestant) => {
     progress.step(`${contestant.name}, allocations`);
     return loadChurn(arena, contestant, plan.seconds);
   });

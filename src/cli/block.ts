@@ -74,6 +74,10 @@ async function list(flags: RelayFlags): Promise<void> {
     process.stdout.write(`${JSON.stringify({ blocks })}\n`);
     return;
   }
+  if (blocks.length === 0) {
+    process.stdout.write('Nobody is blocked.\n');
+    return;
+  }
   const rows = blocks.map(({ prefix, by, note, expiresAt }) => [
     prefix,
     BY[by],

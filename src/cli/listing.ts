@@ -13,6 +13,8 @@ interface ListFlags extends RelayFlags {
 /** How one kind of thing is listed. */
 interface Kind<T> {
   readonly name: 'clients' | 'flows';
+  /** In place of a table without rows. */
+  readonly none: string;
   readonly titles: readonly string[];
   row(value: T, now: number): readonly string[];
   /** The larger come first. */
@@ -31,6 +33,7 @@ export function flowsCommand(): Command {
 
 const CLIENTS: Kind<ClientView> = {
   name: 'clients',
+  none: 'No clients',
   titles: ['service', 'client', 'who', 'came in at', 'via', 'first seen', 'last seen', '>sent', '', '>received', ''],
   row: ({ service, endpoint, id, names, publicKeys, listener, via, firstSeen, lastSeen, sent, received }, now) => [
     service,
@@ -50,6 +53,7 @@ const CLIENTS: Kind<ClientView> = {
 
 const FLOWS: Kind<FlowView> = {
   name: 'flows',
+  none: 'No flows',
   titles: ['service', 'direction', 'from', 'at', 'selector', 'via', 'to', '>packets', '>bytes', 'last seen'],
   row: ({ service, direction, from, at, selector, via, to, packets, bytes, lastSeen }, now) => [
     service,
@@ -80,12 +84,15 @@ async function list<T>(kind: Kind<T>, flags: ListFlags): Promise<void> {
   const relay = await RelayClient.find(flags);
   const service = flags.service === undefined ? '' : `&service=${flags.service}`;
   const values = relay.list<T>(`${kind.name}?limit=0${service}`);
-  if (flags.limit === 0) await printAll(kind, values, flags.json === true);
-  else await printBest(kind, values, flags.limit, flags.json === true);
+  const json = flags.json === true;
+  const written =
+    flags.limit === 0 ? await printAll(kind, values, json) : await printBest(kind, values, flags.limit, json);
+  if (written === 0 && !json)
+    await print(`${kind.none}${flags.service === undefined ? '' : ` of ${flags.service}`}.\n`);
 }
 
-/** In pieces, as they come: their number does not matter. */
-async function printAll<T>(kind: Kind<T>, values: AsyncIterable<T>, json: boolean): Promise<void> {
+/** In pieces, as they come: their number, which is returned, does not matter. */
+async function printAll<T>(kind: Kind<T>, values: AsyncIterable<T>, json: boolean): Promise<number> {
   const table = new Table(kind.titles);
   let piece: T[] = [];
   let written = 0;
@@ -101,12 +108,13 @@ async function printAll<T>(kind: Kind<T>, values: AsyncIterable<T>, json: boolea
   for await (const value of values) {
     if (piece.push(value) === PIECE) await flush();
   }
-  await flush();
+  if (piece.length > 0) await flush();
   if (json) await print(`\n],"total":${written}}\n`);
+  return written;
 }
 
-/** Only those that may still be among the first are kept meanwhile. */
-async function printBest<T>(kind: Kind<T>, values: AsyncIterable<T>, limit: number, json: boolean): Promise<void> {
+/** Only those that may still be among the first are kept meanwhile. Returns how many there are. */
+async function printBest<T>(kind: Kind<T>, values: AsyncIterable<T>, limit: number, json: boolean): Promise<number> {
   let best: T[] = [];
   let total = 0;
   const cut = () => {
@@ -119,13 +127,14 @@ async function printBest<T>(kind: Kind<T>, values: AsyncIterable<T>, limit: numb
   cut();
   if (json) {
     await print(`${JSON.stringify({ [kind.name]: best, total })}\n`);
-    return;
+    return total;
   }
   const now = Date.now();
-  await print(new Table(kind.titles).format(best.map((value) => kind.row(value, now))));
+  if (total > 0) await print(new Table(kind.titles).format(best.map((value) => kind.row(value, now))));
   if (total > best.length) {
     complain(`these are ${formatCount(best.length)} of ${formatCount(total)} (--limit 0 shows all)`);
   }
+  return total;
 }
 
 /** At the pace of whoever reads. */

@@ -84,8 +84,6 @@ export type EngineName = 'portable' | 'batched' | 'xdp';
 export interface EngineCapabilities {
   /** Can set and clear DF on each datagram (RFC 8656 §15). */
   readonly dontFragment: boolean;
-  /** Can connect and send from addresses that are not the machine's own (IP_TRANSPARENT), so that an upstream sees the client's. */
-  readonly transparentSource: boolean;
 }
 
 /** Where an engine hands up what no flow took. Buffers are valid during the call only. */

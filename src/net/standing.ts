@@ -8,7 +8,7 @@ import type { Millis } from './time.ts';
  * to streams what a flow is to datagrams, a decision that is cached: asking for each client comes to the same, and is slower.
  */
 export interface StandingDecision {
-  /** In turn; 1 to STANDING_TARGETS. */
+  /** In turn, beginning with the first; 1 to STANDING_TARGETS. */
   readonly to: readonly StandingTarget[];
   readonly timeout: Millis;
   readonly keepAlive?: KeepAlive;

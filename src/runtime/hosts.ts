@@ -8,7 +8,7 @@ import { ownAddresses } from './addresses.ts';
 import type { Driver } from './driver.ts';
 import type { ForwardHost } from './forward-host.ts';
 import type { PairHost } from './pair-host.ts';
-import { planListeners, type TurnPlan } from './plan.ts';
+import { planListeners, type TurnPlan, tellPlan } from './plan.ts';
 import type { TurnHost } from './turn-host.ts';
 import type { WireguardHost } from './wireguard-host.ts';
 
@@ -51,7 +51,7 @@ export async function makeHosts(parts: HostParts): Promise<Hosts> {
 async function makeTurn(parts: HostParts): Promise<TurnHost | undefined> {
   const { turn, wireguard, pair } = parts.config;
   if (turn === undefined) return undefined;
-  for (const note of parts.plan.notes) parts.log.info(note);
+  tellPlan(parts.plan, parts.log);
   const others = [wireguard, pair].flatMap((service) => service?.listen ?? []).map(({ local }) => local);
   const { TurnHost } = await import('./turn-host.ts');
   return new TurnHost({ ...parts, turn, others });

@@ -8,6 +8,7 @@ import type {
   ListenerView,
   Operations,
   ReloadReport,
+  ResumeOutcome,
   ServiceView,
   Status,
   Traffic,
@@ -33,6 +34,7 @@ export interface OperatingParts {
   readonly reload: () => Promise<ReloadReport>;
   /** Starts the drain. */
   readonly drain: () => void;
+  readonly resume: () => ResumeOutcome;
 }
 
 /** A running relay as it is seen and worked from outside: what the API and the commands ask for. */
@@ -100,6 +102,10 @@ export class Operating implements Operations {
   drain(): DrainReport {
     this.#parts.drain();
     return this.#drainReport();
+  }
+
+  resume(): ResumeOutcome {
+    return this.#parts.resume();
   }
 
   #drainReport(): DrainReport {

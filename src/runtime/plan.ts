@@ -1,5 +1,6 @@
 import type { Config } from '../control/config/schema.ts';
 import type { ListenerAddress } from '../control/config/units.ts';
+import type { Log } from '../control/log/log.ts';
 import type { Family } from '../net/address.ts';
 import { isWildcard } from '../net/address.ts';
 import type { RelayAddress } from '../service/turn/config.ts';
@@ -13,7 +14,7 @@ export interface TurnPlan {
   readonly ownAddresses: readonly string[];
   /** For the log: what was decided and might surprise. */
   readonly notes: readonly string[];
-  /** Of the notes, those that ask for something. */
+  /** For the log too: what should be mended, or clients are kept out. */
   readonly hints: readonly Hint[];
 }
 
@@ -27,6 +28,12 @@ export interface PlannedListener extends ListenerAddress {
   readonly optional: boolean;
 }
 
+/** At the start, at the level that says whether somebody has to do something. */
+export function tellPlan({ notes, hints }: TurnPlan, log: Pick<Log, 'info' | 'warn'>): void {
+  for (const note of notes) log.info(note);
+  for (const { what, fix } of hints) log.warn(`${what} (${fix})`);
+}
+
 /** `usesDefaults`: nobody wrote turn.listen. */
 export function planTurn(config: Config, usesDefaults: boolean, own: readonly OwnAddress[]): TurnPlan {
   const notes: string[] = [];
@@ -36,7 +43,6 @@ export function planTurn(config: Config, usesDefaults: boolean, own: readonly Ow
   const ipv4 = relayAddress(4, config, listeners, own, notes);
   const ipv6 = relayAddress(6, config, listeners, own, notes);
   const hints = config.turn === undefined ? [] : hintsOnAddress(config, ipv4, ipv6, own);
-  notes.push(...hints.map(({ what, fix }) => `${what} (${fix})`));
   const told = [ipv4?.advertised, ipv6?.advertised, config.public.ipv4, config.public.ipv6];
   return {
     listeners,

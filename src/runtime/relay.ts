@@ -1,8 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { openLocal } from '../control/admin/local-socket.ts';
-import type { ReloadReport } from '../control/admin/operations.ts';
+import type { ReloadReport, ResumeOutcome } from '../control/admin/operations.ts';
 import { type AdminServer, openAdmin, serveApi } from '../control/admin/server.ts';
-import { notTransparent } from '../control/config/check-forward.ts';
 import type { Config } from '../control/config/schema.ts';
 import type { ProcessLog } from '../control/log/log.ts';
 import { EXPOSITION_TYPE, expose } from '../control/metrics/exposition.ts';
@@ -56,6 +55,8 @@ export class Relay implements Stoppable {
   #admin: AdminServer | undefined;
   #closeLocal: (() => Promise<void>) | undefined;
   #keeper: Keeper | undefined;
+  /** The drain is that of an end, which nobody can take back. */
+  #ends = false;
   /** The kernel goes on with what the next process will know. */
   #leaves = false;
   /** Reloads that overlap are done one after the other. */
@@ -99,6 +100,7 @@ export class Relay implements Stoppable {
       state: () => this.#state,
       reload: () => this.reload(),
       drain: () => this.#refuseNew(),
+      resume: () => this.#takeAgain(),
     });
   }
 
@@ -110,7 +112,7 @@ export class Relay implements Stoppable {
     const inUse = await this.#openLocal();
     // Ports would be in use as well, and none of them is the point.
     if (inUse !== undefined) return [inUse];
-    const reasons = [...(await this.#openAdmin()), ...this.#beyondEngine(this.#options.config)];
+    const reasons = await this.#openAdmin();
     this.#driver.hold();
     this.#hosts = await makeHosts(this.#parts());
     for (const host of this.#allHosts()) reasons.push(...(await host.open()).map(explainBindFailure));
@@ -165,6 +167,7 @@ export class Relay implements Stoppable {
   /** Not ready, and nobody new; resolves when the last is gone. */
   async drain(): Promise<void> {
     this.#state = 'draining';
+    this.#ends = true;
     const all = this.#allHosts();
     const [waited, others] = [drainable(all.filter(isWaitedFor)), drainable(all.filter((host) => !isWaitedFor(host)))];
     for (const service of others) this.#driver.run(service, (now) => service.drain(now));
@@ -214,8 +217,6 @@ export class Relay implements Stoppable {
   }
 
   async #takeOver(config: Config): Promise<string[]> {
-    const beyond = this.#beyondEngine(config);
-    if (beyond.length > 0) return beyond;
     this.#log.setLevel(config.log.level);
     this.#blocks.configure(config.limits.block);
     if (config.forward !== undefined && this.#hosts.forward === undefined) {
@@ -226,13 +227,6 @@ export class Relay implements Stoppable {
     return failures;
   }
 
-  /** What the configuration asks of the engine that it cannot do. */
-  #beyondEngine({ forward = [] }: Config): string[] {
-    const { name, capabilities } = this.#driver.engine;
-    const beyond = capabilities.transparentSource ? [] : forward.filter(({ transparent }) => transparent);
-    return beyond.map((one) => `forward ${one.name}: transparent ${notTransparent(name)}`);
-  }
-
   /** The same for a relay that runs on: nobody is cut off, and nobody waits. */
   #refuseNew(): void {
     if (this.#state !== 'ready') return;
@@ -240,6 +234,15 @@ export class Relay implements Stoppable {
     this.#log.info('draining: no new clients');
     for (const service of drainable(this.#allHosts()))
       this.#driver.run(service, (now) => service.drain(now, 'endless'));
+  }
+
+  #takeAgain(): ResumeOutcome {
+    if (this.#ends || this.#state === 'stopping') return { ok: false, reason: 'the relay is about to end' };
+    if (this.#state !== 'draining') return { ok: true, undone: false };
+    this.#state = 'ready';
+    this.#log.info('the drain is undone: new clients are taken');
+    for (const service of drainable(this.#allHosts())) this.#driver.run(service, (now) => service.resume(now));
+    return { ok: true, undone: true };
   }
 
   #parts() {

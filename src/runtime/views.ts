@@ -45,11 +45,12 @@ export function viewFlow({ flow, packets, bytes, lastSeen }: FlowReport): FlowVi
 }
 
 export function viewUpstream(upstream: UpstreamState): UpstreamView {
-  const { name, address, up, since, reason, nextAt, active } = upstream;
+  const { name, address, up, checked, since, reason, nextAt, active } = upstream;
   return {
     name,
     address: address ?? null,
     up,
+    checked,
     since: time(since),
     reason: reason ?? null,
     nextTryAt: time(nextAt),

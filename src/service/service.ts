@@ -64,6 +64,8 @@ export interface Drainable {
    * called again with the other.
    */
   drain(now: Millis, patience?: 'endless'): void;
+  /** Whoever comes is taken again, and who is there has all the time that he had before. */
+  resume(now: Millis): void;
   /** How many are still there; 0 ends the waiting. */
   readonly clientsLeft: number;
 }

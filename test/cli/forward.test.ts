@@ -80,14 +80,19 @@ test('a port-relay .env with four lines runs as it is, and SIGHUP adds and remov
   assert.equal(await running.ended(), 0);
 });
 
-test('the client as the source: said to be beyond the engine, for which forward, and what to write in its place', async (context) => {
+test('the client as the source: refused alike by a check and by a start, with the place and what to write instead', async (context) => {
   const folder = temporaryFolder(context);
   const file = join(folder, 'culvert.yaml');
   const forward = '{ name: web, listen: "tcp://127.0.0.1:0", to: "tcp://127.0.0.1:1", transparent: true }';
   writeFileSync(file, `forward: [${forward}]\nadmin: { listen: "off" }\n`);
-  const done = await culvert(['up', '--config', file], { CULVERT_STATE: join(folder, 'state') });
-  assert.equal(done.code, 1);
-  assert.match(done.stderr, /^culvert: forward web: transparent is not available with the \w+ engine.*proxyOut: v2/m);
+  for (const command of [
+    ['config', 'check', file],
+    ['up', '--config', file],
+  ]) {
+    const done = await culvert(command, { CULVERT_STATE: join(folder, 'state') });
+    assert.equal(done.code, 2);
+    assert.match(done.stderr, /culvert\.yaml:1: forward\[0\]\.transparent: is not available.*proxyOut: v2/);
+  }
 });
 
 async function ask(port: number, text: string): Promise<string> {

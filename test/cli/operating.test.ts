@@ -45,7 +45,7 @@ describe('with clients of every service', () => {
     assert.match(page, /^ {2}turn +udp +127\.0\.0\.1:\d+$/m);
     assert.match(page, /^ {2}forward +tcp +127\.0\.0\.1:\d+ +web$/m);
     assert.match(page, /^ {2}wireguard +2 +\d+ /m);
-    assert.match(page, /^ {2}web +up +1 +127\.0\.0\.1:\d+ +up +\S/m);
+    assert.match(page, /^ {2}web +up +1 +127\.0\.0\.1:\d+ +unchecked +\S/m);
 
     const { clients, total } = await live.json<{ clients: ClientView[]; total: number }>('clients');
     assert.equal(total, 6);
@@ -76,6 +76,14 @@ describe('with clients of every service', () => {
       now.services.map(({ service, clients, flows }) => [service, clients, flows]),
       ['turn', 'wireguard', 'pair', 'forward'].map((service) => [service, 0, 0]),
     );
+    for (const [words, line] of [
+      [['clients'], 'No clients.\n'],
+      [['clients', '--limit', '0', '--service', 'turn'], 'No clients of turn.\n'],
+      [['clients', '--json'], '{"clients":[],"total":0}\n'],
+      [['flows', '--service', 'pair'], 'No flows of pair.\n'],
+    ] as const) {
+      assert.deepEqual(await live.ask(...words), { code: 0, stdout: line, stderr: '' });
+    }
     for (const [name, works] of Object.entries(links)) assert.ok(!(await works()), `${name} goes on`);
     const after = await live.json<Status>('status');
     for (const { service, drops } of after.services) {
@@ -87,6 +95,7 @@ describe('with clients of every service', () => {
 
     const removed = await live.ask('block', 'remove', '127.0.0.0/8', '--json');
     assert.deepEqual(JSON.parse(removed.stdout), { changed: [{ prefix: '127.0.0.0/8', kept: true }] });
+    assert.equal((await live.ask('block', 'list')).stdout, 'Nobody is blocked.\n');
     assert.ok(await (await live.turn())());
     assert.ok(await (await live.tcp())());
   });
@@ -107,6 +116,34 @@ describe('with clients of every service', () => {
     assert.equal(await waiting.ended(), 0);
     assert.match(waiting.stdout(), /^draining: 1 left .*\ndraining: 0 left .*\n$/);
     assert.equal(live.running?.child.exitCode, null, 'it runs on');
+  });
+
+  test('a drain is undone, and whoever waits for its end is told; that of an end is not', async (context) => {
+    const live = await Live.start(context);
+    const works = await live.tcp();
+    assert.ok(await works());
+    const waiting = start(['drain', '--wait', '--config', live.file]);
+    await waitFor(() => waiting.stdout().startsWith('draining: 1 left'));
+    const undone = await live.ask('drain', '--undo');
+    assert.deepEqual(undone, { code: 0, stdout: 'new clients are taken again\n', stderr: '' });
+    assert.equal(await waiting.ended(), 1);
+    assert.equal(waiting.stderr(), 'culvert: the drain was undone: new clients are taken\n');
+    assert.match((await live.ask('status')).stdout, /^ {2}state +ready$/m);
+    for (const client of ['turn', 'pair', 'wireguard', 'tcp'] as const)
+      assert.ok(await (await live[client]())(), client);
+    assert.deepEqual(await live.json('drain', '--undo'), { undone: false });
+
+    // A pair that talks is waited for.
+    const talk = await live.pair();
+    const talking = setInterval(() => void talk().catch(() => false), 1000);
+    context.after(() => clearInterval(talking));
+    live.running?.child.kill('SIGTERM');
+    await waitFor(() => live.running?.stderr().includes('the end comes with the last') === true);
+    const late = await live.ask('drain', '--undo');
+    assert.deepEqual([late.code, late.stderr], [1, 'culvert: the relay is about to end\n']);
+    const both = await live.ask('drain', '--undo', '--wait');
+    assert.equal(both.code, 2);
+    assert.match(both.stderr, /^culvert: option '--wait' cannot be used with option '--undo'/);
   });
 });
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { bestAddress, isLocal, ownAddresses } from '../../src/runtime/addresses.ts';
 import { turnUrls } from '../../src/runtime/ice-servers.ts';
-import { planTurn, reachableHost } from '../../src/runtime/plan.ts';
+import { planTurn, reachableHost, type TurnPlan, tellPlan } from '../../src/runtime/plan.ts';
 import { configOf, temporaryFolder } from '../control/config/rig.ts';
 
 function machine(...addresses: string[]) {
@@ -48,7 +48,7 @@ describe('plan', () => {
       ipv4: { advertised: '192.0.2.2', bind: '192.0.2.2' },
       ipv6: { advertised: '2001:db8::2', bind: '2001:db8::2' },
     });
-    assert.deepEqual(plan.notes, []);
+    assert.deepEqual([plan.notes, plan.hints], [[], []]);
     assert.ok(plan.ownAddresses.includes('fe80::2'));
     assert.deepEqual(turnUrls(config, plan), [
       'turn:192.0.2.2:3478?transport=udp',
@@ -97,14 +97,32 @@ describe('plan', () => {
   test('a private address is told with a hint, unless it was asked for or is all that is meant', async (context) => {
     const folder = temporaryFolder(context);
     const own = machine('127.0.0.1', '10.0.0.5', '2001:db8::2');
-    const notes = async (...set: string[]) => planTurn(await configOf(folder, { set }), false, own).notes.join();
-    assert.match(await notes(), /^10\.0\.0\.5 is a private address: .*public\.ipv4/);
-    assert.equal(await notes('turn.relay.ipv4=10.0.0.5'), '');
-    assert.equal(await notes('turn.listen=udp://127.0.0.1:3478'), '');
+    const told = async (...set: string[]) => linesOf(planTurn(await configOf(folder, { set }), false, own)).join();
+    assert.match(await told(), /^warn 10\.0\.0\.5 is a private address: .*public\.ipv4/);
+    assert.equal(await told('turn.relay.ipv4=10.0.0.5'), '');
+    assert.equal(await told('turn.listen=udp://127.0.0.1:3478'), '');
   });
 
-  test('a machine without any address is said to relay nothing', async (context) => {
+  test('a machine without any address is warned that it relays nothing', async (context) => {
     const plan = planTurn(await configOf(temporaryFolder(context), {}), false, machine('fe80::1'));
-    assert.match(plan.notes.join(), /no address found/);
+    const [line = '', ...others] = linesOf(plan);
+    assert.match(line, /^warn no address found .*: every allocation will be refused \(set public\.ipv4/);
+    assert.deepEqual(others, []);
+  });
+
+  test('what was decided and needs nobody is no warning', async (context) => {
+    const config = await configOf(temporaryFolder(context), { set: ['public.ipv4=203.0.113.9'] });
+    assert.match(
+      linesOf(planTurn(config, true, dual)).join(),
+      /^info 203\.0\.113\.9 is not an address of this machine/,
+    );
   });
 });
+
+/** What the log gets, each line behind its level. */
+function linesOf(plan: TurnPlan): string[] {
+  const lines: string[] = [];
+  const at = (level: string) => (message: string) => void lines.push(`${level} ${message}`);
+  tellPlan(plan, { info: at('info'), warn: at('warn') });
+  return lines;
+}

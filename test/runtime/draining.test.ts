@@ -14,6 +14,8 @@ class DrainableService extends FakeService {
     assert.equal(now, 1000);
     this.drained += 1;
   }
+
+  resume(): void {}
 }
 
 test('every service drains, and the end comes with the last client', async () => {

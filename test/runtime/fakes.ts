@@ -72,7 +72,7 @@ export class FakeService implements Service {
 export class FakeEngine implements Engine {
   readonly name = 'portable';
   readonly mode = 'fake';
-  readonly capabilities = { dontFragment: false, transparentSource: false };
+  readonly capabilities = { dontFragment: false };
   readonly sink: EngineSink;
   readonly calls: unknown[][] = [];
   /** The answer to allTold() and stopListening(). */

@@ -60,6 +60,10 @@ const routes: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
   drain: {
     GET: ({ operations }) => json({ drain: operations.status().drain }),
     POST: ({ operations }) => json({ drain: operations.drain() }),
+    DELETE: ({ operations }) => {
+      const result = operations.resume();
+      return result.ok ? json({ undone: result.undone }) : fault(409, result.reason);
+    },
   },
   'openapi.json': { GET: () => json(openApi()) },
 };

@@ -68,6 +68,10 @@ export function openApi(): object {
       '/drain': {
         ...get('How many are left', 'drain: left and services; null while nobody drains.'),
         ...post('Take nobody new', 'drain: left and services.'),
+        delete: {
+          summary: 'Take whoever comes again',
+          responses: answers('undone: false when nobody drained.', { 409: 'It drains because it is about to end.' }),
+        },
       },
     },
   };

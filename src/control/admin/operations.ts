@@ -14,6 +14,8 @@ export interface Operations {
   reload(): Promise<ReloadReport>;
   /** From now on nobody new is taken by services that can drain. The relay runs on. */
   drain(): DrainReport;
+  /** Takes that back, unless the relay drains because it is about to end. */
+  resume(): ResumeOutcome;
 }
 
 /** Times are ISO 8601, endpoints "address:port". */
@@ -72,6 +74,8 @@ export interface UpstreamView {
   readonly name: string;
   readonly address: string | null;
   readonly up: boolean;
+  /** Whether its forward has health checks: without them it is up as long as its name resolves. */
+  readonly checked: boolean;
   readonly since: string | null;
   readonly reason: string | null;
   readonly nextTryAt: string | null;
@@ -143,3 +147,7 @@ export interface DrainReport {
   readonly left: number;
   readonly services: readonly { readonly service: ServiceName; readonly left: number; readonly drains: boolean }[];
 }
+
+export type ResumeOutcome =
+  /** `undone`: false when nobody drained. */
+  { readonly ok: true; readonly undone: boolean } | { readonly ok: false; readonly reason: string };

@@ -16,19 +16,11 @@ export const checkForward: Check = (context, findings) => {
     if (isDatagram(forward) && forward.proxyOut === 'v1') {
       findings.fault([...path, 'proxyOut'], 'version 1 knows no UDP (write v2)');
     }
-    if (forward.transparent && context.config.engine === 'portable') {
-      findings.fault([...path, 'transparent'], notTransparent('portable'));
-    }
     for (const key of ['idle', 'connectTimeout'] as const) {
       if (forward[key] === 0) findings.fault([...path, key], 'must be longer than nothing');
     }
   }
 };
-
-/** What an engine answers that cannot do it. */
-export function notTransparent(engine: string): string {
-  return `is not available with the ${engine} engine, which cannot set IP_TRANSPARENT on a socket (write proxyOut: v2: the upstream is told the client's address)`;
-}
 
 /** Empty when the section is faulty anywhere: lists go as a whole. */
 export function soundForwards({ config, isSound }: CheckContext): readonly ForwardSettings[] {

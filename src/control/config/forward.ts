@@ -87,7 +87,7 @@ const forward = section('One forward.', {
   ),
   transparent: v.optional(
     flag(
-      "The upstream sees the client's address as the source. Not available with the engines of this version; `proxyOut` tells it too.",
+      "The upstream sees the client's address as the source. Not available in this version; `proxyOut` tells it too.",
     ),
     false,
   ),

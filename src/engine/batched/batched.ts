@@ -76,7 +76,6 @@ class Batched implements BatchedEngine {
   readonly mode: string;
   readonly capabilities: EngineCapabilities = {
     dontFragment: feature('dont-fragment').supported,
-    transparentSource: false,
   };
 
   readonly #sink: EngineSink;

@@ -44,7 +44,7 @@ class PortableEngine implements Engine {
   readonly name = 'portable';
   readonly mode = 'node:dgram';
   /** node:dgram gives no access to IP_MTU_DISCOVER. */
-  readonly capabilities: EngineCapabilities = { dontFragment: false, transparentSource: false };
+  readonly capabilities: EngineCapabilities = { dontFragment: false };
 
   readonly #sink: EngineSink;
   readonly #clock: () => Millis;

@@ -1,7 +1,7 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statfsSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { pin, XdpLink } from '../../sys/libbpf/link.ts';
+import { bpfFileSystem, mountBpfFileSystem } from './bpf-file-system.ts';
 
 /**
  * Where what outlives the process is kept: links, and the maps that their program reads. Maps of another layout cannot be read; a link can be
@@ -20,7 +20,7 @@ export class Pins {
 
   /** Undefined when this machine has no bpf file system in sight. */
   static open(instance: string, layout: string): Pins | undefined {
-    const root = bpfFileSystem() ?? mounted();
+    const root = bpfFileSystem() ?? mountBpfFileSystem();
     if (root === undefined) return undefined;
     const pins = new Pins(join(root, FOLDER, instance), layout);
     try {
@@ -114,39 +114,8 @@ export function removePins(instance: string): string[] {
   return pins;
 }
 
-/** The bpf file system in sight; none is mounted. */
-export function bpfFileSystem(): string | undefined {
-  return FILE_SYSTEMS.find(isBpfFileSystem);
-}
-
-/** "ip netns exec" hides /sys behind one of its own, that ends with the process; the first process still sees the machine's. */
-const MOUNT_POINT = '/sys/fs/bpf';
-const FILE_SYSTEMS: readonly string[] = [MOUNT_POINT, `/proc/1/root${MOUNT_POINT}`];
 const FOLDER = 'culvert';
 const UNDER_WAY = 'under-way';
-
-/**
- * Where nobody mounted one, as systemd does at boot, it is done as bpftool and ip would, but where the first process sees it: what is mounted
- * in our own view may end with us.
- */
-function mounted(): string | undefined {
-  try {
-    execFileSync('nsenter', ['--target', '1', '--mount', 'mount', '-t', 'bpf', 'bpf', MOUNT_POINT], {
-      stdio: 'ignore',
-    });
-  } catch {
-    return undefined;
-  }
-  return bpfFileSystem();
-}
-
-function isBpfFileSystem(path: string): boolean {
-  try {
-    return statfsSync(path).type === BPF_FS_MAGIC;
-  } catch {
-    return false;
-  }
-}
 
 function isLink(name: string): boolean {
   return name.startsWith('link-');
@@ -181,5 +150,3 @@ function removeEmpty(instance: string): void {
     if (existsSync(path) && readdirSync(path).length === 0) rmdirSync(path);
   }
 }
-
-const BPF_FS_MAGIC = 0xcafe4a11;

@@ -52,7 +52,8 @@ export function openConnection(
 
 /** What was asked for by `read`: a part of a header, or of a greeting. */
 export function handleRead(core: Core, connection: Connection, chunk: Uint8Array, now: Millis): void {
-  connection.held = concat(connection.held, chunk);
+  // A copy: the chunk is the engine's again when we return.
+  connection.held = concat(connection.held, new Uint8Array(chunk));
   if (connection.state === 'reading') readHeader(core, connection, now);
   else if (connection.state === 'greeting') readGreeting(core, connection, now);
 }

@@ -13,6 +13,13 @@ export function drain(core: Core, now: Millis, patience?: 'endless'): void {
   for (const forward of core.forwards.values()) core.deadlines.set(forward, now + forward.rule.drain);
 }
 
+/** Decisions come to stand again with the next client. */
+export function resume(core: Core): void {
+  core.draining = false;
+  core.endless = false;
+  for (const forward of core.forwards.values()) core.deadlines.clear(forward);
+}
+
 /** Its time is over. */
 export function cutAll(core: Core, forward: Forward): void {
   for (const connection of [...core.connections]) {

@@ -17,7 +17,7 @@ import type { ForwardConfig } from './config.ts';
 import { Connection } from './connection.ts';
 import { handleConnected, handleConnectionDue, handleEnded, handleRead, openConnection } from './connections.ts';
 import { Core } from './core.ts';
-import { clientsLeft, cutAll, drain } from './draining.ts';
+import { clientsLeft, cutAll, drain, resume } from './draining.ts';
 import { Forward, type ForwardCounts, type Listener } from './forward.ts';
 import { handleCheckConnected, handleCheckDue, handleCheckPort, handleCheckReply } from './health.ts';
 import { entriesOf, restoreSessions } from './kept.ts';
@@ -191,6 +191,11 @@ export class ForwardService implements Service, Drainable, Managed, Restorable {
     drain(this.#core, now, patience);
     reconsiderAll(this.#core, now);
     this.#expire(now);
+  }
+
+  resume(now: Millis): void {
+    this.#expire(now);
+    resume(this.#core);
   }
 
   get clientsLeft(): number {

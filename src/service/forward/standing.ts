@@ -18,7 +18,12 @@ export function stand(core: Core, listener: Listener, now: Millis): void {
   listener.standing = decision;
   if (decision === undefined) core.standing.delete(listener);
   else core.standing.add(listener);
-  core.orders.add({ type: 'stand', at: listener.socket, decision });
+  const { turn } = listener.forward;
+  core.orders.add({
+    type: 'stand',
+    at: listener.socket,
+    decision: decision && { ...decision, to: rotated(decision.to, turn) },
+  });
 }
 
 /** Something changed: what stood may stand no more. */
@@ -109,6 +114,12 @@ function decide(core: Core, { forward, offset }: Listener, now: Millis): Standin
     idle: rule.idle,
     most,
   };
+}
+
+/** It goes on where the last client was led to. */
+function rotated<T>(list: readonly T[], turn: number): T[] {
+  const first = turn % list.length;
+  return [...list.slice(first), ...list.slice(0, first)];
 }
 
 function sameDecision(a: StandingDecision | undefined, b: StandingDecision | undefined): boolean {

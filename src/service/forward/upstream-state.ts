@@ -8,6 +8,8 @@ export interface UpstreamState {
   readonly name: string;
   readonly address: string | undefined;
   readonly up: boolean;
+  /** Whether anybody looks; it is up otherwise, once its name resolves. */
+  readonly checked: boolean;
   /** Since when it is so. */
   readonly since: Millis;
   /** Why it is down, or why a connect failed while nobody said that it is. */
@@ -19,17 +21,19 @@ export interface UpstreamState {
 }
 
 /** A name without an address counts as one that is down. */
-export function describeUpstream(core: Core, { key, rule, targets }: Upstream): UpstreamState[] {
+export function describeUpstream(core: Core, { forward, key, rule, targets }: Upstream): UpstreamState[] {
+  const checked = forward.rule.health !== undefined;
   const name = rule.kind === 'name' ? core.names.get(rule.name) : undefined;
   if (targets.length === 0) {
     const reason = name?.failing === true ? `the name does not resolve (${name.detail})` : 'the name is being resolved';
     const { since = 0, at: nextAt } = name ?? {};
-    return [{ name: key, address: undefined, up: false, since, reason, nextAt, active: 0 }];
+    return [{ name: key, address: undefined, up: false, checked, since, reason, nextAt, active: 0 }];
   }
   return targets.map((target) => ({
     name: target.name,
     address: target.address === '' ? undefined : target.address,
     up: target.up,
+    checked,
     since: target.since,
     reason: target.reason,
     nextAt: target.position === -1 ? undefined : target.at,

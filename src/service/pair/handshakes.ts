@@ -16,6 +16,7 @@ import { isReflector } from '../reflector.ts';
 import type { PairForm } from './channel.ts';
 import type { Core } from './core.ts';
 import { isGoodNonce, makeNonce } from './nonce.ts';
+import type { NoHandshake } from './reasons.ts';
 import { takeSeat } from './seating.ts';
 import type { Place } from './table.ts';
 
@@ -38,13 +39,19 @@ export function isForeignHandshake({ channel, seat }: Place, packet: Uint8Array)
   return packet.length >= bytes && guidAt(packet, offset) !== channel.guid;
 }
 
-/** Anything from an address that sits at no complete pair, and handshakes of those that do for another one. */
-export function handleHandshake(core: Core, at: SocketId, from: Endpoint, packet: Uint8Array, now: Millis): undefined {
-  if (isReflector(from)) return core.drop('reflector-source');
+/** Anything from an address that sits at no complete pair, and what may begin another one. What it returns says why it is no handshake. */
+export function handleHandshake(
+  core: Core,
+  at: SocketId,
+  from: Endpoint,
+  packet: Uint8Array,
+  now: Millis,
+): NoHandshake | undefined {
+  if (isReflector(from)) return 'reflector-source';
   const decoded = decodeHandshake(packet);
   // Data that comes too early or too late costs nothing to tell, and must not use up what its sender's handshake needs.
-  if (!decoded.ok && core.config.legacy.size === 0) return core.drop(decoded.fault);
-  if (!core.mayTry(from, packet.length, now)) return core.drop('over-budget');
+  if (!decoded.ok && core.config.legacy.size === 0) return decoded.fault;
+  if (!core.mayTry(from, packet.length, now)) return 'over-budget';
   const key = decoded.ok ? keyOfHandshake(packet, core.config.keys) : undefined;
   if (decoded.ok && key !== undefined) {
     core.giveBack(from, packet.length, now);
@@ -54,7 +61,7 @@ export function handleHandshake(core: Core, at: SocketId, from: Endpoint, packet
     return takeSeat(core, { at, from, form: 'v0.8.2', guid, word: firstWord(packet), proven, packet }, now);
   }
   const legacy = decodeLegacy(packet, core.config.legacy, core.config.keys);
-  if (legacy === undefined) return core.drop(decoded.ok ? 'wrong-mac' : decoded.fault);
+  if (legacy === undefined) return decoded.ok ? 'wrong-mac' : decoded.fault;
   return takeSeat(core, { at, from, ...legacy, word: firstWord(packet), proven: false, packet }, now);
 }
 

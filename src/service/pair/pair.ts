@@ -42,17 +42,20 @@ export class PairService implements Service, Drainable, Managed, Restorable {
     this.#core.listeners.set(socket, local);
   }
 
-  /** The rule that keeps v0.8.2's behaviour: from who sits at a pair, what is no handshake of another goes on without a MAC. */
+  /** The rule that keeps v0.8.2's behaviour: all of who sits at a pair goes on, but good handshakes of another one. */
   handleDatagram(at: SocketId, from: Endpoint, packet: Uint8Array, now: Millis): undefined {
     const core = this.#core;
     expire(core, now);
     if (!core.listeners.has(at)) return core.drop('unknown-socket');
     if (core.blocks.refuses(from, now)) return core.drop('blocked');
     const place = core.table.find(at, from);
-    if (place?.channel.second === undefined || isForeignHandshake(place, packet)) {
-      return handleHandshake(core, at, from, packet, now);
+    const seated = place?.channel.second === undefined ? undefined : place;
+    if (seated === undefined || isForeignHandshake(seated, packet)) {
+      const fault = handleHandshake(core, at, from, packet, now);
+      if (fault === undefined) return;
+      if (seated === undefined) return core.drop(fault);
     }
-    return forward(core, place.channel, place.seat, packet, now);
+    return forward(core, seated.channel, seated.seat, packet, now);
   }
 
   handleFlowIdle(flow: FlowId, now: Millis): void {
@@ -90,6 +93,11 @@ export class PairService implements Service, Drainable, Managed, Restorable {
     core.draining = true;
     const halves = [...core.table.all()].filter(({ second }) => second === undefined);
     for (const half of halves) closeChannel(core, half, 'draining');
+  }
+
+  resume(now: Millis): void {
+    expire(this.#core, now);
+    this.#core.draining = false;
   }
 
   get clientsLeft(): number {

@@ -2,12 +2,9 @@ import type { PairFault } from '../../wire/pair/handshake.ts';
 
 /** Why a datagram came to nothing. Nobody is told: v0.8.2 has no answers. */
 export type DropReason =
-  | PairFault
+  | NoHandshake
   | 'unknown-socket'
   | 'blocked'
-  | 'reflector-source'
-  | 'over-budget'
-  | 'wrong-mac'
   | 'no-nonce'
   | 'stale-nonce'
   | 'bounced-challenge'
@@ -20,6 +17,9 @@ export type DropReason =
   | 'too-big'
   | 'rate-limited'
   | 'restore-failed';
+
+/** Why a datagram is no handshake, as far as was looked. Of who sits at a pair it is data then. */
+export type NoHandshake = PairFault | 'reflector-source' | 'over-budget' | 'wrong-mac';
 
 /** Why a channel ended. */
 export type CloseReason = 'idle' | 'left' | 'draining' | 'blocked';

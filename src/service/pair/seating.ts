@@ -81,7 +81,9 @@ function silentSeat(core: Core, channel: Channel, newcomer: Handshake, now: Mill
   const [best] = channel
     .seats()
     .filter((seat) => isSilent(core, seat, now) && mayHave(core, seat, newcomer))
-    .sort((a, b) => Number(isNear(b, newcomer)) - Number(isNear(a, newcomer)) || a.lastSeen - b.lastSeen);
+    .sort(
+      (a, b) => Number(isNear(b, newcomer)) - Number(isNear(a, newcomer)) || lastSeenOf(core, a) - lastSeenOf(core, b),
+    );
   return best;
 }
 
@@ -101,8 +103,14 @@ function mayLeave(core: Core, channel: Channel, seat: Seat, { proven }: Handshak
   return channel.second === undefined || proven || isSilent(core, seat, now);
 }
 
-function isSilent({ config }: Core, { flow, lastSeen }: Seat, now: Millis): boolean {
-  return flow === undefined && now - lastSeen >= config.rebind.after;
+function isSilent(core: Core, seat: Seat, now: Millis): boolean {
+  return now - lastSeenOf(core, seat) >= core.config.rebind.after;
+}
+
+/** With what its flow has carried: the engine takes that away up to a sweep late. */
+function lastSeenOf({ flows }: Core, { flow, lastSeen }: Seat): Millis {
+  if (flow === undefined) return lastSeen;
+  return Math.max(lastSeen, flows.read(flow)?.lastSeen ?? Number.POSITIVE_INFINITY);
 }
 
 function isNear(seat: Seat, { from }: Handshake): boolean {

@@ -1,6 +1,6 @@
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { SocketId } from '../../net/ids.ts';
-import type { Millis } from '../../net/time.ts';
+import { type Millis, SECOND } from '../../net/time.ts';
 import type { Core } from './core.ts';
 import { Rate } from './rate.ts';
 import type { RegisteredKey } from './registry.ts';
@@ -14,6 +14,7 @@ interface Search {
   readonly from: Endpoint;
   readonly packet: Uint8Array;
   readonly found: Found;
+  readonly since: Millis;
   /** Set when its turn has come: by then more may be known. */
   order: Iterator<RegisteredKey> | undefined;
 }
@@ -21,7 +22,8 @@ interface Search {
 /**
  * Finds whom a message is for among all registered keys, a hash each. What the source's last messages were for is tried at once. Everything
  * else waits in a short queue and is searched in slices, so that ten thousand keys and a flood of garbage neither stop other packets nor
- * take more than a share of the processor.
+ * take more than a share of the processor. What has waited for as long as a peer waits before it tries again is given up: what a flood
+ * left in the queue costs those who come after it one try.
  */
 export class Searches {
   readonly #rate: Rate;
@@ -42,14 +44,14 @@ export class Searches {
 
   begin(core: Core, at: SocketId, from: Endpoint, packet: Uint8Array, found: Found, now: Millis): undefined {
     if (this.#queue.length >= QUEUE || !core.searchBudget.take(from, 1, now)) return core.drop('search-over-budget');
-    this.#queue.push({ at, from, packet: packet.slice(), found, order: undefined });
+    this.#queue.push({ at, from, packet: packet.slice(), found, since: now, order: undefined });
     this.run(core, now);
   }
 
   /** For a response to an initiation that its source was sent. */
   beginAnswer(core: Core, at: SocketId, from: Endpoint, packet: Uint8Array, found: Found, now: Millis): undefined {
     if (this.#answers.length >= QUEUE) return core.drop('search-over-budget');
-    this.#answers.push({ at, from, packet: packet.slice(), found, order: undefined });
+    this.#answers.push({ at, from, packet: packet.slice(), found, since: now, order: undefined });
     this.run(core, now);
   }
 
@@ -60,6 +62,11 @@ export class Searches {
       const queue = this.#answers.length > 0 ? this.#answers : this.#queue;
       const search = queue[0];
       if (search === undefined) return;
+      if (search.order === undefined && now - search.since >= PATIENCE) {
+        queue.shift();
+        core.drop('search-over-budget');
+        continue;
+      }
       search.order ??= this.#orderFor(core, search);
       const next = search.order.next();
       if (next.done) {
@@ -107,6 +114,8 @@ function* keysOfPartners(remote: Remote | undefined): Iterable<RegisteredKey> {
 const FOUND = 32;
 /** Messages that wait. */
 const QUEUE = 256;
+/** The handshake is void then: its sender has made another. */
+const PATIENCE: Millis = 5 * SECOND;
 /** Hashes at a time: a third of a millisecond. */
 const SLICE = 300;
 /** What may be saved up. */

@@ -25,16 +25,16 @@ export class Statistics {
     this.nextAt ??= now + EVERY;
   }
 
-  /** A line for the log, unless everything is as it was. Without clients the clock stops until something comes. */
+  /** A line for the log, also where nothing happened. Without clients, and news, the clock stops until something comes. */
   tell(core: Core, now: Millis): void {
     if (this.nextAt === undefined || this.nextAt > now) return;
     const { packets, bytes, blocked } = this.totals(core);
     const clients = core.table.clients.size;
     const line = [clients, packets, bytes, blocked].join();
-    const isNews = line !== this.#told;
+    const isDue = clients > 0 || line !== this.#told;
     this.#told = line;
-    this.nextAt = isNews || clients > 0 ? now + EVERY : undefined;
-    if (isNews) core.event('info', 'wireguard-statistics', { clients, packets, bytes, blocked });
+    this.nextAt = isDue ? now + EVERY : undefined;
+    if (isDue) core.event('info', 'wireguard-statistics', { clients, packets, bytes, blocked });
   }
 
   /** The totals when they are others than those that were last asked for by this. */

@@ -109,6 +109,11 @@ export class WireguardService implements Service, Drainable, Managed, Restorable
     this.#core.draining = true;
   }
 
+  resume(now: Millis): void {
+    this.#begin(now);
+    this.#core.draining = false;
+  }
+
   /** Clients with a persistent keepalive never go by themselves. A restart takes nothing from them: whoever stops need not wait for 0. */
   get clientsLeft(): number {
     return this.#core.table.clients.size;

@@ -160,6 +160,7 @@ describe('what may be asked', () => {
     ['POST', 'reload', undefined, 422, ['reload']],
     ['POST', 'drain', '{}', 200, ['drain']],
     ['GET', 'drain', undefined, 200, undefined],
+    ['DELETE', 'drain', undefined, 200, ['resume']],
     ['GET', 'openapi.json', undefined, 200, undefined],
     ['GET', 'reload', undefined, 405, undefined],
     ['PUT', 'blocks', '{}', 405, undefined],

@@ -47,6 +47,12 @@ export class FakeOperations implements Operations {
     return { ok: false, changed: [], needsRestart: [], faults: ['x: is wrong'], warnings: [], failures: [] };
   }
 
+  resume() {
+    this.calls.push(['resume']);
+    if (this.faulty) return { ok: false, reason: 'it ends' } as const;
+    return { ok: true, undone: true } as const;
+  }
+
   drain() {
     this.calls.push(['drain']);
     return { left: 3, services: [] };

@@ -112,11 +112,14 @@ for (const [name, yaml, ...faults] of [
     /sni.*is neither a host name/,
   ],
   ['neither upstreams nor server names', entry('listen: "tcp://0.0.0.0:443"'), /forward\[0\]\.to: is missing/],
-  [
-    'the client as the source, which the portable engine cannot',
-    `engine: portable\n${entry('listen: "tcp://0.0.0.0:80", to: "tcp://a:80", transparent: true')}`,
-    /:3: forward\[0\]\.transparent: is not available with the portable engine, which cannot set IP_TRANSPARENT/,
-  ],
+  ...['auto', 'portable', 'batched', 'xdp'].map(
+    (engine) =>
+      [
+        `the client as the source, engine ${engine}`,
+        `engine: ${engine}\n${entry('listen: "tcp://0.0.0.0:80", to: "tcp://a:80", transparent: true')}`,
+        /:3: forward\[0\]\.transparent: is not available in this version \(leave it out; with proxyOut: v2 /,
+      ] as const,
+  ),
   ['text', 'forward: web', /^config\.yaml:1: forward: must be a list of forwards/],
 ] as const) {
   test(`fault: ${name}`, async (context) => {

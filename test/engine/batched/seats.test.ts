@@ -10,7 +10,11 @@ const [WORKERS, LISTENERS, MOST] = [3, 4, 5];
 test('places are given out to the last, and a worker that is gone gives back its own, whatever came before', () => {
   const worker = fc.nat(WORKERS - 1);
   const listener = fc.nat(LISTENERS - 1);
-  const act = fc.record({ what: fc.constantFrom('take', 'take', 'leave', 'die', 'stand'), worker, listener });
+  const act = fc.record({
+    what: fc.constantFrom('take', 'take', 'leave', 'die', 'stand', 'turn', 'turn'),
+    worker,
+    listener,
+  });
   fc.assert(
     fc.property(fc.array(act, { maxLength: 200 }), (acts) => {
       const memory = new SharedArrayBuffer(Seats.bytes(LISTENERS, WORKERS));
@@ -18,6 +22,7 @@ test('places are given out to the last, and a worker that is gone gives back its
       const main = new Seats(memory, WORKERS);
       const counts = Array.from({ length: WORKERS }, () => new Array<number>(LISTENERS).fill(0));
       const versions = new Array<number>(LISTENERS).fill(0);
+      const turns = new Array<number>(LISTENERS).fill(0);
       const taken = (at: number): number => counts.reduce((sum, own) => sum + (own[at] ?? 0), 0);
       for (const { what, worker, listener } of acts) {
         const own = counts[worker] ?? assert.fail();
@@ -34,6 +39,11 @@ test('places are given out to the last, and a worker that is gone gives back its
           own.fill(0);
         } else if (what === 'stand') {
           versions[listener] = main.nextVersion(listener);
+          turns[listener] = 0;
+        } else if (what === 'turn') {
+          const turn = turns[listener] ?? 0;
+          assert.equal(seats[worker]?.takeTurn(listener), turn);
+          turns[listener] = turn + 1;
         }
         for (let at = 0; at < LISTENERS; at++) {
           assert.equal(main.taken(at), taken(at));

@@ -88,6 +88,19 @@ describe('a standing decision', { skip: missing('ffi') }, () => {
     assert.deepEqual(pairs.map(({ tag }) => tag).sort(), [7, 7, 8, 8]);
   });
 
+  test('which all workers keep', async (t) => {
+    const other = await echoServer(t);
+    const { rig, listener } = await start(t, { workers: 2, more: [{ tag: 8, place: other.place }] });
+    for (let n = 1; n <= 12; n++) {
+      await open(t, listener.local);
+      const pairs = await told(rig, n);
+      assert.deepEqual(
+        pairs.map(({ tag }) => tag),
+        pairs.map((_, index) => 7 + (index % 2)),
+      );
+    }
+  });
+
   test('a client whose target refuses is asked about', async (t) => {
     const { rig, listener, server } = await start(t);
     server.close();

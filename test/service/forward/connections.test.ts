@@ -176,6 +176,15 @@ test('draining: nobody new, everybody else goes on', () => {
   assert.equal(harness.service.clientsLeft, 0);
 });
 
+test('a drain that is undone: whoever comes is served, and nobody is cut off at its end', () => {
+  const harness = new Harness(rule(['192.0.2.1:80'], { drain: 5000 }));
+  harness.connected(one(harness.open('198.51.100.1:1').orders, 'connect').stream);
+  harness.service.drain(harness.now);
+  harness.service.resume(harness.now);
+  assert.deepEqual(types(harness.wait(5000)), []);
+  assert.equal(goal(one(harness.open('198.51.100.1:2').orders, 'connect')), '192.0.2.1:80');
+});
+
 test('who is still there when the time to drain is over is cut off', () => {
   const harness = new Harness(rule(['192.0.2.1:80'], { drain: 5000 }));
   const { stream, orders } = harness.open('198.51.100.1:1');

@@ -61,9 +61,13 @@ export class Harness {
     return this.drain();
   }
 
+  /** The chunk is the engine's: another client's bytes are read into it next. */
   data(stream: StreamId, chunk: Uint8Array): Order[] {
-    this.service.handleStreamData(stream, chunk, this.now);
-    return this.drain();
+    const lent = Buffer.from(chunk);
+    this.service.handleStreamData(stream, lent, this.now);
+    const orders = this.drain();
+    lent.fill('?');
+    return orders;
   }
 
   closed(stream: StreamId, bytes = 0): Order[] {

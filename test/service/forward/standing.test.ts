@@ -24,9 +24,10 @@ describe('what an engine may do without asking', () => {
     assert.equal(harness.standing, undefined);
     harness.open('198.51.100.1:1');
     assert.deepEqual(harness.standing, {
+      // The first client went to A.
       to: [
-        { tag: 1, place: endpoint(A) },
         { tag: 2, place: endpoint(B) },
+        { tag: 1, place: endpoint(A) },
       ],
       timeout: 3000,
       keepAlive,
@@ -78,6 +79,7 @@ describe('what an engine may do without asking', () => {
   const changes: readonly (readonly [string, (harness: Harness) => void, readonly string[]])[] = [
     ['a block', (harness) => harness.block('203.0.113.1/32'), []],
     ['a drain', (harness) => drain(harness), []],
+    ['a drain that was undone', (harness) => undoneDrain(harness), [A]],
     ['a rule with a question', (harness) => harness.update(rule([A], { proxyOut: 'v1' })), []],
     ['another upstream', (harness) => harness.update(rule([B])), [B]],
     ['one more upstream', (harness) => harness.update(rule([A, B])), [A, B]],
@@ -291,6 +293,13 @@ function failing(harness: Harness, refused: StandingRefusal) {
   const from = endpoint('198.51.100.9:9');
   harness.service.handleStreamOpened(stream, harness.listener, from, harness.now, LOCAL, refused);
   return stream;
+}
+
+/** The decision comes back with the next client. */
+function undoneDrain(harness: Harness): void {
+  drain(harness);
+  harness.service.resume(harness.now);
+  harness.open('198.51.100.9:9');
 }
 
 function drain(harness: Harness): void {

@@ -59,6 +59,7 @@ test('a name that never resolved marks its forward down; clients are not kept wa
       name: 'app.example:80',
       address: undefined,
       up: false,
+      checked: false,
       since: upstream?.since,
       reason: 'the name does not resolve (ENOTFOUND)',
       nextAt: 10_000,
@@ -85,6 +86,19 @@ test('names lead neither to this machine nor to metadata services', () => {
   assert.equal(isSafeAnswer('notlocalhost', '127.0.0.1'), false);
   const literal = new Harness(rule(['127.0.0.1:80']));
   assert.equal(goal(one(literal.open('198.51.100.1:1').orders, 'connect')), '127.0.0.1:80');
+});
+
+test('an upstream is called checked where its forward has health checks', () => {
+  for (const [settings, checked] of [
+    [{}, false],
+    [{ health }, true],
+  ] as const) {
+    const [forward] = new Harness(rule(['192.0.2.1:80'], settings)).service.stats().forwards;
+    assert.deepEqual(
+      forward?.upstreams.map((upstream) => [upstream.up, upstream.checked]),
+      [[true, checked]],
+    );
+  }
 });
 
 test('health checks take an upstream out after so many failures, and bring it back', () => {

@@ -147,8 +147,26 @@ describe('a client that begins another pair', () => {
     assert.deepEqual(harness.send(A, handshake(GUID_2)), []);
     assert.equal(harness.drops('source-busy'), 1);
     assert.deepEqual(receivers(harness.send(A, bytes('data'))), [endpointKey(B)], 'the living pair goes on');
-    assert.deepEqual(harness.send(A, handshake(GUID_2, OTHER_KEY)), []);
-    assert.equal(harness.drops('wrong-mac'), 1);
+  });
+
+  test('what only looks like another handshake is data', () => {
+    const harness = new Harness(
+      testConfig({ handshakeBudget: { perAddress: 1, perPrefix: 0, burstSeconds: 10, maxSources: 100 } }),
+    );
+    harness.pair();
+    const zero = handshake(GUID_2).fill(0, 8, 24);
+    for (const packet of [handshake(GUID_2, OTHER_KEY), handshake(GUID_2).fill(1, 40, 41), zero]) {
+      for (let turn = 0; turn < 20; turn++) {
+        assert.deepEqual(harness.send(A, packet), [{ to: endpointKey(B), packet, by: 'service' }]);
+      }
+    }
+    assert.deepEqual(
+      [harness.drops('wrong-mac'), harness.drops('zero-guid'), harness.drops('over-budget')],
+      [0, 0, 0],
+      'nothing of it is lost, however much there is',
+    );
+    harness.send(C, handshake(GUID_2));
+    assert.deepEqual(harness.counts, { open: 1, halfOpen: 1 }, 'and it takes no seat');
   });
 
   test('gets it once it sends nothing else; the old pair is closed', () => {

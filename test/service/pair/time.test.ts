@@ -105,12 +105,25 @@ describe('rebind', () => {
       assert.deepEqual(harness.send(moved, handshake()), [], 'not yet silent');
       harness.pass(1_000);
     }
-    harness.pass(1_000);
     assert.deepEqual(receivers(harness.send(moved, handshake())), [endpointKey(B)]);
     assert.deepEqual(receivers(harness.send(B, bytes('x'))), [endpointKey(moved)]);
     assert.deepEqual(receivers(harness.send(moved, bytes('x'))), [endpointKey(B)]);
     assert.deepEqual(harness.send(A, bytes('the old one has no seat')), []);
     assert.equal(harness.flows.size, 2);
+  });
+
+  test('silence counts from the last packet, whenever the engine looks for idle flows', () => {
+    const harness = new Harness();
+    harness.pair();
+    harness.pass(1_700);
+    assert.equal(harness.send(A, bytes('last'))[0]?.by, 'flow');
+    harness.pass(4_999);
+    assert.deepEqual(harness.send(moved, handshake()), []);
+    harness.pass(1);
+    assert.equal(harness.flows.size, 1, 'its flow is there still, the other is not');
+    assert.deepEqual(receivers(harness.send(moved, handshake())), [endpointKey(B)]);
+    assert.deepEqual(receivers(harness.send(moved, bytes('x'))), [endpointKey(B)]);
+    assert.deepEqual(harness.send(A, bytes('x')), []);
   });
 
   test('a living seat goes to nobody', () => {
@@ -188,6 +201,16 @@ describe('drain', () => {
     }
     harness.pass(32_000);
     assert.equal(harness.service.clientsLeft, 0);
+  });
+
+  test('undone, pairs are made as before', () => {
+    const harness = new Harness();
+    harness.run(() => harness.service.drain(harness.now));
+    harness.pair();
+    assert.equal(harness.service.clientsLeft, 0);
+    harness.run(() => harness.service.resume(harness.now));
+    harness.pair();
+    assert.equal(harness.service.clientsLeft, 2);
   });
 
   test('a seat may still be rebound', () => {

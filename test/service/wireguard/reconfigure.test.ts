@@ -114,6 +114,11 @@ describe('a drain', () => {
       alice.say('bob', 'moved');
       world.settle();
       assert.equal(bob.received.at(-1)?.text, peers.length > 0 ? 'moved' : 'renewed');
+      world.relay.run(() => world.relay.service.resume(world.relay.now));
+      world.connect(erin, bob);
+      erin.say('bob', 'at last');
+      world.settle();
+      assert.equal(bob.received.at(-1)?.text, 'at last');
     }
   });
 });

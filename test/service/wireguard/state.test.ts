@@ -99,7 +99,7 @@ describe('blocks', () => {
 });
 
 describe('statistics', () => {
-  test('come every 30 s while there is something to tell', () => {
+  test('come every 30 s while there are clients, and once more when they are gone', () => {
     const { world, alice } = pair();
     const lines = () => world.relay.events.filter(({ name }) => name === 'wireguard-statistics');
     world.pass(30_000);
@@ -108,10 +108,13 @@ describe('statistics', () => {
     assert.deepEqual([clients, blocked], [2, 0]);
     assert.ok(Number(packets) >= 3 && Number(bytes) >= 148 + 92, `${packets} ${bytes}`);
     world.pass(60_000);
-    assert.equal(lines().length, 1, 'nothing new');
+    assert.equal(lines().length, 3, 'also while nothing is said');
     alice.say('bob', 'more');
-    world.pass(30_000);
-    assert.equal(lines().length, 2);
+    world.pass(1_000_000);
+    assert.equal(lines().at(-1)?.fields['clients'], 0);
+    const told = lines().length;
+    world.pass(1_000_000);
+    assert.equal(lines().length, told, 'nobody is there');
   });
 });
 
@@ -223,6 +226,25 @@ describe('many registered keys', () => {
     hub.initiate('peer 1905');
     world.pass(100);
     assert.ok(world.relay.service.stats().hashes - before < 120, `${world.relay.service.stats().hashes - before}`);
+  });
+
+  test('what a flood left to be searched costs who comes after it a few tries, not the time that the search would take', () => {
+    const world = new World({ peers: registered(...names, 'alice', 'bob'), hashesPerSecond: 20_000 });
+    const alice = world.peer('alice', '192.0.2.1:1000');
+    alice.initiate('bob');
+    world.pass(1000);
+    const garbage = sign(new Uint8Array(148), mac1Key(keyOf('nobody')));
+    garbage[0] = 1;
+    // Ten searches a second: what may wait is 26 s of work.
+    for (let host = 0; host < 1000; host++) world.send(endpoint(`10.0.${host >> 8}.${host & 255}:999`), garbage);
+    const bob = world.peer('bob', '203.0.113.1:2000');
+    for (let tries = 0; tries < 3 && !bob.hasSession('alice'); tries++) {
+      bob.initiate('alice');
+      world.pass(5_000);
+    }
+    assert.ok(bob.hasSession('alice'));
+    assert.equal(world.relay.service.stats().held.searches, 0);
+    assert.ok(world.relay.drops('search-over-budget') > 900, 'counted');
   });
 
   test('a flood of garbage takes no more than its share of hashes, and clients go on', () => {

@@ -49,6 +49,11 @@ export class Accepting implements Idler {
     if (standing === undefined || seat > standing.most) return undefined;
     return standing.version === this.#seats.version(this.#seat) ? standing : undefined;
   }
+
+  /** Whose turn it is of the targets of its standing decision, among all workers. */
+  takeTurn(): number {
+    return this.#seats.takeTurn(this.#seat);
+  }
 }
 
 /** Why there is no connection: none waits, this one was gone already, or there is nothing left to make it with. */

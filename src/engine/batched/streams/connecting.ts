@@ -57,8 +57,8 @@ export class Connecting {
   }
 
   /** For a client about whom nobody need be asked. */
-  connectBy(standing: Standing, client: Stream): void {
-    const { fd, errno } = standing.dialNext();
+  connectBy(standing: Standing, turn: number, client: Stream): void {
+    const { fd, errno } = standing.dial(turn);
     client.tag = standing.tag;
     if (fd === undefined) {
       client.refusal = errno;

@@ -121,7 +121,7 @@ export class Listening {
     }
     const client = this.#streams.table.add(UNTOLD, fd, listener, 'held');
     const decision = listener.decisionFor(seat);
-    if (decision !== undefined) this.#streams.connecting.connectBy(decision, client);
+    if (decision !== undefined) this.#streams.connecting.connectBy(decision, listener.takeTurn(), client);
     else if (listener.standing === undefined) this.#streams.untold.opened(client);
     else this.#streams.untold.ask(client);
   }

@@ -2,7 +2,7 @@
  * What all workers and the main thread know of each listener, in shared memory. Each worker counts its own streams, so that a worker which
  * is gone takes what it counted with it, whatever it was at.
  *
- *   streams of worker 0:4   of worker 1:4   …   version of what stands:4
+ *   streams of worker 0:4   of worker 1:4   …   version of what stands:4   how many it let in:4
  */
 export class Seats {
   readonly #words: Int32Array;
@@ -17,7 +17,7 @@ export class Seats {
   }
 
   static bytes(listeners: number, workers: number): number {
-    return listeners * (workers + 1) * 4;
+    return listeners * (workers + MORE) * 4;
   }
 
   /** A place for one stream more, among all workers: which it is, from 1; 0 when all are taken. */
@@ -47,7 +47,7 @@ export class Seats {
 
   /** A worker is gone. */
   forget(worker: number): void {
-    const stride = this.#workers + 1;
+    const stride = this.#workers + MORE;
     for (let at = worker; at < this.#words.length; at += stride) Atomics.store(this.#words, at, 0);
   }
 
@@ -56,13 +56,23 @@ export class Seats {
     return Atomics.load(this.#words, this.#at(listener) + this.#workers);
   }
 
+  /** Its turns begin with the first target, whatever those before came to. */
   nextVersion(listener: number): number {
     const at = this.#at(listener) + this.#workers;
+    Atomics.store(this.#words, at + 1, 0);
     Atomics.add(this.#words, at, 1);
     return Atomics.load(this.#words, at);
   }
 
+  /** Whose turn it is of the targets of what stands, among all workers. */
+  takeTurn(listener: number): number {
+    return Atomics.add(this.#words, this.#at(listener) + this.#workers + 1, 1) >>> 0;
+  }
+
   #at(listener: number): number {
-    return listener * (this.#workers + 1);
+    return listener * (this.#workers + MORE);
   }
 }
+
+/** Words behind the counts. */
+const MORE = 2;

@@ -33,7 +33,6 @@ export class Standing implements Joining {
   tag = 0;
   readonly #targets: readonly { readonly tag: number; readonly family: 4 | 6 | 'unix'; readonly size: number }[];
   readonly #addresses: Arena;
-  #turn = 0;
 
   /** `body`: of the message in the ring. */
   constructor(ring: RingReader, body: number) {
@@ -57,9 +56,8 @@ export class Standing implements Joining {
     this.#addresses.bytes.set(ring.bytes.subarray(body + STAND_BYTES, body + STAND_BYTES + bytes));
   }
 
-  dialNext(): Dialled {
-    const n = this.#turn;
-    this.#turn = (n + 1) % this.#targets.length;
+  dial(turn: number): Dialled {
+    const n = turn % this.#targets.length;
     const target = this.#targets[n];
     if (target === undefined) throw new RangeError('a standing decision without a target');
     this.tag = target.tag;
