@@ -1,11 +1,16 @@
 // The commands that ask a relay that runs, against one that does, with a live client of every service.
+
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { BlockView, ClientView, FlowView, ReloadReport, Status } from '../../src/control/admin/operations.ts';
+import { TurnClient } from '../../src/probe/client.ts';
+import type { Summary } from '../../src/runtime/banner.ts';
+import { afterwards } from '../afterwards.ts';
 import { temporaryFolder } from '../control/config/rig.ts';
+import { PATIENCE_MILLIS } from '../patience.ts';
 import { culvert, culvertUp, start, waitFor } from './culvert.ts';
 import { Live } from './live.ts';
 
@@ -84,14 +89,15 @@ describe('with clients of every service', () => {
     ] as const) {
       assert.deepEqual(await live.ask(...words), { code: 0, stdout: line, stderr: '' });
     }
-    for (const [name, works] of Object.entries(links)) assert.ok(!(await works()), `${name} goes on`);
+    const on = await Promise.all(Object.values(links).map((works) => works(A_WHILE)));
+    assert.deepEqual(on, [false, false, false, false]);
     const after = await live.json<Status>('status');
     for (const { service, drops } of after.services) {
       // The connection is cut, so that nothing more comes by it.
       if (service !== 'forward') assert.ok((drops.blocked ?? 0) > 0, service);
     }
     assert.ok(after.blocks.refused > 0);
-    await assert.rejects(live.turn());
+    await assert.rejects(live.turn(A_WHILE));
 
     const removed = await live.ask('block', 'remove', '127.0.0.0/8', '--json');
     assert.deepEqual(JSON.parse(removed.stdout), { changed: [{ prefix: '127.0.0.0/8', kept: true }] });
@@ -108,7 +114,7 @@ describe('with clients of every service', () => {
     assert.equal(first.left, 1);
     assert.match((await live.ask('drain')).stdout, /^draining: 1 left \(.*forward 1.*\)\n$/);
     assert.match((await live.ask('status')).stdout, /^ {2}state +draining: 1 left$/m);
-    assert.equal(await (await live.tcp())(), false);
+    assert.equal(await (await live.tcp())(A_WHILE), false);
     const waiting = start(['drain', '--wait', '--config', live.file]);
     await waitFor(() => waiting.stdout().startsWith('draining: 1 left'));
     assert.ok(await works(), 'who is there stays');
@@ -145,6 +151,30 @@ describe('with clients of every service', () => {
     assert.equal(both.code, 2);
     assert.match(both.stderr, /^culvert: option '--wait' cannot be used with option '--undo'/);
   });
+});
+
+test('SIGTERM waits for allocations as long as turn.drain says, refreshed or not, and takes no new ones', async (context) => {
+  const state = join(temporaryFolder(context), 'state');
+  const settings = ['listen=udp://127.0.0.1:0', 'relay.ipv4=127.0.0.1', 'users={"alice":"s3cret"}', 'drain=1h'];
+  const turn = settings.flatMap((setting) => ['--set', `turn.${setting}`]);
+  const running = await culvertUp(context, ['--json', ...turn, '--set', 'admin.listen=off', '--set', `state=${state}`]);
+  const { listeners } = JSON.parse(running.stdout()) as Summary;
+  const { local: remote } = listeners.find(({ service }) => service === 'turn') ?? assert.fail();
+  const target = { kind: 'udp', remote, servername: '', insecure: false, timeout: PATIENCE_MILLIS } as const;
+  const connect = async () => {
+    const client = await TurnClient.connect(target, { username: 'alice', password: 's3cret' });
+    context.after(() => client.close());
+    return client;
+  };
+  const [client, late] = [await connect(), await connect()];
+  await client.allocate({});
+  running.child.kill('SIGTERM');
+  await waitFor(() => running.stderr().includes('the end comes with the last'));
+  await assert.rejects(late.allocate({}), /508/);
+  assert.ok((await client.refresh(600)) > 0);
+  assert.equal(running.child.exitCode, null);
+  await client.refresh(0);
+  assert.equal(await running.ended(), 0);
 });
 
 describe('blocks', () => {
@@ -315,7 +345,7 @@ describe('finding the relay', () => {
     const folder = temporaryFolder(context);
     const server = createServer((socket) => void socket.end('nonsense\r\n\r\n'));
     await new Promise<void>((resolve) => server.listen(join(folder, 'admin.sock'), resolve));
-    context.after(() => void server.close());
+    afterwards(context, () => void server.close());
     const done = await culvert(['status', '--state', folder]);
     assert.equal(done.code, 1);
     assert.match(done.stderr, /^culvert: the relay with state folder \S+ does not answer \(.*\)\n$/);
@@ -334,3 +364,6 @@ describe('finding the relay', () => {
     await waitFor(() => running.stderr().includes('no local admin socket'));
   });
 });
+
+/** Milliseconds in which whoever is served has long been answered. */
+const A_WHILE = 1000;

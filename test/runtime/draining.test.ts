@@ -23,7 +23,7 @@ test('every service drains, and the end comes with the last client', async () =>
   [one.clientsLeft, two.clientsLeft] = [2, 1];
   const { driver, log, lines } = rig();
   let ended = false;
-  const draining = drainAll(driver, [one, two], log, 1).then(() => (ended = true));
+  const draining = drainAll(driver, [{ service: one }, { service: two }], log, 1).then(() => (ended = true));
   assert.deepEqual([one.drained, two.drained], [1, 1]);
   one.clientsLeft = 0;
   await new Promise((resolve) => setTimeout(resolve, 20));
@@ -39,7 +39,7 @@ test('a client of whom his service hears only now is waited for', async () => {
   const told = Promise.withResolvers<void>();
   engine.told = told.promise;
   let ended = false;
-  const draining = drainAll(driver, [service], log, 1).then(() => (ended = true));
+  const draining = drainAll(driver, [{ service }], log, 1).then(() => (ended = true));
   await new Promise((resolve) => setTimeout(resolve, 60));
   assert.equal(ended, false);
   service.clientsLeft = 1;
@@ -50,9 +50,29 @@ test('a client of whom his service hears only now is waited for', async () => {
   await draining;
 });
 
+test('clients that go on after a restart are waited for in vain no longer than wanted, or not at all', async () => {
+  const { driver, log, lines } = rig();
+  const [turn, wireguard] = [new DrainableService('turn'), new DrainableService('wireguard')];
+  [turn.clientsLeft, wireguard.clientsLeft] = [1, 5];
+  const begun = performance.now();
+  const all = [
+    { service: turn, patience: 200 },
+    { service: wireguard, keepsClients: true },
+  ] as const;
+  await drainAll(driver, all, log, 1);
+  assert.ok(performance.now() - begun >= 200);
+  assert.deepEqual([turn.drained, wireguard.drained], [1, 1]);
+  assert.deepEqual(lines, [{ clients: 1 }], 'those whom it waits for');
+
+  await drainAll(driver, [{ service: turn, patience: 0 }], log, 1);
+  turn.clientsLeft = 0;
+  await drainAll(driver, [{ service: turn, patience: 3_600_000 }], log, 1);
+  assert.equal(lines.length, 1);
+});
+
 test('without clients it is over in a moment, without a word', async () => {
   const { driver, log, lines } = rig();
-  await drainAll(driver, [new DrainableService('pair')], log);
+  await drainAll(driver, [{ service: new DrainableService('pair') }], log);
   await drainAll(driver, [], log);
   assert.deepEqual(lines, []);
 });

@@ -7,6 +7,7 @@ import { IdSource } from '../../src/net/ids.ts';
 import type { Resolution } from '../../src/net/resolution.ts';
 import { Driver, DriverMisuse } from '../../src/runtime/driver.ts';
 import type { Order } from '../../src/service/service.ts';
+import { afterwards } from '../afterwards.ts';
 import { Peer } from '../engine/conformance/peer.ts';
 import { LOOPBACK, until } from '../engine/conformance/rig.ts';
 import { exampleFlow, flowId, v4 } from '../flow/example.ts';
@@ -222,7 +223,7 @@ test('a service is never called while its orders are open', async () => {
 test('a timer for each service: at its deadline, not before, moved and cleared', async (t) => {
   const { driver, clock } = start();
   mock.timers.enable({ apis: ['setTimeout'] });
-  t.after(() => mock.timers.reset());
+  afterwards(t, () => mock.timers.reset());
   const [turn, pair] = [new FakeService('turn'), new FakeService('pair')];
   const pass = (millis: number): void => {
     clock.now += millis;
@@ -337,7 +338,7 @@ async function startReal(t: TestContext) {
     onEvent: () => {},
   });
   const [client, peer] = [await Peer.open(4, LOOPBACK), await Peer.open(4, LOOPBACK)];
-  t.after(async () => {
+  afterwards(t, async () => {
     client.close();
     peer.close();
     await driver.stop();

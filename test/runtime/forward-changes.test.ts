@@ -14,6 +14,7 @@ import { Driver } from '../../src/runtime/driver.ts';
 import { ForwardHost } from '../../src/runtime/forward-host.ts';
 import { standalone } from '../../src/service/common.ts';
 import { openDescriptors } from '../../src/sys/fd.ts';
+import { afterwards } from '../afterwards.ts';
 import { until } from '../engine/conformance/rig.ts';
 import { descriptors } from '../engine/descriptors.ts';
 import { missing } from '../requirements.ts';
@@ -92,14 +93,14 @@ class Relay {
     this.#upstream = upstream;
     const note = (worker: Worker): unknown => this.#workers.push(worker);
     process.on('worker', note);
-    t.after(() => process.removeListener('worker', note));
+    afterwards(t, () => process.removeListener('worker', note));
     const ids = new IdSource();
     const common = standalone((length) => randomBytes(length));
     this.#blocks = common.blocks;
     const createEngine = (sink: EngineSink) =>
       createBatchedEngine({ sink, ids, workers: 2, seed: 1, onFault: () => {} });
     this.#driver = new Driver({ ids, createEngine, onEvent: () => {} });
-    t.after(() => this.#driver.stop());
+    afterwards(t, () => this.#driver.stop());
     this.host = new ForwardHost({ forward: [], driver: this.#driver, ids, common });
   }
 
@@ -151,7 +152,7 @@ class Relay {
   async end(crowd: Crowd): Promise<void> {
     let ended = false;
     const log = { trace() {}, debug() {}, info() {}, warn() {}, error() {}, fatal() {} };
-    const drained = drainAll(this.#driver, [this.host.service], log, 1).then(() => (ended = true));
+    const drained = drainAll(this.#driver, [{ service: this.host.service }], log, 1).then(() => (ended = true));
     await this.#driver.engine.allTold?.();
     assert.equal(ended, false);
     crowd.leave();
@@ -208,7 +209,7 @@ class Crowd {
 
   #client(port: number, localAddress: string, kind: string): Client {
     const socket = connect({ port, host: '127.0.0.1', localAddress, allowHalfOpen: true });
-    this.#t.after(() => socket.destroy());
+    afterwards(this.#t, () => socket.destroy());
     const echo = Promise.withResolvers<void>();
     const gone = new Promise<void>((resolve) => socket.once('close', () => resolve()));
     socket.on('error', () => {});
@@ -242,7 +243,7 @@ async function echoServer(t: TestContext): Promise<number> {
     socket.pipe(socket);
   });
   server.listen({ host: '127.0.0.1', port: 0, backlog: 1024 });
-  t.after(() => {
+  afterwards(t, () => {
     server.close();
     for (const socket of sockets) socket.destroy();
   });

@@ -4,6 +4,7 @@ import { after, describe, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
 import { openDescriptors } from '../../../src/sys/fd.ts';
+import { afterwards } from '../../afterwards.ts';
 import { missing } from '../../requirements.ts';
 import { until } from '../conformance/rig.ts';
 import { descriptors } from '../descriptors.ts';
@@ -16,7 +17,7 @@ describe('streams of two workers that are joined', { skip: missing('ffi') }, () 
     const workers: Worker[] = [];
     const note = (worker: Worker): unknown => workers.push(worker);
     process.on('worker', note);
-    t.after(() => process.removeListener('worker', note));
+    afterwards(t, () => process.removeListener('worker', note));
     const { rig, place, upstreams } = await start(t, { workers: 2 });
     const before = descriptors().sockets;
     for (let round = 0; round < 8; round++) {

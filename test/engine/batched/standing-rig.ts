@@ -5,6 +5,8 @@ import type { TestContext } from 'node:test';
 import { createBatchedEngine } from '../../../src/engine/batched/batched.ts';
 import type { Endpoint } from '../../../src/net/endpoint.ts';
 import type { StandingDecision } from '../../../src/net/standing.ts';
+import { afterwards } from '../../afterwards.ts';
+import { PATIENCE_MILLIS } from '../../patience.ts';
 import { type Bound, loopback, Rig, until } from '../conformance/rig.ts';
 
 export interface StartOptions {
@@ -19,7 +21,7 @@ export interface StartOptions {
 }
 
 export async function start(t: TestContext, options: StartOptions = {}) {
-  const { workers = 1, most = 100, streams, idle = 0, timeout = 5000, more = [] } = options;
+  const { workers = 1, most = 100, streams, idle = 0, timeout = PATIENCE_MILLIS, more = [] } = options;
   const upstream = await echoServer(t);
   const rig = await Rig.start(t, {
     name: 'batched',
@@ -38,7 +40,7 @@ export async function obeyed(rig: Rig, { place, upstreams }: Upstream, workers =
   for (let n = 0; n < workers; n++) {
     const stream = rig.ids.stream();
     const before = upstreams.length;
-    rig.engine.connect(stream, { to: place, timeout: 5000 });
+    rig.engine.connect(stream, { to: place, timeout: PATIENCE_MILLIS });
     await until(() => rig.connected.has(stream) && upstreams.length > before, 'the answer of a worker');
     rig.engine.closeStream(stream);
     upstreams.pop()?.destroy();
@@ -67,7 +69,7 @@ export async function echoServer(t: TestContext): Promise<Upstream> {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  t.after(() => {
+  afterwards(t, () => {
     server.close();
     for (const socket of upstreams) socket.destroy();
   });
@@ -80,7 +82,7 @@ export async function open(t: TestContext, { address, port }: Endpoint): Promise
   const socket = connect({ host: address, port });
   await once(socket, 'connect');
   socket.on('error', () => {});
-  t.after(() => socket.destroy());
+  afterwards(t, () => socket.destroy());
   return socket;
 }
 

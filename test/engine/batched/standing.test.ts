@@ -5,6 +5,7 @@ import { connect, createServer } from 'node:net';
 import { after, describe, test } from 'node:test';
 import { createBatchedEngine } from '../../../src/engine/batched/batched.ts';
 import { openDescriptors } from '../../../src/sys/fd.ts';
+import { afterwards } from '../../afterwards.ts';
 import { missing } from '../../requirements.ts';
 import { withoutAccept } from '../conformance/joined.ts';
 import { type EngineParts, loopback, Rig, until } from '../conformance/rig.ts';
@@ -54,26 +55,30 @@ describe('a standing decision', { skip: missing('ffi') }, () => {
   test('one that was told of can be closed, and is idle no longer than it may', async (t) => {
     const { rig, listener } = await start(t, { idle: 400 });
     const [first, second] = [await open(t, listener.local), await open(t, listener.local)];
-    const [pair] = await told(rig, 2);
+    await until(() => {
+      for (const socket of [first, second]) socket.write('not idle yet');
+      return rig.pairs.length === 2;
+    }, 'two pairs');
+    const [pair] = rig.pairs;
     rig.engine.closeStream(pair?.client ?? assert.fail());
     await Promise.all([first, second].map((socket) => once(socket.resume(), 'close')));
   });
 
   test('who said all before anybody was told of him is idle no longer either, where nobody reads it', async (t) => {
     const silent = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
-      t.after(() => socket.destroy());
+      afterwards(t, () => socket.destroy());
       socket.on('error', () => {});
       socket.end();
     });
     silent.listen(0, '127.0.0.1');
-    t.after(() => silent.close());
+    afterwards(t, () => silent.close());
     await once(silent, 'listening');
     const place = silent.address();
     assert.ok(typeof place === 'object' && place !== null);
     const { rig, listener } = await start(t, { idle: 300, place: loopback(4, place.port) });
     const client = connect({ host: listener.local.address, port: listener.local.port, allowHalfOpen: true });
     client.on('error', () => {});
-    t.after(() => client.destroy());
+    afterwards(t, () => client.destroy());
     client.resume();
     // More than the upstream's buffers take, and not more than ours do.
     client.end(Buffer.alloc(4500 * 1024));

@@ -12,6 +12,8 @@ import type { Endpoint } from '../../../src/net/endpoint.ts';
 import { openDescriptors } from '../../../src/sys/fd.ts';
 import { addressOf } from '../../../src/sys/ffi.ts';
 import { streamCalls } from '../../../src/sys/stream-calls.ts';
+import { afterwards } from '../../afterwards.ts';
+import { PATIENCE_MILLIS } from '../../patience.ts';
 import { missing } from '../../requirements.ts';
 import { type Bound, type ConformanceOptions, loopback, Rig, until } from '../conformance/rig.ts';
 import { descriptors } from '../descriptors.ts';
@@ -48,7 +50,7 @@ describe('streams in workers', { skip: missing('ffi') }, () => {
     await until(() => forward.upstreams.length === 1, 'the worker');
     const before = descriptors();
     for (let n = 1; n < READERS; n++) clients.push(await open(forward.local));
-    t.after(() => {
+    afterwards(t, () => {
       for (const client of clients) client.destroy();
     });
     await until(() => forward.upstreams.length === READERS, 'all upstreams');
@@ -64,7 +66,7 @@ describe('streams in workers', { skip: missing('ffi') }, () => {
       socket.on('data', (bytes: Buffer) => (received += bytes.length));
       socket.resume();
     }
-    await standstill(() => received);
+    await until(() => received >= READERS * chunk.length, 'everything');
     assert.equal(received, READERS * chunk.length);
     await until(() => descriptors().pipes - before.pipes <= 2 * 64, 'pipes to be given back');
   });
@@ -72,31 +74,39 @@ describe('streams in workers', { skip: missing('ffi') }, () => {
   test('a small packet waits for nothing', async (t) => {
     const forward = await Forward.start(t, { hold: true });
     const client = await open(forward.local);
-    t.after(() => client.destroy());
+    afterwards(t, () => client.destroy());
     client.setNoDelay(true);
     await until(() => forward.upstreams.length === 1, 'the upstream');
     const [upstream] = forward.upstreams;
     assert.ok(upstream);
     upstream.setNoDelay(true);
-    upstream.on('data', (bytes: Buffer) => upstream.write(bytes));
+    // An answer to the first would acknowledge it.
+    let heard = 0;
+    upstream.on('data', (bytes: Buffer) => {
+      heard += bytes.length;
+      if (heard % 2 === 0) upstream.write('both');
+    });
     upstream.resume();
     let got = 0;
     client.on('data', (bytes: Buffer) => (got += bytes.length));
-    const begin = performance.now();
-    for (let n = 0; n < 50; n++) {
+    let quick = 0;
+    for (let n = 0; quick < 50; n++) {
+      const begin = performance.now();
       // Two packets at a time: the second would wait for the acknowledgement of the first, 40 ms, if nobody had asked for haste.
       client.write('a');
       await pause(0);
       client.write('b');
-      await until(() => got === 2 * (n + 1), 'both to come back');
+      await until(() => got === 4 * (n + 1), 'the answer');
+      if (performance.now() - begin < 40) quick += 1;
+      // A busy machine is slow now and then, and not every time.
+      assert.ok(n < 500, `${quick} of ${n} were quick`);
     }
-    assert.ok(performance.now() - begin < 50 * 40, `${performance.now() - begin} ms`);
   });
 
   test('urgent data holds nothing up', async (t) => {
     const forward = await Forward.start(t, { hold: true });
     const client = await open(forward.local);
-    t.after(() => client.destroy());
+    afterwards(t, () => client.destroy());
     await until(() => forward.upstreams.length === 1, 'the upstream');
     const [upstream] = forward.upstreams;
     assert.ok(upstream);
@@ -129,7 +139,7 @@ describe('streams in workers', { skip: missing('ffi') }, () => {
     const workers: Worker[] = [];
     const note = (worker: Worker): unknown => workers.push(worker);
     process.on('worker', note);
-    t.after(() => process.removeListener('worker', note));
+    afterwards(t, () => process.removeListener('worker', note));
     const faults: Error[] = [];
     const forward = await Forward.start(t, { hold: true, onFault: (error) => faults.push(error) });
     const before = descriptors();
@@ -147,7 +157,7 @@ describe('streams in workers', { skip: missing('ffi') }, () => {
     forward.upstreams[0]?.destroy();
     await until(() => descriptors().sockets <= before.sockets, 'its descriptors to be closed');
     const again = await open(forward.local);
-    t.after(() => again.destroy());
+    afterwards(t, () => again.destroy());
     await until(() => forward.upstreams.length === 2, 'another upstream');
   });
 
@@ -155,8 +165,9 @@ describe('streams in workers', { skip: missing('ffi') }, () => {
     const program = fileURLToPath(new URL('accept-without-descriptors.ts', import.meta.url));
     const shell = 'ulimit -n 80 && exec "$0" "$1"';
     const report = JSON.parse(execFileSync('sh', ['-c', shell, process.execPath, program], { encoding: 'utf8' }));
-    assert.ok(report.failed >= 1 && report.failed <= 30, `${report.failed} failed accepts in a second`);
-    assert.ok(report.cpu < 0.5, `${report.cpu} s of CPU time in a second`);
+    const { failed, cpu, seconds } = report;
+    assert.ok(failed >= 1 && failed <= 30 * seconds, `${failed} failed accepts in ${seconds} s`);
+    assert.ok(cpu < 0.5 * seconds, `${cpu} s of CPU time in ${seconds} s`);
     assert.equal(report.served, true);
   });
 
@@ -185,7 +196,7 @@ class Forward {
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    t.after(() => {
+    afterwards(t, () => {
       server.close();
       for (const socket of upstreams) socket.destroy();
     });
@@ -204,7 +215,7 @@ class Forward {
     rig.onStream = (stream) => {
       const upstream = rig.ids.stream();
       const then = { with: stream, first: new Uint8Array(0), service: 'forward', idle: 0 } as const;
-      rig.engine.connect(upstream, { to: loopback(4, address.port), timeout: 5000, join: then });
+      rig.engine.connect(upstream, { to: loopback(4, address.port), timeout: PATIENCE_MILLIS, join: then });
     };
     return new Forward(rig, { id, local: result.local }, upstreams);
   }

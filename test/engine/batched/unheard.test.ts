@@ -9,6 +9,7 @@ import { openDescriptors } from '../../../src/sys/fd.ts';
 import { encodeSockaddr } from '../../../src/sys/sockaddr.ts';
 import { streamCalls } from '../../../src/sys/stream-calls.ts';
 import { openStream } from '../../../src/sys/stream-socket.ts';
+import { afterwards } from '../../afterwards.ts';
 import { missing } from '../../requirements.ts';
 import { withoutAccept } from '../conformance/joined.ts';
 import { loopback, type Rig, until } from '../conformance/rig.ts';
@@ -83,7 +84,7 @@ describe('clients of whom nobody has heard', { skip: missing('ffi') }, () => {
     const workers: Worker[] = [];
     const note = (worker: Worker): unknown => workers.push(worker);
     process.on('worker', note);
-    t.after(() => process.removeListener('worker', note));
+    afterwards(t, () => process.removeListener('worker', note));
     const streams = 40;
     const { rig, listener, ...upstream } = await start(t, {
       workers: 2,
