@@ -29,8 +29,8 @@ export async function drainAll(
     log.info('draining: no new clients, the end comes with the last (a second signal ends at once)', {
       clients: left(),
     });
-  // An engine may have clients of whom their service has not heard: it tells of them now (see net/standing.ts).
-  if (all.length > 0) await pause(UNHEARD);
+  // An engine may have clients of whom their service has not heard (see net/standing.ts).
+  if (all.length > 0) await driver.engine.allTold?.();
   while (left() > 0) await pause(look);
 }
 
@@ -38,5 +38,4 @@ function pause(millis: Millis): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, millis));
 }
 
-const UNHEARD: Millis = 30;
 const LOOK_EVERY: Millis = 100;

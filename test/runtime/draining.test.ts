@@ -34,12 +34,17 @@ test('every service drains, and the end comes with the last client', async () =>
 });
 
 test('a client of whom his service hears only now is waited for', async () => {
-  const { driver, log } = rig();
+  const { driver, engine, log } = rig();
   const service = new DrainableService('forward');
+  const told = Promise.withResolvers<void>();
+  engine.told = told.promise;
   let ended = false;
   const draining = drainAll(driver, [{ service }], log, 1).then(() => (ended = true));
-  service.clientsLeft = 1;
   await new Promise((resolve) => setTimeout(resolve, 60));
+  assert.equal(ended, false);
+  service.clientsLeft = 1;
+  told.resolve();
+  await new Promise((resolve) => setTimeout(resolve, 20));
   assert.equal(ended, false);
   service.clientsLeft = 0;
   await draining;
@@ -76,7 +81,9 @@ function rig() {
   const lines: unknown[] = [];
   const note = (_message: string, fields?: unknown) => void lines.push(fields);
   const log: Log = { trace: note, debug: note, info: note, warn: note, error: note, fatal: note };
-  const createEngine = (sink: ConstructorParameters<typeof FakeEngine>[0]) => new FakeEngine(sink);
+  let engine: FakeEngine | undefined;
+  const createEngine = (sink: ConstructorParameters<typeof FakeEngine>[0]) => (engine = new FakeEngine(sink));
   const driver = new Driver({ ids: new IdSource(), createEngine, onEvent: () => {}, clock: () => 1000 });
-  return { driver, log, lines };
+  assert.ok(engine);
+  return { driver, engine, log, lines };
 }

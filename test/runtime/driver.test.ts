@@ -42,6 +42,26 @@ test('a listener that cannot be opened owns nothing', async () => {
   assert.deepEqual(service.calls, []);
 });
 
+test('a stream listener that stops is its service’s until the engine has told of all whom it has', async () => {
+  const { driver, engine, ids } = start();
+  const service = new FakeService('forward');
+  const { socket } = await driver.listen(service, { transport: 'tcp', local: v4(0), maxStreams: 1, held: true });
+  const told = Promise.withResolvers<void>();
+  engine.told = told.promise;
+  const stopping = driver.stopListening(socket);
+  const stream = ids.stream();
+  engine.sink.streamOpened(stream, socket, v4(1), v4(2));
+  assert.deepEqual(service.calls, [['streamOpened', stream, socket, v4(1), 1000, v4(2), undefined]]);
+  told.resolve();
+  await stopping;
+  engine.sink.streamClosed(stream, END);
+  engine.sink.streamOpened(ids.stream(), socket, v4(1), v4(2));
+  assert.deepEqual(
+    service.calls.map(([name]) => name),
+    ['streamOpened', 'streamClosed'],
+  );
+});
+
 test('orders are done in order, whatever they are', async () => {
   const { driver, engine, ids, events } = start();
   const service = new FakeService();

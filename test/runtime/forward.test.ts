@@ -5,7 +5,6 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { loadConfig } from '../../src/control/config/load.ts';
 import { createPortableEngine } from '../../src/engine/portable/portable.ts';
 import { IdSource } from '../../src/net/ids.ts';
 import type { Resolution } from '../../src/net/resolution.ts';
@@ -16,6 +15,7 @@ import { afterwards } from '../afterwards.ts';
 import { temporaryFolder } from '../control/config/rig.ts';
 import { until } from '../engine/conformance/rig.ts';
 import { freePort } from '../ports.ts';
+import { settings } from './forward-settings.ts';
 
 const MIB = 1024 * 1024;
 
@@ -176,16 +176,6 @@ async function start(t: TestContext, resolve?: (name: string) => Promise<Resolut
     driver,
     host: new ForwardHost({ forward: [], driver, ids, common: standalone((length) => randomBytes(length)) }),
   };
-}
-
-/** From YAML, so that the way from the file to the socket is the real one. */
-async function settings(t: TestContext, entries: readonly string[]) {
-  const file = join(temporaryFolder(t), 'config.yaml');
-  const { writeFileSync } = await import('node:fs');
-  writeFileSync(file, `forward:\n${entries.map((entry) => `  - ${entry}\n`).join('')}`);
-  const loaded = await loadConfig({ file, environment: {}, overrides: [] });
-  assert.ok(loaded.ok, JSON.stringify(loaded));
-  return loaded.config.forward ?? [];
 }
 
 async function echoServer(t: TestContext): Promise<{ port: number; sockets: Set<Socket> }> {

@@ -1,17 +1,15 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { enableCompileCache } from 'node:module';
-import { connect, createServer, type Server, type Socket } from 'node:net';
-import { after, describe, type TestContext, test } from 'node:test';
+import { connect, createServer } from 'node:net';
+import { after, describe, test } from 'node:test';
 import { createBatchedEngine } from '../../../src/engine/batched/batched.ts';
-import type { Endpoint } from '../../../src/net/endpoint.ts';
-import type { StandingDecision } from '../../../src/net/standing.ts';
 import { openDescriptors } from '../../../src/sys/fd.ts';
 import { afterwards } from '../../afterwards.ts';
-import { PATIENCE_MILLIS } from '../../patience.ts';
 import { missing } from '../../requirements.ts';
 import { withoutAccept } from '../conformance/joined.ts';
-import { type Bound, type EngineParts, loopback, Rig, until } from '../conformance/rig.ts';
+import { type EngineParts, loopback, Rig, until } from '../conformance/rig.ts';
+import { echo, echoed, echoServer, listen, obeyed, open, start, told } from './standing-rig.ts';
 
 enableCompileCache();
 
@@ -205,101 +203,3 @@ describe('a standing decision', { skip: missing('ffi') }, () => {
 
   after(() => assert.deepEqual(openDescriptors(), []));
 });
-
-interface StartOptions {
-  readonly workers?: number;
-  readonly most?: number;
-  readonly idle?: number;
-  readonly timeout?: number;
-  readonly place?: Endpoint;
-  readonly more?: StandingDecision['to'];
-}
-
-async function start(t: TestContext, options: StartOptions = {}) {
-  const { workers = 1, most = 100, idle = 0, timeout = PATIENCE_MILLIS, more = [] } = options;
-  const upstream = await echoServer(t);
-  const rig = await Rig.start(t, {
-    name: 'batched',
-    create: (parts) => createBatchedEngine({ ...parts, workers, seed: 1 }),
-    skips: {},
-  });
-  const listener = await listen(rig);
-  const decision = { to: [{ tag: 7, place: options.place ?? upstream.place }, ...more], timeout, idle, most };
-  rig.engine.stand?.(listener.id, decision, 'forward');
-  await obeyed(rig, upstream, workers);
-  return { rig, listener, decision, ...upstream };
-}
-
-/** Orders are obeyed in turn: whoever answers this one, each worker has its own, has heard of those before. */
-async function obeyed(rig: Rig, { place, upstreams }: Upstream, workers = 1): Promise<void> {
-  for (let n = 0; n < workers; n++) {
-    const stream = rig.ids.stream();
-    const before = upstreams.length;
-    rig.engine.connect(stream, { to: place, timeout: PATIENCE_MILLIS });
-    await until(() => rig.connected.has(stream) && upstreams.length > before, 'the answer of a worker');
-    rig.engine.closeStream(stream);
-    upstreams.pop()?.destroy();
-  }
-}
-
-async function listen(rig: Rig): Promise<Bound> {
-  const id = rig.ids.socket();
-  const result = await rig.engine.listen(id, { transport: 'tcp', local: loopback(4), maxStreams: 1000, held: true });
-  assert.ok(result.ok);
-  return { id, local: result.local };
-}
-
-interface Upstream {
-  readonly server: Server;
-  readonly place: Endpoint;
-  readonly upstreams: Socket[];
-}
-
-async function echoServer(t: TestContext): Promise<Upstream> {
-  const upstreams: Socket[] = [];
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
-    upstreams.push(socket);
-    socket.on('error', () => {});
-    socket.pipe(socket);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  afterwards(t, () => {
-    server.close();
-    for (const socket of upstreams) socket.destroy();
-  });
-  const address = server.address();
-  assert.ok(typeof address === 'object' && address !== null);
-  return { server, place: loopback(4, address.port), upstreams };
-}
-
-async function open(t: TestContext, { address, port }: Endpoint): Promise<Socket> {
-  const socket = connect({ host: address, port });
-  await once(socket, 'connect');
-  socket.on('error', () => {});
-  afterwards(t, () => socket.destroy());
-  return socket;
-}
-
-/** What comes back of a connection that says one thing and ends. */
-async function echo({ address, port }: Endpoint, text: string): Promise<string> {
-  const socket = connect({ host: address, port });
-  let got = '';
-  socket.on('data', (bytes: Buffer) => {
-    got += bytes.toString();
-  });
-  socket.end(text);
-  await once(socket, 'close');
-  return got;
-}
-
-async function echoed(socket: Socket, text: string): Promise<void> {
-  const back = once(socket, 'data');
-  socket.write(text);
-  assert.equal((await back)[0].toString(), text);
-}
-
-async function told(rig: Rig, count: number) {
-  await until(() => rig.pairs.length === count, `${count} pairs`);
-  return rig.pairs;
-}

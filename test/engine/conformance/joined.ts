@@ -182,7 +182,7 @@ export function joinTests(options: ConformanceOptions): void {
 
   test('a listener that stops leaves its streams alone', async (t) => {
     const { rig, client, upstream, listener } = await joined(t, options);
-    rig.engine.stopListening(listener.id);
+    await rig.engine.stopListening(listener.id);
     const refused = connect(listener.local.port, listener.local.address);
     assert.equal((await once(refused, 'error'))[0].code, 'ECONNREFUSED');
     const got = collect(upstream);
