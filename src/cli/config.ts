@@ -19,7 +19,9 @@ export function configCommand(): Command {
 async function checkConfig(file: string | undefined, flags: ConfigFlags): Promise<void> {
   const { warnings } = await load(withFile(file, flags));
   for (const warning of warnings) complain(`warning: ${formatFault(warning)}`);
-  process.stdout.write('The configuration is good.\n');
+  const named = file ?? flags.config ?? flags.envFile;
+  const what = named === undefined ? ': defaults and environment, since no file was named' : '';
+  process.stdout.write(`The configuration is good${what}.\n`);
 }
 
 async function printConfig(file: string | undefined, flags: ConfigFlags & { readonly json?: true }): Promise<void> {

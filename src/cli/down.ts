@@ -1,6 +1,7 @@
+import { accessSync, constants } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { Command } from 'commander';
-import { askInstance } from '../runtime/instance-client.ts';
+import { askInstance, socketPath } from '../runtime/instance-client.ts';
 import { KernelTraces } from '../runtime/kernel-traces.ts';
 import { removeTraces } from '../runtime/traces.ts';
 import { CommandFailure, EXIT_FAILED } from './failure.ts';
@@ -17,9 +18,17 @@ export function downCommand(): Command {
 }
 
 async function down(flags: RelayFlags & { readonly purge?: true }): Promise<void> {
-  const { folder } = await RelayClient.find(flags);
-  const pid = await stop(folder);
-  const removed = flags.purge === true ? removeTraces(folder) : [];
+  const relay = await RelayClient.find(flags);
+  const { folder } = relay;
+  const removed: string[] = [];
+  let pid: number | undefined;
+  try {
+    // Who may not look would be told that there is none.
+    if (isThere(socketPath(folder))) pid = await stop(folder);
+    if (flags.purge) removed.push(...removeTraces(folder));
+  } catch (error) {
+    throw isRefusal(error) ? relay.failure(error.code) : error;
+  }
   const forwarding = new KernelTraces(folder).present;
   if (flags.json) {
     process.stdout.write(`${JSON.stringify({ stopped: pid !== undefined, pid, removed, forwarding })}\n`);
@@ -28,6 +37,21 @@ async function down(flags: RelayFlags & { readonly purge?: true }): Promise<void
   process.stdout.write(pid === undefined ? `no relay runs with ${folder}\n` : `stopped (process ${pid})\n`);
   for (const file of removed) process.stdout.write(`${verbFor(file)} ${file}\n`);
   if (forwarding) process.stdout.write(STILL_FORWARDING);
+}
+
+/** Throws where this user may not know, or not use it. */
+function isThere(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch (error) {
+    if (isRefusal(error)) throw error;
+    return false;
+  }
+}
+
+function isRefusal(error: unknown): error is Error & { readonly code: 'EACCES' | 'EPERM' } {
+  return error instanceof Error && 'code' in error && (error.code === 'EACCES' || error.code === 'EPERM');
 }
 
 function verbFor(file: string): string {

@@ -46,7 +46,12 @@ function prepare(command: Command, name = command.name()): void {
         .replace(/^error: /, '')
         .trim()
         .replaceAll('\n', ' ');
-      write(`culvert: ${message} ("${name} --help" tells more)\n`);
+      const isFile =
+        message.startsWith('too many arguments') && command.options.some(({ long }) => long === '--config');
+      const more = isFile
+        ? `a file is named with --config, "${name} --help" tells more`
+        : `"${name} --help" tells more`;
+      write(`culvert: ${message} (${more})\n`);
     },
   });
   for (const sub of command.commands) prepare(sub, `${name} ${sub.name()}`);

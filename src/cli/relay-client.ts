@@ -41,7 +41,11 @@ export class RelayClient {
     const result = await read(flags);
     const folder = result.ok ? result.config.state : result.state;
     if (folder !== undefined) return new RelayClient(folder);
-    throw new CommandFailure(result.ok ? [] : result.faults.map(formatFault), EXIT_USAGE);
+    const faults = result.ok ? [] : result.faults.map(formatFault);
+    throw new CommandFailure(
+      [...faults, 'so nobody knows the state folder of the relay (name it with --state)'],
+      EXIT_USAGE,
+    );
   }
 
   /** A success as T; what the relay refuses ends the command with its words. */
@@ -84,7 +88,7 @@ export class RelayClient {
 
   #send(method: string, path: string, body?: object, accept = 'application/json'): Promise<IncomingMessage> {
     const place = placeOf(this.folder);
-    if (place === undefined) return Promise.reject(this.#failure('ENOENT'));
+    if (place === undefined) return Promise.reject(this.failure('ENOENT'));
     const text = body === undefined ? undefined : JSON.stringify(body);
     return new Promise<IncomingMessage>((resolveResponse, reject) => {
       const headers = {
@@ -95,12 +99,13 @@ export class RelayClient {
       const sent = request({ ...where, method, headers, timeout: PATIENCE });
       sent.once('response', resolveResponse);
       sent.once('timeout', () => sent.destroy(Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' })));
-      sent.once('error', ({ code, message }: NodeJS.ErrnoException) => reject(this.#failure(code ?? message)));
+      sent.once('error', ({ code, message }: NodeJS.ErrnoException) => reject(this.failure(code ?? message)));
       sent.end(text);
     }).finally(() => place.close());
   }
 
-  #failure(code: string): CommandFailure {
+  /** What it means that the relay cannot be reached. */
+  failure(code: string): CommandFailure {
     const { folder } = this;
     if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'ENOTDIR') {
       const mend = 'start it with "culvert up", or name the folder of one that runs with --state or --config';

@@ -29,8 +29,8 @@ export interface Engine {
   openPort(socket: SocketId, local: Endpoint, towards?: Endpoint): void;
   /** Closes a listener or a port, and forgets every flow that still uses it. A listener's streams end, each with its streamClosed. */
   closePort(socket: SocketId): void;
-  /** Closes a stream listener; the streams that it accepted go on. */
-  stopListening(socket: SocketId): void;
+  /** Closes a stream listener; the streams that it accepted go on. Resolves when the sink has heard of all of them. */
+  stopListening(socket: SocketId): Promise<void>;
   /**
    * `packet` may be reused by the caller as soon as this returns. `dontFragment`: with the DF bit; only where the engine can. A packet that is too big
    * for the way then is dropped on it.
@@ -51,6 +51,8 @@ export interface Engine {
    * of `service`.
    */
   stand?(listener: SocketId, decision: StandingDecision | undefined, service: ServiceName): void;
+  /** Resolves when the sink has heard of everybody who came to listeners without a standing decision, before that was taken back too. */
+  allTold?(): Promise<void>;
 
   /** A flow with the same match replaces the older one. */
   addFlow(flow: Flow): void;

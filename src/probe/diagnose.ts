@@ -111,7 +111,7 @@ function causeOfErrorCode(code: number, step: StepName, { allocations, options }
     case 500:
       return 'the server had a fault of its own: see its log';
     case 508:
-      return 'no relayed port is free, or the server cannot bind its relay address (see its relay address and port range)';
+      return 'no relayed port is free, the server takes no new clients (a drain), or it cannot bind its relay address (see its relay address and port range)';
     default:
       return 'see the log of the server';
   }

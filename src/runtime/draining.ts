@@ -3,24 +3,34 @@ import type { Millis } from '../net/time.ts';
 import type { Drainable, Service } from '../service/service.ts';
 import type { Driver } from './driver.ts';
 
-/**
- * Lets services come to their end: none of them takes anybody new, and the answer comes when nobody is left. Who cannot drain is not
- * waited for and serves on meanwhile.
- */
+/** What comes to its end; as in ServiceHost. */
+export interface Draining {
+  readonly service: Service & Drainable;
+  readonly keepsClients?: true;
+  readonly patience?: Millis;
+}
+
+/** Lets services come to their end: none of them takes anybody new, and the answer comes when nobody is left who is still waited for. */
 export async function drainAll(
   driver: Driver,
-  services: readonly (Service & Drainable)[],
+  all: readonly Draining[],
   log: Log,
   look: Millis = LOOK_EVERY,
 ): Promise<void> {
-  for (const service of services) driver.run(service, (now) => service.drain(now));
-  const left = () => services.reduce((sum, { clientsLeft }) => sum + clientsLeft, 0);
+  for (const { service } of all) driver.run(service, (now) => service.drain(now));
+  const begun = performance.now();
+  const left = () => {
+    const waited = all.filter(({ keepsClients, patience = Number.POSITIVE_INFINITY }) => {
+      return keepsClients !== true && performance.now() - begun < patience;
+    });
+    return waited.reduce((sum, { service }) => sum + service.clientsLeft, 0);
+  };
   if (left() > 0)
     log.info('draining: no new clients, the end comes with the last (a second signal ends at once)', {
       clients: left(),
     });
-  // An engine may have clients of whom their service has not heard: it tells of them now (see net/standing.ts).
-  if (services.length > 0) await pause(UNHEARD);
+  // An engine may have clients of whom their service has not heard (see net/standing.ts).
+  if (all.length > 0) await driver.engine.allTold?.();
   while (left() > 0) await pause(look);
 }
 
@@ -28,5 +38,4 @@ function pause(millis: Millis): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, millis));
 }
 
-const UNHEARD: Millis = 30;
 const LOOK_EVERY: Millis = 100;

@@ -98,10 +98,10 @@ export class Driver {
     this.engine.closePort(socket);
   }
 
-  /** Closes a stream listener; its streams go on. */
-  stopListening(socket: SocketId): void {
+  /** Closes a stream listener; its streams go on. Resolves when its service knows of all of them. */
+  async stopListening(socket: SocketId): Promise<void> {
+    await this.engine.stopListening(socket);
     this.#socketOwners.delete(socket);
-    this.engine.stopListening(socket);
   }
 
   /** Runs what a service offers beyond the contract (new settings, a drain, a restore), then does what it orders. */

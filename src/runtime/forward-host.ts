@@ -107,10 +107,15 @@ export class ForwardHost implements ServiceHost {
   #close(key: string, { wanted, socket }: OpenListener): void {
     const { driver } = this.#options;
     this.#open.delete(key);
-    // The service first: its flows go before the socket that they use.
-    driver.run(this.service, () => this.service.removeListener(socket));
-    if (wanted.spec.transport === 'udp') driver.unlisten(socket);
-    else driver.stopListening(socket);
+    const remove = (): void => driver.run(this.service, () => this.service.removeListener(socket));
+    if (wanted.spec.transport === 'udp') {
+      // The service first: its flows go before the socket that they use.
+      remove();
+      driver.unlisten(socket);
+    } else {
+      driver.run(this.service, () => this.service.closeListener(socket));
+      void driver.stopListening(socket).then(remove);
+    }
   }
 }
 

@@ -2,15 +2,18 @@ import type { Config } from '../control/config/schema.ts';
 import type { ListenerAddress } from '../control/config/units.ts';
 import type { MetricFamily } from '../control/metrics/exposition.ts';
 import type { ServiceMetrics } from '../control/metrics/relay.ts';
+import type { Millis } from '../net/time.ts';
 import type { Restorable } from '../service/kept.ts';
 import type { Drainable, Managed, Service } from '../service/service.ts';
 import type { BindFailure } from './bind-failures.ts';
 
 /** A service in a running relay: its listeners, its settings, its numbers. */
 export interface ServiceHost {
-  readonly service: Service & Managed & Restorable & Partial<Drainable>;
-  /** Its clients go on after a restart: an end does not wait for them. */
+  readonly service: Service & Managed & Restorable & Drainable;
+  /** Its clients never go by themselves, and go on after a restart: nobody waits for the last. */
   readonly keepsClients?: true;
+  /** How long an end waits for the last client; absent = until he has gone. */
+  readonly patience?: Millis;
   readonly bound: readonly ListenerAddress[];
   /** Binds every listener; the answer names those that could not be. */
   open(): Promise<BindFailure[]>;
@@ -20,18 +23,4 @@ export interface ServiceHost {
   close(): void;
   metrics(): ServiceMetrics;
   collect(): readonly MetricFamily[];
-}
-
-/** Those that can take nobody new. */
-export function drainable(hosts: readonly ServiceHost[]): (ServiceHost['service'] & Drainable)[] {
-  return hosts.flatMap(({ service }) => (isDrainable(service) ? [service] : []));
-}
-
-/** Whether an end waits for the last client. */
-export function isWaitedFor({ service, keepsClients }: ServiceHost): boolean {
-  return isDrainable(service) && keepsClients !== true;
-}
-
-function isDrainable(service: ServiceHost['service']): service is ServiceHost['service'] & Drainable {
-  return service.drain !== undefined;
 }

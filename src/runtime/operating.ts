@@ -18,7 +18,7 @@ import { type Endpoint, endpointKey } from '../net/endpoint.ts';
 import type { Blocks } from './blocks.ts';
 import type { Driver } from './driver.ts';
 import type { ForwardHost } from './forward-host.ts';
-import { isWaitedFor, type ServiceHost } from './host.ts';
+import type { ServiceHost } from './host.ts';
 import { viewClient, viewFlow, viewUpstream } from './views.ts';
 
 export interface OperatingParts {
@@ -110,8 +110,8 @@ export class Operating implements Operations {
 
   #drainReport(): DrainReport {
     const services = this.#parts.hosts().map((host) => {
-      const drains = isWaitedFor(host);
-      return { service: host.service.name, left: host.service.clientsLeft ?? host.metrics().clients, drains };
+      const { name, clientsLeft } = host.service;
+      return { service: name, left: clientsLeft, drains: host.keepsClients !== true };
     });
     const left = services.reduce((sum, one) => sum + (one.drains ? one.left : 0), 0);
     return { left, services };

@@ -22,7 +22,7 @@ import { drainAll } from './draining.ts';
 import { Driver } from './driver.ts';
 import { OBSTACLES } from './engine-plan.ts';
 import type { ChosenEngine } from './engines.ts';
-import { drainable, isWaitedFor, type ServiceHost } from './host.ts';
+import type { ServiceHost } from './host.ts';
 import { type Hosts, makeForward, makeHosts } from './hosts.ts';
 import { InheritedSockets } from './inherited-sockets.ts';
 import { Keeper } from './keeper.ts';
@@ -170,10 +170,7 @@ export class Relay implements Stoppable {
   async drain(): Promise<void> {
     this.#state = 'draining';
     this.#ends = true;
-    const all = this.#allHosts();
-    const [waited, others] = [drainable(all.filter(isWaitedFor)), drainable(all.filter((host) => !isWaitedFor(host)))];
-    for (const service of others) this.#driver.run(service, (now) => service.drain(now));
-    await drainAll(this.#driver, waited, this.#log);
+    await drainAll(this.#driver, this.#allHosts(), this.#log);
   }
 
   /** Certificates, and what services take over while they run; a faulty configuration changes nothing. */
@@ -231,6 +228,7 @@ export class Relay implements Stoppable {
     this.#blocks.configure(config.limits.block);
     if (config.forward !== undefined && this.#hosts.forward === undefined) {
       this.#hosts = { ...this.#hosts, forward: await makeForward({ ...this.#parts(), config }) };
+      if (this.#state === 'draining') this.#drainEndlessly(this.#hosts.forward);
     }
     const failures: string[] = [];
     for (const host of this.#allHosts()) failures.push(...(await host.update(config)).map(explainBindFailure));
@@ -242,8 +240,11 @@ export class Relay implements Stoppable {
     if (this.#state !== 'ready') return;
     this.#state = 'draining';
     this.#log.info('draining: no new clients');
-    for (const service of drainable(this.#allHosts()))
-      this.#driver.run(service, (now) => service.drain(now, 'endless'));
+    for (const host of this.#allHosts()) this.#drainEndlessly(host);
+  }
+
+  #drainEndlessly(host: ServiceHost | undefined): void {
+    if (host !== undefined) this.#driver.run(host.service, (now) => host.service.drain(now, 'endless'));
   }
 
   #takeAgain(): ResumeOutcome {
@@ -251,7 +252,7 @@ export class Relay implements Stoppable {
     if (this.#state !== 'draining') return { ok: true, undone: false };
     this.#state = 'ready';
     this.#log.info('the drain is undone: new clients are taken');
-    for (const service of drainable(this.#allHosts())) this.#driver.run(service, (now) => service.resume(now));
+    for (const { service } of this.#allHosts()) this.#driver.run(service, (now) => service.resume(now));
     return { ok: true, undone: true };
   }
 

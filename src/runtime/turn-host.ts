@@ -10,6 +10,7 @@ import { type ListenSpec, type TlsMaterial, TlsMaterialError } from '../engine/e
 import type { Direction } from '../flow/flow.ts';
 import { type Endpoint, endpointKey } from '../net/endpoint.ts';
 import type { IdSource, SocketId } from '../net/ids.ts';
+import type { Millis } from '../net/time.ts';
 import type { Common } from '../service/common.ts';
 import { TurnService } from '../service/turn/turn.ts';
 import type { BindFailure } from './bind-failures.ts';
@@ -49,6 +50,10 @@ export class TurnHost implements ServiceHost {
     if (turn.tls !== undefined && plan.listeners.some(({ transport }) => transport === 'tls')) {
       this.#tls = new TlsFiles({ ...turn.tls, log, onChange: (material) => this.#updateTls(material) });
     }
+  }
+
+  get patience(): Millis {
+    return this.#options.turn.drain;
   }
 
   /** Binds every listener; the answer names those that could not be. */

@@ -19,7 +19,8 @@ export interface WireguardConfigParts {
 /** The configuration seen from this machine → what the service must be told. */
 export function makeWireguardConfig(parts: WireguardConfigParts): WireguardConfig {
   const { config, wireguard, listeners, ownAddresses, secrets } = parts;
-  const { peers, challenge, proof, maxClients, fanOut, timeout, initiations, unasked, hashesPerSecond } = wireguard;
+  const { peers, challenge, proof, maxClients, fanOut, timeout, quota, initiations, unasked, hashesPerSecond } =
+    wireguard;
   const key = proofKeyOf(wireguard, secrets);
   const { maxSources } = config.limits.unauthenticated;
   return {
@@ -34,6 +35,7 @@ export function makeWireguardConfig(parts: WireguardConfigParts): WireguardConfi
     initiations: { ...initiations, maxSources },
     unasked: { ...unasked, maxSources },
     searches: { ...SEARCHES, maxSources },
+    quota,
     hashesPerSecond,
   };
 }

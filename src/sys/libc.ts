@@ -6,7 +6,6 @@ export interface Libc {
   bind(fd: number, address: number, size: number): number;
   connect(fd: number, address: number, size: number): number;
   getsockname(fd: number, address: number, size: number): number;
-  getpeername(fd: number, address: number, size: number): number;
   setsockopt(fd: number, level: number, name: number, value: number, size: number): number;
   getsockopt(fd: number, level: number, name: number, value: number, size: number): number;
   sendto(fd: number, bytes: Uint8Array, size: number, flags: number, address: number, addressSize: number): number;
@@ -32,7 +31,6 @@ export function loadLibc(): Loaded<Libc> {
     socket: 'int socket(int family, int type, int protocol)',
     bind: 'int bind(int fd, uintptr_t address, uint32_t size)',
     connect: 'int connect(int fd, uintptr_t address, uint32_t size)',
-    getpeername: 'int getpeername(int fd, uintptr_t address, uintptr_t size)',
     getsockname: 'int getsockname(int fd, uintptr_t address, uintptr_t size)',
     setsockopt: 'int setsockopt(int fd, int level, int name, uintptr_t value, uint32_t size)',
     getsockopt: 'int getsockopt(int fd, int level, int name, uintptr_t value, uintptr_t size)',

@@ -7,6 +7,7 @@ import { type TestContext, test } from 'node:test';
 import type { Results } from '../../bench/lib/benchmark.ts';
 import type { SpreadSample } from '../../bench/lib/load.ts';
 import { root } from '../../bench/lib/paths.ts';
+import { afterwards } from '../afterwards.ts';
 import { missing } from '../requirements.ts';
 
 // Long enough for every contestant to deliver; what it delivers is looked at elsewhere.
@@ -71,7 +72,7 @@ test('a rival that is not installed is named with its package, and the others ar
 
 function run(t: TestContext, name: string, ...args: string[]): { results: Results; files: string[] } {
   const out = mkdtempSync(join(tmpdir(), 'culvert-bench-test-'));
-  t.after(() => rmSync(out, { recursive: true, force: true }));
+  afterwards(t, () => rmSync(out, { recursive: true, force: true }));
   const { status, stdout, stderr } = bench(name, ...QUICK, '--out', out, ...args);
   assert.equal(status, 0, `${stdout}\n${stderr}`);
   const kept = readdirSync(out).sort();

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { root } from '../../bench/lib/paths.ts';
 import type { Results } from '../../bench/turn/results.ts';
+import { afterwards } from '../afterwards.ts';
 import { missing } from '../requirements.ts';
 
 const main = join(root, 'bench/main.ts');
@@ -53,7 +54,7 @@ test('all contestants in namespaces: every table has its rows, and nothing is le
   skip: missing('cc', 'netns', 'coturn'),
 }, (t) => {
   const out = mkdtempSync(join(tmpdir(), 'culvert-bench-test-'));
-  t.after(() => rmSync(out, { recursive: true, force: true }));
+  afterwards(t, () => rmSync(out, { recursive: true, force: true }));
   const { pid, status, stdout, stderr } = bench([...QUICK, '--out', out]);
   assert.equal(status, 0, `${stdout}\n${stderr}`);
   assert.match(stdout, /network namespaces joined by veth/);

@@ -28,6 +28,18 @@ describe('usage', () => {
       code: 2,
       stderr: /^culvert: \/nowhere\.yaml: there is no such file\n$/,
     },
+    {
+      args: ['up', 'culvert.yaml'],
+      code: 2,
+      stderr:
+        /^culvert: too many arguments for 'up'.* \(a file is named with --config, "culvert up --help" tells more\)\n$/,
+    },
+    {
+      args: ['flows', 'x', '--bogus'],
+      code: 2,
+      stderr: /unknown option '--bogus' \("culvert flows --help" tells more\)\n$/,
+    },
+    { args: ['config', 'check'], code: 0, stdout: /^The configuration is good: .*no file was named\.\n$/ },
     { args: ['config', 'check', '/nowhere.yaml'], code: 2, stderr: /there is no such file\n$/ },
     { args: ['credentials', '--ttl', 'soon'], code: 2, stderr: /^culvert: option '--ttl <duration>'.*\n$/ },
     { args: ['credentials', '--name', 'a:b'], code: 2, stderr: /^culvert: option '--name <name>'.*\n$/ },

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { afterwards } from '../afterwards.ts';
 import { PATIENCE_MILLIS } from '../patience.ts';
 
 export interface Finished {
@@ -32,7 +32,7 @@ export interface Running {
 /** Starts `culvert up` and waits for its banner; ended after the test whatever happens. */
 export async function culvertUp(context: Context, args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
   const running = start(['up', ...args, ...awayFromDefaults(args)], environment);
-  context.after(async () => {
+  afterwards(context, async () => {
     if (running.child.exitCode === null && running.child.signalCode === null) running.child.kill('SIGKILL');
     await running.ended();
   });
@@ -67,17 +67,6 @@ export async function waitFor(
     if (Date.now() > deadline || child?.exitCode != null) throw new Error(explain());
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-}
-
-/** A TCP port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 /** Runs `culvert` beside the test, which may look at what it has said so far and must see it end. */

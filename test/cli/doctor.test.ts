@@ -7,9 +7,11 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Diagnosis } from '../../src/runtime/doctor/doctor.ts';
+import { afterwards } from '../afterwards.ts';
 import { temporaryFolder } from '../control/config/rig.ts';
+import { freePort } from '../ports.ts';
 import { missing } from '../requirements.ts';
-import { culvert, culvertUp, freePort } from './culvert.ts';
+import { culvert, culvertUp } from './culvert.ts';
 
 /** One service on loopback, so that nothing of the machine is in the way. */
 function settings(context: TestContext, ...more: string[]): string[] {
@@ -68,7 +70,7 @@ test('for people: aligned lines, what to do, and a last sentence', async (contex
 test('a port that somebody has: exit code 1, and who', async (context) => {
   const socket = createSocket('udp4').bind(0, '127.0.0.1');
   await once(socket, 'listening');
-  context.after(() => socket.close());
+  afterwards(context, () => socket.close());
   const { port } = socket.address();
   const { code, found } = await diagnosis(settings(context, ...quiet, `turn.listen=udp://0.0.0.0:${port}`));
   assert.equal(code, 1);
@@ -107,21 +109,11 @@ describe('a machine that lacks something', () => {
         resolve({ code: Number(error?.code ?? 0), found: JSON.parse(stdout) }),
       );
     });
+  const doctor = [process.execPath, launcher, 'doctor', '--json'];
   const bare = (args: readonly string[]) =>
-    run('setpriv', ['--bounding-set=-all', '--inh-caps=-all', process.execPath, launcher, 'doctor', '--json', ...args]);
+    run('setpriv', ['--bounding-set=-all', '--inh-caps=-all', ...doctor, ...args]);
   const hidden = (file: string, args: readonly string[]) =>
-    run('unshare', [
-      '--mount',
-      'sh',
-      '-c',
-      'mount --bind /dev/null "$0" && exec "$@"',
-      file,
-      process.execPath,
-      launcher,
-      'doctor',
-      '--json',
-      ...args,
-    ]);
+    run('unshare', ['--mount', 'sh', '-c', 'mount --bind /dev/null "$0" && exec "$@"', file, ...doctor, ...args]);
 
   test('without capabilities auto runs, xdp does not, and the fix names them', {
     skip: missing('root', 'ffi'),
@@ -137,6 +129,29 @@ describe('a machine that lacks something', () => {
     assert.equal(asked.code, 1);
     assert.deepEqual([asked.found.engine.runs, asked.found.engine.better[0]?.engine], [null, 'xdp']);
     assert.equal(named(asked.found, 'engine', 'engine')?.level, 'problem');
+  });
+
+  test('with another XDP program on the interface xdp does not run', { skip: missing('bpf') }, async (context) => {
+    const object = fileURLToPath(new URL('../../bpf/relay.bpf.o', import.meta.url));
+    const attach =
+      'ip link set lo up && mount -t bpf bpf /sys/fs/bpf && ip link set lo xdpgeneric obj "$0" sec xdp && exec "$@"';
+    const args = settings(context, ...quiet, 'turn.listen=tcp://127.0.0.1:3478', 'interfaces=lo');
+    const { code, found } = await run('unshare', [
+      '--net',
+      '--mount',
+      'sh',
+      '-c',
+      attach,
+      object,
+      ...doctor,
+      ...args,
+      '--engine',
+      'xdp',
+    ]);
+    assert.equal(code, 1);
+    assert.equal(found.engine.runs, null);
+    assert.match(found.engine.why, /^lo: another XDP program is attached/);
+    assert.match(named(found, 'engine', 'engine')?.fix ?? '', /ip link set dev lo xdp off/);
   });
 
   test('without CAP_NET_BIND_SERVICE a low port is a problem', { skip: missing('root') }, async (context) => {

@@ -5,15 +5,17 @@ import { writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { afterwards } from '../afterwards.ts';
 import { temporaryFolder } from '../control/config/rig.ts';
-import { culvert, culvertUp, freePort, waitFor } from './culvert.ts';
+import { freePort } from '../ports.ts';
+import { culvert, culvertUp, waitFor } from './culvert.ts';
 
 test('a port-relay .env with four lines runs as it is, and SIGHUP adds and removes lines', async (context) => {
   const tcp = createServer((socket) => socket.pipe(socket)).listen(0, '127.0.0.1');
   const udp = createSocket('udp4').bind(0, '127.0.0.1');
   udp.on('message', (packet, from) => udp.send(`${packet} from ${from.port}`, from.port, from.address));
   await Promise.all([once(tcp, 'listening'), once(udp, 'listening')]);
-  context.after(() => {
+  afterwards(context, () => {
     tcp.close();
     udp.close();
   });
@@ -37,7 +39,7 @@ test('a port-relay .env with four lines runs as it is, and SIGHUP adds and remov
   assert.doesNotMatch(running.stdout(), /3478/);
 
   const [first, second] = [connect(a, '127.0.0.1'), connect(b, '127.0.0.1')];
-  context.after(() => [first, second].map((socket) => socket.destroy()));
+  afterwards(context, () => [first, second].map((socket) => socket.destroy()));
   for (const socket of [first, second]) {
     socket.write('over tcp');
     assert.equal((await once(socket, 'data')).toString(), 'over tcp');
@@ -59,7 +61,7 @@ test('a port-relay .env with four lines runs as it is, and SIGHUP adds and remov
   first.write('still here');
   assert.equal((await once(first, 'data')).toString(), 'still here');
   const fifth = connect(e, '127.0.0.1');
-  context.after(() => fifth.destroy());
+  afterwards(context, () => fifth.destroy());
   fifth.write('new');
   assert.equal((await once(fifth, 'data')).toString(), 'new');
   assert.equal((await culvert(['probe', `tcp:127.0.0.1:${b}`])).code, 1, 'its line is gone');
@@ -100,8 +102,15 @@ test('the client as the source, on portable: refused alike by a check and by a s
 
 async function ask(port: number, text: string): Promise<string> {
   const socket = createSocket('udp4');
-  socket.send(text, port, '127.0.0.1');
-  const [packet] = (await once(socket, 'message')) as [Buffer];
-  socket.close();
-  return packet.toString();
+  let answer = '';
+  socket.on('message', (packet: Buffer) => (answer = packet.toString()));
+  try {
+    await waitFor(() => {
+      socket.send(text, port, '127.0.0.1');
+      return answer !== '';
+    });
+  } finally {
+    socket.close();
+  }
+  return answer;
 }

@@ -9,7 +9,9 @@ import { TurnClient } from '../../src/probe/client.ts';
 import { PairEnd } from '../../src/probe/pair-end.ts';
 import type { Summary } from '../../src/runtime/banner.ts';
 import { decodeWireguard, encodeWireguard, type WireguardMessage } from '../../src/wire/wireguard/message.ts';
+import { afterwards } from '../afterwards.ts';
 import { temporaryFolder } from '../control/config/rig.ts';
+import { PATIENCE_MILLIS } from '../patience.ts';
 import { culvert, culvertUp, waitFor } from './culvert.ts';
 
 type Context = Parameters<typeof culvertUp>[0];
@@ -76,30 +78,29 @@ export class Live {
   }
 
   /** An allocation with a channel to a peer that answers, and whether data still comes back. */
-  async turn(): Promise<() => Promise<boolean>> {
+  async turn(timeout = PATIENCE_MILLIS): Promise<Works> {
     const peer = await udp(this.#context);
     peer.socket.on('message', (packet, from) => peer.socket.send(packet, from.port, from.address));
     const client = await TurnClient.connect(
-      { kind: 'udp', remote: this.at('turn'), servername: '', insecure: false, timeout: 2000 },
+      { kind: 'udp', remote: this.at('turn'), servername: '', insecure: false, timeout },
       { username: 'alice', password: 's3cret' },
     );
-    this.#context.after(() => client.close());
+    afterwards(this.#context, () => client.close());
     await client.allocate({});
     const channel = await client.channelBind(peer.local);
     let received = 0;
     client.onData = () => received++;
-    return () =>
-      comes(
-        () => client.sendChannelData(channel, randomBytes(10)),
-        () => received,
-      );
+    return echoes(
+      () => client.sendChannelData(channel, randomBytes(10)),
+      () => received,
+    );
   }
 
-  async pair(): Promise<() => Promise<boolean>> {
+  async pair(): Promise<Works> {
     const guid = randomBytes(16).toString('hex');
-    const join = () => PairEnd.connect(this.at('pair'), guid, PAIR_SECRET, 2000);
+    const join = () => PairEnd.connect(this.at('pair'), guid, PAIR_SECRET, PATIENCE_MILLIS);
     const [one, two] = [await join(), await join()];
-    this.#context.after(() => {
+    afterwards(this.#context, () => {
       for (const end of [one, two]) end.close();
     });
     await waitFor(() => {
@@ -109,15 +110,14 @@ export class Live {
     });
     let received = 0;
     two.onData = () => received++;
-    return () =>
-      comes(
-        () => one.send(randomBytes(10)),
-        () => received,
-      );
+    return echoes(
+      () => one.send(randomBytes(10)),
+      () => received,
+    );
   }
 
   /** Two ends; the relay cannot read what they say, so they say nothing. */
-  async wireguard(): Promise<() => Promise<boolean>> {
+  async wireguard(): Promise<Works> {
     const { port, address } = this.at('wireguard');
     const [one, two] = [await udp(this.#context), await udp(this.#context)];
     const send = (from: typeof one, message: WireguardMessage) =>
@@ -155,41 +155,44 @@ export class Live {
       }
       return live && received > 0;
     });
-    return () => comes(data, () => received);
+    return echoes(data, () => received);
   }
 
   /** A connection through the forward, and whether it still answers. */
-  async tcp(): Promise<() => Promise<boolean>> {
+  async tcp(): Promise<Works> {
     const place = this.summary?.forwards[0]?.local;
     const socket = connect(place?.port ?? 0, '127.0.0.1');
     socket.on('error', () => {});
-    this.#context.after(() => void socket.destroy());
+    afterwards(this.#context, () => void socket.destroy());
     let received = 0;
     socket.on('data', (chunk) => (received += chunk.length));
     await once(socket, 'connect');
-    return () =>
-      comes(
-        () => socket.write('x'),
-        () => received,
-      );
+    return echoes(
+      () => socket.write('x'),
+      () => received,
+    );
   }
 }
 
-/** Whether something more arrives after sending, within a while. */
-async function comes(send: () => void, received: () => number): Promise<boolean> {
-  const before = received();
-  for (let tries = 0; tries < 150; tries++) {
-    send();
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    if (received() > before) return true;
-  }
-  return false;
+/** Whether something comes back of what is sent again and again. */
+type Works = (patience?: number) => Promise<boolean>;
+
+function echoes(send: () => void, received: () => number): Works {
+  return async (patience = PATIENCE_MILLIS) => {
+    const before = received();
+    for (const end = Date.now() + patience; Date.now() < end; ) {
+      send();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      if (received() > before) return true;
+    }
+    return false;
+  };
 }
 
 async function udp(context: Context) {
   const socket = createSocket('udp4').bind(0, '127.0.0.1');
   await once(socket, 'listening');
-  context.after(() => void socket.close());
+  afterwards(context, () => void socket.close());
   const { address, port } = socket.address();
   return { socket, local: { family: 4, address, port } as const };
 }
@@ -202,7 +205,7 @@ async function echoServer(context: Context): Promise<number> {
     socket.pipe(socket);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  context.after(() => {
+  afterwards(context, () => {
     for (const socket of open) socket.destroy();
     server.close();
   });

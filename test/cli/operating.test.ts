@@ -1,12 +1,15 @@
 // The commands that ask a relay that runs, against one that does, with a live client of every service.
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { BlockView, ClientView, FlowView, ReloadReport, Status } from '../../src/control/admin/operations.ts';
+import { TurnClient } from '../../src/probe/client.ts';
+import type { Summary } from '../../src/runtime/banner.ts';
+import { afterwards } from '../afterwards.ts';
 import { temporaryFolder } from '../control/config/rig.ts';
-import { culvert, culvertUp, start, waitFor } from './culvert.ts';
+import { PATIENCE_MILLIS } from '../patience.ts';
+import { culvertUp, start, waitFor } from './culvert.ts';
 import { Live } from './live.ts';
 
 describe('with clients of every service', () => {
@@ -84,14 +87,15 @@ describe('with clients of every service', () => {
     ] as const) {
       assert.deepEqual(await live.ask(...words), { code: 0, stdout: line, stderr: '' });
     }
-    for (const [name, works] of Object.entries(links)) assert.ok(!(await works()), `${name} goes on`);
+    const on = await Promise.all(Object.values(links).map((works) => works(A_WHILE)));
+    assert.deepEqual(on, [false, false, false, false]);
     const after = await live.json<Status>('status');
     for (const { service, drops } of after.services) {
       // The connection is cut, so that nothing more comes by it.
       if (service !== 'forward') assert.ok((drops.blocked ?? 0) > 0, service);
     }
     assert.ok(after.blocks.refused > 0);
-    await assert.rejects(live.turn());
+    await assert.rejects(live.turn(A_WHILE));
 
     const removed = await live.ask('block', 'remove', '127.0.0.0/8', '--json');
     assert.deepEqual(JSON.parse(removed.stdout), { changed: [{ prefix: '127.0.0.0/8', kept: true }] });
@@ -108,7 +112,7 @@ describe('with clients of every service', () => {
     assert.equal(first.left, 1);
     assert.match((await live.ask('drain')).stdout, /^draining: 1 left \(.*forward 1.*\)\n$/);
     assert.match((await live.ask('status')).stdout, /^ {2}state +draining: 1 left$/m);
-    assert.equal(await (await live.tcp())(), false);
+    assert.equal(await (await live.tcp())(A_WHILE), false);
     const waiting = start(['drain', '--wait', '--config', live.file]);
     await waitFor(() => waiting.stdout().startsWith('draining: 1 left'));
     assert.ok(await works(), 'who is there stays');
@@ -135,8 +139,8 @@ describe('with clients of every service', () => {
 
     // A pair that talks is waited for.
     const talk = await live.pair();
-    const talking = setInterval(() => void talk().catch(() => false), 1000);
-    context.after(() => clearInterval(talking));
+    const talking = setInterval(() => void talk(A_WHILE).catch(() => false), 1000);
+    afterwards(context, () => clearInterval(talking));
     live.running?.child.kill('SIGTERM');
     await waitFor(() => live.running?.stderr().includes('the end comes with the last') === true);
     const late = await live.ask('drain', '--undo');
@@ -145,6 +149,30 @@ describe('with clients of every service', () => {
     assert.equal(both.code, 2);
     assert.match(both.stderr, /^culvert: option '--wait' cannot be used with option '--undo'/);
   });
+});
+
+test('SIGTERM waits for allocations as long as turn.drain says, refreshed or not, and takes no new ones', async (context) => {
+  const state = join(temporaryFolder(context), 'state');
+  const settings = ['listen=udp://127.0.0.1:0', 'relay.ipv4=127.0.0.1', 'users={"alice":"s3cret"}', 'drain=1h'];
+  const turn = settings.flatMap((setting) => ['--set', `turn.${setting}`]);
+  const running = await culvertUp(context, ['--json', ...turn, '--set', 'admin.listen=off', '--set', `state=${state}`]);
+  const { listeners } = JSON.parse(running.stdout()) as Summary;
+  const { local: remote } = listeners.find(({ service }) => service === 'turn') ?? assert.fail();
+  const target = { kind: 'udp', remote, servername: '', insecure: false, timeout: PATIENCE_MILLIS } as const;
+  const connect = async () => {
+    const client = await TurnClient.connect(target, { username: 'alice', password: 's3cret' });
+    context.after(() => client.close());
+    return client;
+  };
+  const [client, late] = [await connect(), await connect()];
+  await client.allocate({});
+  running.child.kill('SIGTERM');
+  await waitFor(() => running.stderr().includes('the end comes with the last'));
+  await assert.rejects(late.allocate({}), /508/);
+  assert.ok((await client.refresh(600)) > 0);
+  assert.equal(running.child.exitCode, null);
+  await client.refresh(0);
+  assert.equal(await running.ended(), 0);
 });
 
 describe('blocks', () => {
@@ -226,111 +254,5 @@ describe('reload', () => {
   });
 });
 
-describe('finding the relay', () => {
-  const commands = [
-    ['status'],
-    ['clients'],
-    ['flows'],
-    ['block', 'list'],
-    ['block', 'add', '192.0.2.1'],
-    ['block', 'remove', '192.0.2.1'],
-    ['reload'],
-    ['drain'],
-  ];
-
-  test('where none runs, each command says so in one line, exit code 1', async (context) => {
-    const folder = temporaryFolder(context);
-    for (const command of commands) {
-      for (const json of [[], ['--json']]) {
-        const done = await culvert([...command, '--state', folder, ...json]);
-        assert.deepEqual([done.code, done.stdout], [1, ''], command.join(' '));
-        assert.equal(
-          done.stderr,
-          `culvert: no relay runs with state folder ${folder}: start it with "culvert up", or name the folder of one that runs with --state or --config\n`,
-        );
-      }
-    }
-    const missing = await culvert(['status'], { CULVERT_STATE: join(folder, 'none') });
-    assert.equal(missing.code, 1);
-  });
-
-  test('wrong usage is exit code 2', async () => {
-    const cases = [
-      ['clients', '--service', 'dns'],
-      ['clients', '--limit', 'many'],
-      ['block'],
-      ['block', 'add'],
-      ['block', 'add', 'nonsense'],
-      ['block', 'add', '192.0.2.1/24'],
-      ['block', 'add', '192.0.2.1', '--for', 'ever'],
-      ['drain', '--now'],
-      ['status', '--config', '/nowhere.yaml', '--bogus'],
-    ];
-    for (const args of cases) {
-      const done = await culvert(args);
-      assert.deepEqual([done.code, done.stdout], [2, ''], args.join(' '));
-      assert.notEqual(done.stderr, '');
-    }
-  });
-
-  test('by the state folder, also one whose path is longer than a socket address', async (context) => {
-    const folder = join(temporaryFolder(context), 'x'.repeat(100), 'state');
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const settings = ['turn.listen', 'wireguard.listen', 'pair.listen'].flatMap((key) => [
-      '--set',
-      `${key}=udp://127.0.0.1:0`,
-    ]);
-    const running = await culvertUp(context, [...settings, '--set', 'admin.listen=off'], { CULVERT_STATE: folder });
-    const done = await culvert(['status', '--state', folder]);
-    assert.equal(done.code, 0, done.stderr);
-    assert.equal(statSync(join(folder, 'admin.sock')).mode & 0o777, 0o600);
-    running.child.kill('SIGTERM');
-    assert.equal(await running.ended(), 0);
-    assert.equal(existsSync(join(folder, 'admin.sock')), false);
-  });
-
-  test('a socket that a killed relay left behind is nobody, and is replaced', async (context) => {
-    const live = await Live.start(context);
-    live.running?.child.kill('SIGKILL');
-    await live.running?.ended();
-    assert.ok(existsSync(join(live.state, 'admin.sock')));
-    assert.match((await live.ask('status')).stderr, /^culvert: no relay runs with state folder/);
-    await live.up();
-    assert.equal((await live.ask('status')).code, 0);
-  });
-
-  test('a second relay with the same state folder does not start, and leaves the first alone', async (context) => {
-    const live = await Live.start(context);
-    const second = await culvert(['up', '--config', live.file]);
-    assert.deepEqual([second.code, second.stdout], [1, '']);
-    assert.match(
-      second.stderr,
-      /^culvert: state folder \S+ is in use by another relay that runs \(.*--set state=DIR\)\n$/m,
-    );
-    assert.equal((await live.ask('status')).code, 0);
-    assert.equal((await live.json<Status>('status')).pid, live.running?.child.pid);
-  });
-
-  test('something else at the socket, or a relay that hangs, is said', async (context) => {
-    const folder = temporaryFolder(context);
-    const server = createServer((socket) => void socket.end('nonsense\r\n\r\n'));
-    await new Promise<void>((resolve) => server.listen(join(folder, 'admin.sock'), resolve));
-    context.after(() => void server.close());
-    const done = await culvert(['status', '--state', folder]);
-    assert.equal(done.code, 1);
-    assert.match(done.stderr, /^culvert: the relay with state folder \S+ does not answer \(.*\)\n$/);
-  });
-
-  test('where the state folder cannot be made, the relay runs without', async (context) => {
-    const file = join(temporaryFolder(context), 'file');
-    writeFileSync(file, '');
-    const settings = ['turn.listen', 'wireguard.listen', 'pair.listen'].flatMap((key) => [
-      '--set',
-      `${key}=udp://127.0.0.1:0`,
-    ]);
-    const running = await culvertUp(context, [...settings, '--set', 'admin.listen=off'], {
-      CULVERT_STATE: join(file, 'state'),
-    });
-    await waitFor(() => running.stderr().includes('no local admin socket'));
-  });
-});
+/** Milliseconds in which whoever is served has long been answered. */
+const A_WHILE = 1000;

@@ -4,8 +4,11 @@ import { join } from 'node:path';
 import type { Endpoint } from '../../src/net/endpoint.ts';
 import { TurnClient } from '../../src/probe/client.ts';
 import { encodeHandshake } from '../../src/wire/pair/handshake.ts';
+import { afterwards } from '../afterwards.ts';
 import { temporaryFolder } from '../control/config/rig.ts';
-import { culvertUp, freePort, waitFor } from './culvert.ts';
+import { PATIENCE_MILLIS } from '../patience.ts';
+import { freePort, RELAYED_PORTS } from '../ports.ts';
+import { culvertUp, waitFor } from './culvert.ts';
 
 export interface Context {
   after(hook: () => void | Promise<void>): void;
@@ -40,6 +43,7 @@ export class RestartRig {
     const settings = {
       'turn.listen': `udp://127.0.0.1:${turn}`,
       'turn.relay.ipv4': '127.0.0.1',
+      'turn.relay.ports': `${RELAYED_PORTS.lowest}-${RELAYED_PORTS.highest}`,
       'turn.users': '{"alice":"wonderland"}',
       'turn.peers.allow': '127.0.0.0/8',
       'pair.listen': `udp://127.0.0.1:${pair}`,
@@ -94,9 +98,15 @@ export class Clients {
   }
 
   static async meet(context: Context, rig: RestartRig, upstream: Wire): Promise<Clients> {
-    const options = { kind: 'udp', remote: rig.at('turn'), servername: '', insecure: false, timeout: 3000 } as const;
+    const options = {
+      kind: 'udp',
+      remote: rig.at('turn'),
+      servername: '',
+      insecure: false,
+      timeout: PATIENCE_MILLIS,
+    } as const;
     const turn = await TurnClient.connect(options, { username: 'alice', password: 'wonderland' });
-    context.after(() => turn.close());
+    afterwards(context, () => turn.close());
     const granted = (await turn.challenge({})) ?? (await turn.allocate({}));
     const wires = [
       await Wire.open(context),
@@ -139,8 +149,13 @@ export class Wire {
     const socket = createSocket('udp4');
     socket.bind(port, '127.0.0.1');
     await once(socket, 'listening');
-    context.after(() => void socket.close());
+    afterwards(context, () => void socket.close());
     return new Wire(socket);
+  }
+
+  /** From whom it came, if it did. */
+  heardOf(text: string): Endpoint | undefined {
+    return this.heard.find((one) => one.text === text)?.from;
   }
 
   send(to: Endpoint, packet: string | Uint8Array): void {

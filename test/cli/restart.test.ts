@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { crc32 } from 'node:zlib';
 import { entryLine, headerLine, readJournal } from '../../src/control/state/journal-lines.ts';
+import { afterwards } from '../afterwards.ts';
 import { missing } from '../requirements.ts';
 import { culvert, waitFor } from './culvert.ts';
 import { Clients, type Context, RestartRig, Wire } from './restart-rig.ts';
@@ -34,19 +35,40 @@ async function goOn(rig: RestartRig, clients: Clients, what: string): Promise<vo
   const [a, b] = pair;
   const source = upstream.heard[0]?.from;
   assert.ok((await turn.refresh(600)) > 0);
-  turn.sendChannelData(channel, Buffer.from(`out ${what}`));
-  await waitFor(() => peer.heard.at(-1)?.text === `out ${what}`);
-  assert.deepEqual(peer.heard.at(-1)?.from, relayed, 'from the old relayed port');
-  peer.send(relayed, `in ${what}`);
-  await waitFor(() => clients.received.at(-1) === `in ${what}`);
-  a.send(rig.at('pair'), `a ${what}`);
-  b.send(rig.at('pair'), `b ${what}`);
-  await waitFor(() => a.heard.at(-1)?.text === `b ${what}` && b.heard.at(-1)?.text === `a ${what}`);
-  forward.send(rig.at('forward'), `up ${what}`);
-  await waitFor(() => upstream.heard.at(-1)?.text === `up ${what}`);
-  assert.deepEqual(upstream.heard.at(-1)?.from, source, 'from the old source port');
-  if (source !== undefined) upstream.send(source, `down ${what}`);
-  await waitFor(() => forward.heard.at(-1)?.text === `down ${what}`);
+  await untilHeard(
+    () => turn.sendChannelData(channel, Buffer.from(`out ${what}`)),
+    () => peer.heardOf(`out ${what}`) !== undefined,
+  );
+  assert.deepEqual(peer.heardOf(`out ${what}`), relayed, 'from the old relayed port');
+  await untilHeard(
+    () => peer.send(relayed, `in ${what}`),
+    () => clients.received.includes(`in ${what}`),
+  );
+  for (const [from, to] of [[a, b] as const, [b, a] as const]) {
+    await untilHeard(
+      () => from.send(rig.at('pair'), `pair ${what}`),
+      () => to.heardOf(`pair ${what}`) !== undefined,
+    );
+  }
+  await untilHeard(
+    () => forward.send(rig.at('forward'), `up ${what}`),
+    () => upstream.heardOf(`up ${what}`) !== undefined,
+  );
+  assert.deepEqual(upstream.heardOf(`up ${what}`), source, 'from the old source port');
+  assert.ok(source);
+  await untilHeard(
+    () => upstream.send(source, `down ${what}`),
+    () => forward.heardOf(`down ${what}`) !== undefined,
+  );
+}
+
+/** Sends again and again: behind a load a datagram may find a full queue. */
+async function untilHeard(send: () => void, isHeard: () => boolean): Promise<void> {
+  await waitFor(() => {
+    if (isHeard()) return true;
+    send();
+    return false;
+  });
 }
 
 describe('a relay that is killed', () => {
@@ -60,7 +82,7 @@ describe('a relay that is killed', () => {
       for (const end of clients.pair) end.send(rig.at('pair'), 'noise');
       clients.forward.send(rig.at('forward'), 'noise');
     }, 2);
-    context.after(() => clearInterval(noise));
+    afterwards(context, () => clearInterval(noise));
     running.child.kill('SIGKILL');
     await running.ended();
     const second = await rig.up();
@@ -68,7 +90,6 @@ describe('a relay that is killed', () => {
     await second.ended();
     const third = await rig.up();
     clearInterval(noise);
-    await new Promise((resolve) => setTimeout(resolve, 100));
     await goOn(rig, clients, 'again');
     const refused = 'culvert_turn_responses_total{method="refresh",class="error"';
     for (const code of ['401', '437', '438']) assert.equal(await rig.metric(`${refused},code="${code}"}`), 0);
@@ -151,7 +172,7 @@ describe('a relay that is killed', () => {
     assert.match(next.stderr(), /took up .*"service":"turn","entries":1,"leftOut":1/);
     const [a, b] = clients.pair;
     a.send(rig.at('pair'), 'still here');
-    await waitFor(() => b.heard.at(-1)?.text === 'still here');
+    await waitFor(() => b.heardOf('still here') !== undefined);
   });
 
   test('a relayed port that another program has taken ends that allocation alone', async (context) => {
@@ -167,7 +188,7 @@ describe('a relay that is killed', () => {
     assert.match(next.stderr(), /took up .*"service":"turn","entries":1,"leftOut":1/);
     const [a, b] = clients.pair;
     a.send(rig.at('pair'), 'still here');
-    await waitFor(() => b.heard.at(-1)?.text === 'still here');
+    await waitFor(() => b.heardOf('still here') !== undefined);
   });
 });
 
@@ -220,20 +241,16 @@ describe('culvert up --takeover', () => {
     b.onText = (text) => void seen.pair.add(text);
     upstream.onText = (text) => void seen.forward.add(text);
     let sent = 0;
-    let last = performance.now();
-    let slowest = 0;
-    // 2,000 a second of each.
+    // 1,000 a second of each.
     const load = setInterval(() => {
-      slowest = Math.max(slowest, performance.now() - last);
-      last = performance.now();
-      for (let count = 0; count < 4; count++) {
+      for (let count = 0; count < 2; count++) {
         const text = `n${sent++}`;
         peer.send(relayed, text);
         a.send(rig.at('pair'), text);
         forward.send(rig.at('forward'), text);
       }
     }, 2);
-    context.after(() => clearInterval(load));
+    afterwards(context, () => clearInterval(load));
     await new Promise((resolve) => setTimeout(resolve, 500));
     const next = await rig.up({}, '--takeover');
     assert.equal(await running.ended(), 0, running.stderr());

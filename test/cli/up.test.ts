@@ -6,8 +6,10 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { Summary } from '../../src/runtime/banner.ts';
+import { afterwards } from '../afterwards.ts';
 import { temporaryFolder } from '../control/config/rig.ts';
-import { culvert, culvertUp, freePort, waitFor } from './culvert.ts';
+import { freePort } from '../ports.ts';
+import { culvert, culvertUp, waitFor } from './culvert.ts';
 
 const LOOPBACK = [
   '--set',
@@ -141,7 +143,7 @@ describe('culvert up', () => {
   test('names every listener that is taken, exit code 1', async (context) => {
     const taken = createSocket('udp4').bind(0, '127.0.0.1');
     await once(taken, 'listening');
-    context.after(() => void taken.close());
+    afterwards(context, () => void taken.close());
     const { port } = taken.address();
     const listeners = [`turn.listen=udp://127.0.0.1:${port},tcp://192.0.2.77:1`, 'pair.listen=udp://192.0.2.77:2'];
     const args = ['up', ...listeners.flatMap((set) => ['--set', set]), '--set', 'admin.listen=off'];

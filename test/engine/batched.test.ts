@@ -20,7 +20,12 @@ for (const [name, switches] of [
     name,
     create: (parts) => createBatchedEngine({ ...parts, ...switches, seed: 1, sweepEvery: 20 }),
     tick: (engine) => (engine as BatchedEngine).tick(),
-    skips: { ipv6: missing('ipv6'), tls: missing('openssl'), all: missing('ffi') },
+    skips: {
+      ipv6: missing('ipv6'),
+      tls: missing('openssl'),
+      all: missing('ffi'),
+      streams: 'gso' in switches || 'gro' in switches ? 'the switches are of datagrams' : false,
+    },
   });
 }
 

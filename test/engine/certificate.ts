@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { TlsMaterial } from '../../src/engine/engine.ts';
+import { afterwards } from '../afterwards.ts';
 
 /** A certificate for one test, made by openssl (see the requirement of that name). */
 export function selfSigned(t: TestContext, commonName: string): TlsMaterial {
   const folder = mkdtempSync(join(tmpdir(), 'culvert-tls-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  afterwards(t, () => rmSync(folder, { recursive: true }));
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
   const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
   const names = ['-subj', `/CN=${commonName}`, '-days', '1'];

@@ -7,6 +7,7 @@ import { makeHandshake, nonceIn } from '../../examples/pair-client.ts';
 import type { Summary } from '../../src/runtime/banner.ts';
 import { FLAG_CHALLENGE, FLAG_NONCE } from '../../src/wire/pair/extension.ts';
 import { encodeHandshake } from '../../src/wire/pair/handshake.ts';
+import { afterwards } from '../afterwards.ts';
 import { culvertUp, waitFor } from '../cli/culvert.ts';
 import { temporaryFolder } from '../control/config/rig.ts';
 
@@ -43,7 +44,7 @@ function startClient(context: TestContext, port: string, secret: string): { chil
     env: { ...process.env, UDP_RELAY_SECRET_KEY: secret },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  context.after(() => void child.kill('SIGKILL'));
+  afterwards(context, () => void child.kill('SIGKILL'));
   let said = '';
   child.stdout.on('data', (chunk) => (said += chunk));
   return { child, said: () => said };

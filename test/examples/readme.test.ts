@@ -1,9 +1,11 @@
 // The examples of README.md as they stand there, run for real: in a network namespace, because they name real ports and hosts.
+
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
+import { afterwards } from '../afterwards.ts';
 import { selfSigned } from '../engine/certificate.ts';
 import { waitFor } from '../interop/rig/children.ts';
 import { Space } from '../interop/rig/space.ts';
@@ -24,7 +26,7 @@ test('## WireGuard', { skip: missing('netns', 'wireguard') }, async (t) => {
   // Nobody has the private keys of the page: the two peers have keys of their own, and the rest of the example.
   const { peers, ...settings } = parse(exampleOf('WireGuard')).wireguard;
   const world = await makeWgWorld({ peers: peers.length, registered: true });
-  t.after(() => world.stop());
+  afterwards(t, () => world.stop());
   await world.startRelay(settings);
   const [laptop, phone] = world.peers;
   assert.ok(laptop && phone);

@@ -27,8 +27,11 @@ onEachEngine('a relay-only call between two pages of Chromium', { needs: ['chrom
     browser = await startBrowser(relay);
   });
   after(async () => {
-    await browser?.stop();
-    await relay?.stop();
+    try {
+      await browser?.stop();
+    } finally {
+      await relay?.stop();
+    }
   });
 
   for (const { protocol, url } of WAYS) {

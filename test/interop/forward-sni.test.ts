@@ -1,4 +1,5 @@
 // TLS connections led by the name that they ask for, with curl and OpenSSL as clients: the certificate that they see is the upstream's own.
+
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
@@ -7,9 +8,11 @@ import { createServer } from 'node:https';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
-import { culvertUp, freePort } from '../cli/culvert.ts';
+import { afterwards } from '../afterwards.ts';
+import { culvertUp } from '../cli/culvert.ts';
 import { temporaryFolder } from '../control/config/rig.ts';
 import { selfSigned } from '../engine/certificate.ts';
+import { freePort } from '../ports.ts';
 import { missing } from '../requirements.ts';
 
 const run = promisify(execFile);
@@ -52,7 +55,7 @@ async function upstream(t: TestContext, name: string): Promise<number> {
   const server = createServer(selfSigned(t, name), (request, response) => {
     response.end(`${name} was asked for ${request.headers.host?.split(':')[0]}`);
   }).listen(0, '127.0.0.1');
-  t.after(() => {
+  afterwards(t, () => {
     server.close();
     server.closeAllConnections();
   });

@@ -1,4 +1,5 @@
 // Port forwards driven by programs that know nothing of Culvert.
+
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
@@ -9,8 +10,10 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
-import { culvertUp, freePort, waitFor } from '../cli/culvert.ts';
+import { afterwards } from '../afterwards.ts';
+import { culvertUp, waitFor } from '../cli/culvert.ts';
 import { temporaryFolder } from '../control/config/rig.ts';
+import { freePort } from '../ports.ts';
 import { missing } from '../requirements.ts';
 import { type EngineName, networkFor, onEachEngine, removePins } from './rig/engines.ts';
 
@@ -33,7 +36,7 @@ onEachEngine('port forwards', {}, (engine) => {
     });
     // Without an address it is bound before this returns.
     network.atPeer(() => server.listen(0));
-    t.after(() => server.close());
+    afterwards(t, () => server.close());
     await once(server, 'listening');
     const port = await forward(t, engine, (server.address() as AddressInfo).port);
     const file = join(folder, 'body');
@@ -54,7 +57,7 @@ onEachEngine('port forwards', {}, (engine) => {
     const server = network.atPeer(() =>
       spawn('socat', [listening, 'SYSTEM:sha256sum'], { stdio: 'ignore', detached: true }),
     );
-    t.after(() => process.kill(-(server.pid ?? assert.fail()), 'SIGKILL'));
+    afterwards(t, () => process.kill(-(server.pid ?? assert.fail()), 'SIGKILL'));
     const port = await forward(t, engine, upstream);
     const data = randomBytes(3 * MIB);
     const file = join(temporaryFolder(t), 'data');
@@ -73,7 +76,7 @@ onEachEngine('port forwards', {}, (engine) => {
     const upstream = await freePort();
     const serving = ['-s', '-B', network.peer(4), '-p', String(upstream)];
     const server = network.atPeer(() => spawn('iperf3', serving, { stdio: 'ignore' }));
-    t.after(() => server.kill('SIGKILL'));
+    afterwards(t, () => server.kill('SIGKILL'));
     // Its data go to the port of its control connection, over TCP and over UDP.
     const port = await freePort();
     const yaml = `forward:
@@ -106,8 +109,8 @@ async function up(t: TestContext, engine: EngineName, yaml: string): Promise<voi
   const folder = temporaryFolder(t);
   const file = join(folder, 'culvert.yaml');
   writeFileSync(file, `${yaml}engine: ${engine}\nadmin: { listen: "off" }\n`);
+  afterwards(t, () => removePins(engine));
   await culvertUp(t, ['--config', file], { CULVERT_STATE: join(folder, 'state') });
-  t.after(() => removePins(engine));
 }
 
 function digest(bytes: Uint8Array): string {

@@ -1,6 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import type { Family } from '../../src/net/address.ts';
+import { afterwards } from '../afterwards.ts';
 import type { Network } from '../engine/conformance/rig.ts';
 import { PATIENCE_MILLIS } from '../patience.ts';
 
@@ -45,7 +46,7 @@ export class PairClient {
       }).bind(0, network.peer(family)),
     );
     const client = new PairClient(socket, network.engine(family), port);
-    context.after(() => client.close());
+    afterwards(context, () => client.close());
     return client;
   }
 

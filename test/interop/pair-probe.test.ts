@@ -7,7 +7,7 @@ import type { ProbeReport } from '../../src/probe/report.ts';
 import type { Summary } from '../../src/runtime/banner.ts';
 import { culvert, culvertUp } from '../cli/culvert.ts';
 import { temporaryFolder } from '../control/config/rig.ts';
-import { freePort } from './rig/ports.ts';
+import { freePort } from '../ports.ts';
 
 describe('culvert probe pair:', () => {
   for (const antiReplay of ['off', 'offer', 'require']) {

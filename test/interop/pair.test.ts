@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import type { Family } from '../../src/net/address.ts';
 import type { Summary } from '../../src/runtime/banner.ts';
+import { afterwards } from '../afterwards.ts';
 import { culvert, culvertUp, type Running, waitFor } from '../cli/culvert.ts';
 import { temporaryFolder } from '../control/config/rig.ts';
 import { PATIENCE_MILLIS } from '../patience.ts';
@@ -335,9 +336,9 @@ function clientsOn(engine: EngineName) {
     // Two relays of one test may be beside each other, but not on the interface of one network.
     if (engine === 'xdp' && last?.child.kill('SIGKILL')) await last.ended();
     removePins(engine);
+    afterwards(context, () => removePins(engine));
     const running = await culvertUp(context, ['--json', ...args], environment);
     last = running;
-    context.after(() => removePins(engine));
     return { running, environment, summary: JSON.parse(running.stdout()) as Summary };
   }
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { afterwards } from '../afterwards.ts';
 import { PATIENCE_MILLIS } from '../patience.ts';
 import { missing } from '../requirements.ts';
 import { type Child, startChild, waitFor } from './rig/children.ts';
@@ -23,7 +24,7 @@ test('turnutils_uclient outlives the relay that it began with', {
   const lan = await makeLan(`cr${process.pid}`);
   const folder = mkdtempSync(join(tmpdir(), 'culvert-restart-'));
   const children: Child[] = [];
-  context.after(async () => {
+  afterwards(context, async () => {
     for (const child of children) await child.stop();
     await lan.stop();
     rmSync(folder, { recursive: true, force: true });

@@ -1,4 +1,5 @@
 // Listeners that systemd opened: the program that its own tests use does what a .socket unit would.
+
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
@@ -8,9 +9,11 @@ import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { freePort, waitFor } from '../cli/culvert.ts';
+import { afterwards } from '../afterwards.ts';
+import { waitFor } from '../cli/culvert.ts';
 import { temporaryFolder } from '../control/config/rig.ts';
 import { PATIENCE_MILLIS } from '../patience.ts';
+import { freePort } from '../ports.ts';
 import { missing } from '../requirements.ts';
 
 const skip = missing('systemd');
@@ -20,7 +23,7 @@ for (const engine of ['portable', 'auto']) {
   test(`TCP and unix listeners are taken over, engine ${engine}`, { skip }, async (t) => {
     const upstream = createServer((socket) => socket.pipe(socket)).listen(0, '127.0.0.1');
     await once(upstream, 'listening');
-    t.after(() => upstream.close());
+    afterwards(t, () => upstream.close());
     const to = `to: "tcp://127.0.0.1:${(upstream.address() as { port: number }).port}"`;
     const [all, unused] = [await freePort(), await freePort()];
     const path = join(temporaryFolder(t), 'in.sock');
@@ -41,7 +44,7 @@ for (const engine of ['portable', 'auto']) {
   test(`UDP listeners are taken over, engine ${engine}`, { skip }, async (t) => {
     const upstream = createSocket('udp4').bind(0, '127.0.0.1');
     await once(upstream, 'listening');
-    t.after(() => upstream.close());
+    afterwards(t, () => upstream.close());
     upstream.on('message', (packet, from) => upstream.send(packet, from.port, from.address));
     const port = await freePort();
     const activated = activate(
@@ -52,7 +55,7 @@ for (const engine of ['portable', 'auto']) {
     );
     await waitFor(() => activated.said().includes('Listening on'));
     const client = createSocket('udp4');
-    t.after(() => client.close());
+    afterwards(t, () => client.close());
     let answers = 0;
     client.on('message', () => (answers += 1));
     client.send('first', port, '127.0.0.1');
@@ -72,12 +75,12 @@ function activate(t: TestContext, engine: string, sockets: readonly string[], fo
   const child = spawn('systemd-socket-activate', args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
   for (const output of [child.stdout, child.stderr]) output.on('data', (chunk: Buffer) => (said += chunk));
-  t.after(() => void child.kill('SIGKILL'));
+  afterwards(t, () => void child.kill('SIGKILL'));
   return { said: () => said };
 }
 
 async function echo(t: TestContext, socket: Socket): Promise<string> {
-  t.after(() => socket.destroy());
+  afterwards(t, () => socket.destroy());
   socket.write('hello');
   return (await once(socket, 'data')).toString();
 }

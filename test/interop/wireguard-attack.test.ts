@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { afterwards } from '../afterwards.ts';
 import { PATIENCE_MILLIS } from '../patience.ts';
 import { missing } from '../requirements.ts';
 import { runChild } from './rig/children.ts';
@@ -23,7 +24,7 @@ describe('an attacker who writes any source address', { skip: missing('wireguard
         skip: missingFor(engine),
       }, async (context) => {
         const world = await makeWgWorld({ peers: 2, registered, engine });
-        context.after(() => world.stop());
+        afterwards(context, () => world.stop());
         const [alice, bob] = world.peers;
         assert.ok(alice && bob);
         await world.startRelay();

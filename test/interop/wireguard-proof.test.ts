@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { afterwards } from '../afterwards.ts';
 import { missing } from '../requirements.ts';
 import { makeWgWorld, secondsUntil } from './rig/wireguard.ts';
 
@@ -12,7 +13,7 @@ describe('wireguard-go with the relay as one more peer', {
 }, () => {
   test('where proofs are required, is relayed from its handshake on, after a move and after a restart', async (context) => {
     const world = await makeWgWorld({ peers: 2, registered: true });
-    context.after(() => world.stop());
+    afterwards(context, () => world.stop());
     const [alice, bob] = world.peers;
     assert.ok(alice && bob);
     const settings = { proof: { required: true } };
@@ -50,7 +51,7 @@ describe('wireguard-go with the relay as one more peer', {
 
   test('a relay under load wants a cookie, and gets it', async (context) => {
     const world = await makeWgWorld({ peers: 3, registered: true });
-    context.after(() => world.stop());
+    afterwards(context, () => world.stop());
     // One handshake a second from those that show none, one from those that do.
     await world.startRelay({ proof: { agreementsPerSecond: 10 } });
     const key = world.relayKey();

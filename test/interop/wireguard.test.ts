@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { afterwards } from '../afterwards.ts';
 import { PATIENCE_MILLIS } from '../patience.ts';
 import { missing } from '../requirements.ts';
 import { runChild } from './rig/children.ts';
@@ -23,7 +24,7 @@ describe('wireguard-go in namespaces', { skip: missing('wireguard', 'netns'), co
         skip,
       }, async (context) => {
         const world = await makeWgWorld({ peers: 2, registered, engine });
-        context.after(() => world.stop());
+        afterwards(context, () => world.stop());
         const [alice, bob] = world.peers;
         assert.ok(alice && bob);
         await world.startRelay();
@@ -50,7 +51,7 @@ describe('wireguard-go in namespaces', { skip: missing('wireguard', 'netns'), co
         skip,
       }, async (context) => {
         const world = await makeWgWorld({ peers: 5, registered, engine });
-        context.after(() => world.stop());
+        afterwards(context, () => world.stop());
         const { peers } = world;
         await world.startRelay();
         const pairs = peers.flatMap((one) =>

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { CommanderError } from 'commander';
 import { probeCommand } from '../../src/cli/probe.ts';
+import { afterwards } from '../afterwards.ts';
 import { FakeTurn } from './fake-turn.ts';
 
 afterEach(() => {
@@ -10,7 +11,7 @@ afterEach(() => {
 
 test('the command probes with its flags and sets the exit code', async (context) => {
   const server = await FakeTurn.start();
-  context.after(() => server.stop());
+  afterwards(context, () => server.stop());
   const printed = context.mock.method(console, 'log', () => {});
   await run(
     `turn:127.0.0.1:${server.port}`,

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { runProbe } from '../../src/probe/probe.ts';
+import { afterwards } from '../afterwards.ts';
 
 test('tcp: a connection that stays open, or says something, works', async (t) => {
   for (const greeting of ['', '220 ready\r\n']) {
@@ -29,7 +30,7 @@ test('tcp: a connection that is closed at once, or refused, does not', async (t)
 
 test('udp: an answer works; none, or a refusal, does not', async (t) => {
   const socket = createSocket('udp4').bind(0, '127.0.0.1');
-  t.after(() => socket.close());
+  afterwards(t, () => socket.close());
   await once(socket, 'listening');
   const { port } = socket.address();
   const silent = await probe(`udp:127.0.0.1:${port}`);
@@ -49,7 +50,7 @@ async function probe(url: string) {
 
 async function tcp(t: TestContext, greet: (socket: import('node:net').Socket) => unknown): Promise<number> {
   const server = createServer(greet).listen(0, '127.0.0.1');
-  t.after(() => server.close());
+  afterwards(t, () => server.close());
   await once(server, 'listening');
   return (server.address() as AddressInfo).port;
 }

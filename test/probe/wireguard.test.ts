@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import { runProbe } from '../../src/probe/probe.ts';
 import type { ProbeReport } from '../../src/probe/report.ts';
+import { afterwards } from '../afterwards.ts';
 
 type Change = (packet: Buffer) => Buffer | undefined;
 
@@ -11,7 +12,7 @@ type Change = (packet: Buffer) => Buffer | undefined;
 async function fakeRelay(context: { after(hook: () => void): void }, change: Change): Promise<number> {
   const socket = createSocket('udp4').bind(0, '127.0.0.1');
   await once(socket, 'listening');
-  context.after(() => void socket.close());
+  afterwards(context, () => void socket.close());
   const ports = new Set<number>();
   socket.on('message', (packet, { port }) => {
     ports.add(port);

@@ -23,7 +23,7 @@ test('every service drains, and the end comes with the last client', async () =>
   [one.clientsLeft, two.clientsLeft] = [2, 1];
   const { driver, log, lines } = rig();
   let ended = false;
-  const draining = drainAll(driver, [one, two], log, 1).then(() => (ended = true));
+  const draining = drainAll(driver, [{ service: one }, { service: two }], log, 1).then(() => (ended = true));
   assert.deepEqual([one.drained, two.drained], [1, 1]);
   one.clientsLeft = 0;
   await new Promise((resolve) => setTimeout(resolve, 20));
@@ -34,20 +34,45 @@ test('every service drains, and the end comes with the last client', async () =>
 });
 
 test('a client of whom his service hears only now is waited for', async () => {
-  const { driver, log } = rig();
+  const { driver, engine, log } = rig();
   const service = new DrainableService('forward');
+  const told = Promise.withResolvers<void>();
+  engine.told = told.promise;
   let ended = false;
-  const draining = drainAll(driver, [service], log, 1).then(() => (ended = true));
-  service.clientsLeft = 1;
+  const draining = drainAll(driver, [{ service }], log, 1).then(() => (ended = true));
   await new Promise((resolve) => setTimeout(resolve, 60));
+  assert.equal(ended, false);
+  service.clientsLeft = 1;
+  told.resolve();
+  await new Promise((resolve) => setTimeout(resolve, 20));
   assert.equal(ended, false);
   service.clientsLeft = 0;
   await draining;
 });
 
+test('clients that go on after a restart are waited for in vain no longer than wanted, or not at all', async () => {
+  const { driver, log, lines } = rig();
+  const [turn, wireguard] = [new DrainableService('turn'), new DrainableService('wireguard')];
+  [turn.clientsLeft, wireguard.clientsLeft] = [1, 5];
+  const begun = performance.now();
+  const all = [
+    { service: turn, patience: 200 },
+    { service: wireguard, keepsClients: true },
+  ] as const;
+  await drainAll(driver, all, log, 1);
+  assert.ok(performance.now() - begun >= 200);
+  assert.deepEqual([turn.drained, wireguard.drained], [1, 1]);
+  assert.deepEqual(lines, [{ clients: 1 }], 'those whom it waits for');
+
+  await drainAll(driver, [{ service: turn, patience: 0 }], log, 1);
+  turn.clientsLeft = 0;
+  await drainAll(driver, [{ service: turn, patience: 3_600_000 }], log, 1);
+  assert.equal(lines.length, 1);
+});
+
 test('without clients it is over in a moment, without a word', async () => {
   const { driver, log, lines } = rig();
-  await drainAll(driver, [new DrainableService('pair')], log);
+  await drainAll(driver, [{ service: new DrainableService('pair') }], log);
   await drainAll(driver, [], log);
   assert.deepEqual(lines, []);
 });
@@ -56,7 +81,9 @@ function rig() {
   const lines: unknown[] = [];
   const note = (_message: string, fields?: unknown) => void lines.push(fields);
   const log: Log = { trace: note, debug: note, info: note, warn: note, error: note, fatal: note };
-  const createEngine = (sink: ConstructorParameters<typeof FakeEngine>[0]) => new FakeEngine(sink);
+  let engine: FakeEngine | undefined;
+  const createEngine = (sink: ConstructorParameters<typeof FakeEngine>[0]) => (engine = new FakeEngine(sink));
   const driver = new Driver({ ids: new IdSource(), createEngine, onEvent: () => {}, clock: () => 1000 });
-  return { driver, log, lines };
+  assert.ok(engine);
+  return { driver, engine, log, lines };
 }

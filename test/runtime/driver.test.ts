@@ -7,6 +7,7 @@ import { IdSource } from '../../src/net/ids.ts';
 import type { Resolution } from '../../src/net/resolution.ts';
 import { Driver, DriverMisuse } from '../../src/runtime/driver.ts';
 import type { Order } from '../../src/service/service.ts';
+import { afterwards } from '../afterwards.ts';
 import { Peer } from '../engine/conformance/peer.ts';
 import { LOOPBACK, until } from '../engine/conformance/rig.ts';
 import { exampleFlow, flowId, v4 } from '../flow/example.ts';
@@ -41,16 +42,37 @@ test('a listener that cannot be opened owns nothing', async () => {
   assert.deepEqual(service.calls, []);
 });
 
+test('a stream listener that stops is its service’s until the engine has told of all whom it has', async () => {
+  const { driver, engine, ids } = start();
+  const service = new FakeService('forward');
+  const { socket } = await driver.listen(service, { transport: 'tcp', local: v4(0), maxStreams: 1, held: true });
+  const told = Promise.withResolvers<void>();
+  engine.told = told.promise;
+  const stopping = driver.stopListening(socket);
+  const stream = ids.stream();
+  engine.sink.streamOpened(stream, socket, v4(1), v4(2));
+  assert.deepEqual(service.calls, [['streamOpened', stream, socket, v4(1), 1000, v4(2), undefined]]);
+  told.resolve();
+  await stopping;
+  engine.sink.streamClosed(stream, END);
+  engine.sink.streamOpened(ids.stream(), socket, v4(1), v4(2));
+  assert.deepEqual(
+    service.calls.map(([name]) => name),
+    ['streamOpened', 'streamClosed'],
+  );
+});
+
 test('orders are done in order, whatever they are', async () => {
   const { driver, engine, ids, events } = start();
   const service = new FakeService();
   const { socket } = await driver.listen(service, spec);
   engine.calls.length = 0;
-  const [port, stream] = [ids.socket(), ids.stream()];
+  const [port, foreign, stream] = [ids.socket(), ids.socket(), ids.stream()];
   const flow = exampleFlow();
   const event = { level: 'info', name: 'something', fields: { n: 1 } } as const;
   const orders: Order[] = [
     { type: 'openPort', socket: port, local: v4(0) },
+    { type: 'openPort', socket: foreign, local: v4(7), towards: v4(8) },
     { type: 'addFlow', flow },
     { type: 'send', from: socket, to: v4(1), packet },
     { type: 'send', from: socket, to: v4(2), packet, dontFragment: true },
@@ -63,7 +85,8 @@ test('orders are done in order, whatever they are', async () => {
   service.onCall = () => service.orders.push(...orders);
   engine.sink.datagram(socket, v4(1), packet);
   assert.deepEqual(engine.calls, [
-    ['openPort', port, v4(0)],
+    ['openPort', port, v4(0), undefined],
+    ['openPort', foreign, v4(7), v4(8)],
     ['addFlow', flow],
     ['send', socket, v4(1), packet, false],
     ['send', socket, v4(2), packet, true],
@@ -202,7 +225,7 @@ test('a service is never called while its orders are open', async () => {
 test('a timer for each service: at its deadline, not before, moved and cleared', async (t) => {
   const { driver, clock } = start();
   mock.timers.enable({ apis: ['setTimeout'] });
-  t.after(() => mock.timers.reset());
+  afterwards(t, () => mock.timers.reset());
   const [turn, pair] = [new FakeService('turn'), new FakeService('pair')];
   const pass = (millis: number): void => {
     clock.now += millis;
@@ -317,7 +340,7 @@ async function startReal(t: TestContext) {
     onEvent: () => {},
   });
   const [client, peer] = [await Peer.open(4, LOOPBACK), await Peer.open(4, LOOPBACK)];
-  t.after(async () => {
+  afterwards(t, async () => {
     client.close();
     peer.close();
     await driver.stop();

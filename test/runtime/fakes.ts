@@ -75,6 +75,8 @@ export class FakeEngine implements Engine {
   readonly capabilities = { dontFragment: false };
   readonly sink: EngineSink;
   readonly calls: unknown[][] = [];
+  /** The answer to allTold() and stopListening(). */
+  told: Promise<void> = Promise.resolve();
   listenResult: OpenResult = { ok: true, local: { family: 4, address: '127.0.0.1', port: 3478 } };
 
   constructor(sink: EngineSink) {
@@ -110,8 +112,13 @@ export class FakeEngine implements Engine {
     this.calls.push(['closeStream', ...call]);
   }
 
-  stopListening(...call: unknown[]): void {
+  stopListening(...call: unknown[]): Promise<void> {
     this.calls.push(['stopListening', ...call]);
+    return this.told;
+  }
+
+  allTold(): Promise<void> {
+    return this.told;
   }
 
   connect(...call: unknown[]): void {

@@ -5,15 +5,17 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { loadConfig } from '../../src/control/config/load.ts';
 import { createPortableEngine } from '../../src/engine/portable/portable.ts';
 import { IdSource } from '../../src/net/ids.ts';
 import type { Resolution } from '../../src/net/resolution.ts';
 import { Driver } from '../../src/runtime/driver.ts';
 import { ForwardHost } from '../../src/runtime/forward-host.ts';
 import { standalone } from '../../src/service/common.ts';
+import { afterwards } from '../afterwards.ts';
 import { temporaryFolder } from '../control/config/rig.ts';
 import { until } from '../engine/conformance/rig.ts';
+import { freePort } from '../ports.ts';
+import { settings } from './forward-settings.ts';
 
 const MIB = 1024 * 1024;
 
@@ -49,8 +51,7 @@ test('a refused upstream is passed over, one that vanished resets its clients', 
 });
 
 test('an upstream by a name that moves: new connections follow, the others stay', async (t) => {
-  const [first, second] = [await tellingServer(t, 'first', '127.0.0.1'), 0];
-  assert.equal(second, 0);
+  const first = await tellingServer(t, 'first', '127.0.0.1', await freePort());
   const other = await tellingServer(t, 'second', '127.0.0.2', first.port);
   let address = '127.0.0.1';
   // Named as loopback is, because nothing else may lead there.
@@ -102,7 +103,7 @@ test('PROXY v2 out, and through a unix socket', async (t) => {
   const path = join(temporaryFolder(t), 'app.sock');
   const server = createServer((socket) => socket.once('data', (chunk) => socket.end(chunk)));
   server.listen(path);
-  t.after(() => server.close());
+  afterwards(t, () => server.close());
   await once(server, 'listening');
   const { port } = await forward(t, `to: "unix://${path}", proxyOut: v2`);
   const client = await open(t, port);
@@ -136,7 +137,7 @@ test('reload adds and removes forwards and cuts nobody', async (t) => {
 });
 
 test('a range of ports, each to its own', async (t) => {
-  const base = 20_000 + (process.pid % 20_000);
+  const base = await freePort();
   const servers = [
     await tellingServer(t, 'zero', '127.0.0.3', base),
     await tellingServer(t, 'one', '127.0.0.3', base + 1),
@@ -170,21 +171,11 @@ async function start(t: TestContext, resolve?: (name: string) => Promise<Resolut
     onEvent: () => {},
     ...(resolve && { resolve }),
   });
-  t.after(() => driver.stop());
+  afterwards(t, () => driver.stop());
   return {
     driver,
     host: new ForwardHost({ forward: [], driver, ids, common: standalone((length) => randomBytes(length)) }),
   };
-}
-
-/** From YAML, so that the way from the file to the socket is the real one. */
-async function settings(t: TestContext, entries: readonly string[]) {
-  const file = join(temporaryFolder(t), 'config.yaml');
-  const { writeFileSync } = await import('node:fs');
-  writeFileSync(file, `forward:\n${entries.map((entry) => `  - ${entry}\n`).join('')}`);
-  const loaded = await loadConfig({ file, environment: {}, overrides: [] });
-  assert.ok(loaded.ok, JSON.stringify(loaded));
-  return loaded.config.forward ?? [];
 }
 
 async function echoServer(t: TestContext): Promise<{ port: number; sockets: Set<Socket> }> {
@@ -213,7 +204,7 @@ async function tellingServer(t: TestContext, name: string, address: string, port
 async function listen(t: TestContext, server: Server, host: string, port: number, sockets: Set<Socket>) {
   server.listen({ host, port, backlog: 1024 });
   await once(server, 'listening');
-  t.after(() => {
+  afterwards(t, () => {
     server.close();
     for (const socket of sockets) socket.destroy();
   });
@@ -225,14 +216,14 @@ async function listen(t: TestContext, server: Server, host: string, port: number
 async function udp(t: TestContext): Promise<Udp> {
   const socket = createSocket('udp4');
   socket.bind(0, '127.0.0.1');
-  t.after(() => socket.close());
+  afterwards(t, () => socket.close());
   await once(socket, 'listening');
   return socket;
 }
 
 async function open(t: TestContext, port: number, host = '127.0.0.1'): Promise<Socket> {
   const socket = connect({ port, host, allowHalfOpen: true });
-  t.after(() => socket.destroy());
+  afterwards(t, () => socket.destroy());
   await once(socket, 'connect');
   return socket;
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { Instance, type InstanceHooks } from '../../src/runtime/instance.ts';
 import { askInstance } from '../../src/runtime/instance-client.ts';
+import { afterwards } from '../afterwards.ts';
 import { waitFor } from '../cli/culvert.ts';
 import { temporaryFolder } from '../control/config/rig.ts';
 
@@ -23,7 +24,7 @@ async function claimed(context: Context, changes: Partial<InstanceHooks> = {}) {
   };
   const claim = await Instance.claim(folder, hooks);
   assert.ok(claim.ok);
-  context.after(() => claim.instance.release());
+  afterwards(context, () => claim.instance.release());
   return { folder, calls, hooks, instance: claim.instance };
 }
 

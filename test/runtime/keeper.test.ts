@@ -6,6 +6,7 @@ import type { Log } from '../../src/control/log/log.ts';
 import { readJournal } from '../../src/control/state/journal-lines.ts';
 import { CLIENTS_FILE, Keeper } from '../../src/runtime/keeper.ts';
 import { Changes, type KeptEntry, type Restorable } from '../../src/service/kept.ts';
+import { afterwards } from '../afterwards.ts';
 import { waitFor } from '../cli/culvert.ts';
 import { temporaryFolder } from '../control/config/rig.ts';
 import { FakeService } from './fakes.ts';
@@ -56,7 +57,7 @@ function rig(context: Context, folder = temporaryFolder(context)) {
   const driver = { run: (_: unknown, act: (now: number) => void) => act(1000) };
   const keeper = new Keeper({ folder, driver: driver as never, log });
   const [turn, pair] = [new Shelf('turn'), new Shelf('pair')];
-  context.after(async () => {
+  afterwards(context, async () => {
     await keeper.settle();
     await keeper.close();
   });
@@ -78,7 +79,8 @@ describe('the keeper', () => {
     pair.put('b', 3);
     const begin = performance.now();
     await waitFor(() => JSON.stringify(kept()) === '{"turn":{"a":{"value":2}},"pair":{"b":{"value":3}}}');
-    assert.ok(performance.now() - begin < 2500);
+    // A slow disk has its time too.
+    assert.ok(performance.now() - begin < 10_000);
     turn.put('a', undefined);
     await waitFor(() => JSON.stringify(kept()) === '{"turn":{},"pair":{"b":{"value":3}}}');
     const size = readFileSync(file).length;
@@ -153,7 +155,7 @@ describe('the keeper', () => {
     const { keeper, turn, services, folder, lines } = rig(context);
     keeper.restore(services);
     rmSync(folder, { recursive: true });
-    context.after(() => void mkdirSync(folder));
+    afterwards(context, () => void mkdirSync(folder));
     keeper.start();
     await waitFor(() => lines.length > 0);
     turn.put('a', 1);
@@ -187,6 +189,7 @@ describe('the keeper', () => {
       pair.put('goes', undefined);
       rounds++;
     }, 1);
+    afterwards(context, () => clearInterval(meddling));
     await keeper.settle();
     clearInterval(meddling);
     await keeper.finish();

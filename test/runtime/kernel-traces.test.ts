@@ -9,6 +9,7 @@ import type { EngineSink } from '../../src/engine/engine.ts';
 import { IdSource } from '../../src/net/ids.ts';
 import { chooseEngine } from '../../src/runtime/engines.ts';
 import { KernelTraces } from '../../src/runtime/kernel-traces.ts';
+import { afterwards } from '../afterwards.ts';
 import { mountOwnBpf } from '../engine/xdp/namespace.ts';
 import { TwoSides } from '../engine/xdp/two-sides.ts';
 import { missing } from '../requirements.ts';
@@ -19,7 +20,7 @@ test('what is pinned is found by the state folder, where no setting had to be sw
   const network = new TwoSides();
   mountOwnBpf();
   const state = mkdtempSync(join(tmpdir(), 'culvert-traces-'));
-  t.after(() => {
+  afterwards(t, () => {
     network.other.close();
     rmSync(state, { recursive: true });
   });

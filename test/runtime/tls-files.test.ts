@@ -8,6 +8,7 @@ import type { Log } from '../../src/control/log/log.ts';
 import type { TlsMaterial } from '../../src/engine/engine.ts';
 import type { Summary } from '../../src/runtime/banner.ts';
 import { TlsFiles, type TlsFilesOptions } from '../../src/runtime/tls-files.ts';
+import { afterwards } from '../afterwards.ts';
 import { culvert, culvertUp, waitFor } from '../cli/culvert.ts';
 import { temporaryFolder } from '../control/config/rig.ts';
 import { missing } from '../requirements.ts';
@@ -31,7 +32,7 @@ function follow(
     warn: (_, fields) => warnings.push(fields?.reason),
   };
   const files = new TlsFiles({ log, onChange: (material) => changes.push(material), settle: 30, ...options });
-  context.after(() => files.close());
+  afterwards(context, () => files.close());
   return { files, changes, warnings };
 }
 

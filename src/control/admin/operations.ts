@@ -12,7 +12,7 @@ export interface Operations {
   unblock(prefix: string): BlockOutcome;
   /** Reads the configuration again, as SIGHUP does. */
   reload(): Promise<ReloadReport>;
-  /** From now on nobody new is taken by services that can drain. The relay runs on. */
+  /** From now on nobody new is taken. The relay runs on. */
   drain(): DrainReport;
   /** Takes that back, unless the relay drains because it is about to end. */
   resume(): ResumeOutcome;

@@ -1,4 +1,4 @@
-import { type Family, parseAddress } from '../../net/address.ts';
+import { type Family, isWildcard, parseAddress } from '../../net/address.ts';
 import type { Check, CheckContext, Findings } from './checks.ts';
 import type { ForwardSettings } from './forward.ts';
 import type { ForwardListener, ForwardUpstream } from './forward-units.ts';
@@ -14,6 +14,10 @@ export const checkForward: Check = (context, findings) => {
     if (first === undefined) names.set(forward.name, index);
     else findings.fault([...path, 'name'], `forward[${first}] is called ${forward.name} already (names are unique)`);
     checkPlaces(forward, path, findings);
+    if (leadsBack(forward)) {
+      const key = forward.sni === undefined ? 'to' : 'sni';
+      findings.fault([...path, key], 'leads back to where the forward listens (name another host or port)');
+    }
     checkHealth(forward, path, findings);
     if (forward.transparent) checkTransparent(forward, context.config.engine, [...path, 'transparent'], findings);
     if (isDatagram(forward) && forward.proxyOut === 'v1') {
@@ -86,6 +90,21 @@ function checkServerNames(
       );
     }
   }
+}
+
+/** Its own client, each connection would make the next. Names that lead to this machine are not known here. */
+function leadsBack(forward: ForwardSettings): boolean {
+  return upstreamsOf(forward).some((upstream) => forward.listen.some((listener) => isSame(listener, upstream)));
+}
+
+function isSame(listener: ForwardListener, upstream: ForwardUpstream): boolean {
+  if (listener.transport === 'unix' || upstream.transport === 'unix') {
+    return listener.transport === 'unix' && upstream.transport === 'unix' && listener.path === upstream.path;
+  }
+  const { host, ports } = upstream;
+  if (listener.ports.max < ports.min || ports.max < listener.ports.min) return false;
+  const loopback = host === 'localhost' || (listener.family === 4 ? host.startsWith('127.') : host === '::1');
+  return host === listener.address || (isWildcard(listener.address) && loopback);
 }
 
 function checkHealth(forward: ForwardSettings, path: readonly string[], findings: Findings): void {

@@ -62,8 +62,12 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadResult> {
   resolvePaths(context);
   const { faults: found, warnings } = checkAll(context);
   for (const fault of found) faults.push(fault);
-  if (faults.length > 0)
-    return { ok: false, faults: inOrder(faults), state: isSound(['state']) ? config.state : undefined };
+  if (faults.length > 0) {
+    // Of a file that could not be read or made sense of nobody knows what it says of the folder.
+    const isTold =
+      tree.has(['state']) || !faults.some(({ origin, path }) => origin.kind === 'file' && path.length === 0);
+    return { ok: false, faults: inOrder(faults), state: isTold && isSound(['state']) ? config.state : undefined };
+  }
   return { ok: true, config: deepFreeze(config), tree, warnings };
 }
 

@@ -117,6 +117,14 @@ export const turnSection = section('STUN and TURN. The service is on when this s
     notation('How long a nonce is good (RFC 8656 section 5: at most an hour).', 'duration', parseDuration),
     '1h',
   ),
+  drain: v.optional(
+    notation(
+      'How long SIGTERM waits for the last allocation. Those over UDP that are left go on after a restart.',
+      'duration',
+      parseDuration,
+    ),
+    '0s',
+  ),
   maxPermissions: v.optional(whole('Permissions of one allocation.', 1, 65_536), 256),
   maxChannels: v.optional(whole('Channels of one allocation.', 1, 16_384), 256),
 });

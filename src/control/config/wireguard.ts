@@ -1,6 +1,6 @@
 import * as v from 'valibot';
-import { flag, itemOf, listOf, notation, section, text, whole } from './fields.ts';
-import { type Parsed, parseDuration, parseUdpListener } from './units.ts';
+import { flag, itemOf, listOf, notation, section, size, text, whole } from './fields.ts';
+import { type Parsed, parseDuration, parseSize, parseUdpListener } from './units.ts';
 
 /** All addresses of the machine. The IPv6 one is left out where a machine has no IPv6 and it was not asked for. */
 const DEFAULT_WIREGUARD_LISTENERS = ['udp://0.0.0.0:51820', 'udp://[::]:51820'];
@@ -46,6 +46,16 @@ const budget = (description: string, perAddress: number, perPrefix: number, burs
     {},
   );
 
+const quota = section('Limits on what clients may use; 0 = no limit.', {
+  bytesPerSecond: v.optional(
+    size(
+      'Bytes a second that one client may send, to all its partners together. Up to a second of it, and at least 64 KiB, may come at once.',
+      parseSize,
+    ),
+    0,
+  ),
+});
+
 const proof = section(
   'The relay as a WireGuard peer of its own clients (docs/wireguard.md): a handshake with it proves which of `wireguard.peers` is where. On when this section exists.',
   {
@@ -86,6 +96,7 @@ export const wireguardSection = section('WireGuard relay. The service is on when
   maxClients: v.optional(whole('Endpoints that are served at a time.', 2, 1_000_000), 10_000),
   fanOut: v.optional(whole('Endpoints that an initiation goes to while nobody knows whom it is for.', 1, 256), 16),
   timeout: v.optional(notation('How long a client is remembered without a packet.', 'duration', parseDuration), '5m'),
+  quota: v.optional(quota, {}),
   initiations: budget('Initiations of one source.', 50, 500, 5),
   unasked: budget(
     'Initiations of others that one destination is sent, beyond those of its own partners. One that proved nothing yet is charged two for each.',

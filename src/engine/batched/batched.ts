@@ -173,8 +173,8 @@ class Batched implements BatchedEngine {
     }
   }
 
-  stopListening(socket: SocketId): void {
-    this.#rooms.stopListening(socket);
+  stopListening(socket: SocketId): Promise<void> {
+    return this.#rooms.stopListening(socket);
   }
 
   send(from: SocketId, to: Endpoint, packet: Uint8Array, dontFragment = false): void {
@@ -203,6 +203,10 @@ class Batched implements BatchedEngine {
 
   stand(listener: SocketId, decision: StandingDecision | undefined, service: ServiceName): void {
     this.#rooms.stand(listener, decision, service);
+  }
+
+  allTold(): Promise<void> {
+    return this.#rooms.allTold();
   }
 
   addFlow(flow: Flow): void {

@@ -34,13 +34,16 @@ export class StreamRooms {
     this.#node.updateTls(socket, tls);
   }
 
-  stopListening(socket: SocketId): void {
-    if (this.#held.has(socket)) this.#held.stopListening(socket);
-    else this.#node.stopListening(socket);
+  stopListening(socket: SocketId): Promise<void> {
+    return this.#held.has(socket) ? this.#held.stopListening(socket) : this.#node.stopListening(socket);
   }
 
   stand(socket: SocketId, decision: StandingDecision | undefined, service: ServiceName): void {
     this.#held.stand(socket, decision, service);
+  }
+
+  allTold(): Promise<void> {
+    return this.#held.allTold();
   }
 
   /** False when there is no such listener. */

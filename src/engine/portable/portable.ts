@@ -106,8 +106,8 @@ class PortableEngine implements Engine {
     }
   }
 
-  stopListening(socket: SocketId): void {
-    this.#room.stopListening(socket);
+  stopListening(socket: SocketId): Promise<void> {
+    return this.#room.stopListening(socket);
   }
 
   send(from: SocketId, to: Endpoint, packet: Uint8Array): void {

@@ -58,10 +58,12 @@ export class StreamRoom {
     this.#listener(socket).updateTls(tls);
   }
 
-  stopListening(socket: SocketId): void {
+  stopListening(socket: SocketId): Promise<void> {
     const listener = this.#listener(socket);
     this.#listeners.delete(socket);
     void listener.close();
+    // The sink hears of each as it comes.
+    return Promise.resolve();
   }
 
   /** With its streams. False when there is no such listener. */

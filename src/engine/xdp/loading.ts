@@ -21,7 +21,7 @@ export function openPins({ instance, log }: LoadOptions): Pins | undefined {
   const pins = Pins.open(instance, LAYOUT);
   if (pins === undefined) {
     log(
-      'no bpf file system at /sys/fs/bpf, and none can be mounted: the kernel forwards no longer than this process runs',
+      'no bpf file system at /sys/fs/bpf, and none can be mounted: the kernel forwards no longer than this process runs (culvert doctor says how to mend it)',
     );
   }
   return pins;

@@ -137,8 +137,8 @@ export class XdpEngine implements Engine {
     this.#inner.closePort(socket);
   }
 
-  stopListening(socket: SocketId): void {
-    this.#inner.stopListening(socket);
+  stopListening(socket: SocketId): Promise<void> {
+    return this.#inner.stopListening(socket);
   }
 
   send(from: SocketId, to: Endpoint, packet: Uint8Array, dontFragment = false): void {
@@ -167,6 +167,10 @@ export class XdpEngine implements Engine {
 
   stand(listener: SocketId, decision: StandingDecision | undefined, service: ServiceName): void {
     this.#inner.stand?.(listener, decision, service);
+  }
+
+  async allTold(): Promise<void> {
+    await this.#inner.allTold?.();
   }
 
   addFlow(flow: Flow): void {

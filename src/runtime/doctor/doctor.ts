@@ -70,7 +70,8 @@ export async function diagnose({ config, defaults, warnings }: DoctorOptions): P
   const ours = running !== undefined || new KernelTraces(config.state).present;
   const xdp =
     DataPlane.foresee(interfaces) ??
-    (config.engine === 'auto' ? (genericObstacle(interfaces) ?? (ours ? undefined : occupied(ways))) : undefined);
+    (config.engine === 'auto' ? genericObstacle(interfaces) : undefined) ??
+    (ours ? undefined : occupied(ways));
   const report = engineReport({
     wanted: config.engine,
     plan: planEngine(config, { batched: () => batched, xdp: () => xdp }),

@@ -33,7 +33,7 @@ export function interfaceFindings({ interfaces, wantsXdp, ours }: InterfaceReadi
   });
 }
 
-/** Why auto would not take the xdp engine where others have their programs. */
+/** Why the xdp engine would not run where others have their programs. */
 export function occupied(interfaces: InterfaceReadings['interfaces']): XdpObstacle | undefined {
   const taken = interfaces.find(({ program }) => program !== undefined);
   if (taken === undefined) return undefined;

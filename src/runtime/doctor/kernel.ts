@@ -54,7 +54,7 @@ function bpfFileSystem({ bpfFileSystem: path }: KernelReadings): Finding {
     'bpffs',
     'note',
     'no bpf file system: where the xdp engine cannot mount it, what it does in the kernel ends with its process',
-    'mount -t bpf bpf /sys/fs/bpf (docker: -v /sys/fs/bpf:/sys/fs/bpf)',
+    'mount -t bpf bpf /sys/fs/bpf (docker: -v /sys/fs/bpf:/sys/fs/bpf); in a network namespace start it by nsenter --net=/run/netns/NAME, because ip netns exec hides it from who may not look at other processes (CAP_SYS_PTRACE)',
   );
 }
 

@@ -46,6 +46,8 @@ export class Core {
   readonly drops = new Counter<DropReason>();
   /** For what is kept over a restart. */
   readonly changes = new Changes<Session>();
+  /** Bytes of datagrams that wait for the ports of their sessions. */
+  waiting = 0;
   /** Datagrams that no flow carried. */
   readonly relayed = new RelayedCounts();
   readonly #sessions = new Map<SocketId, EndpointMap<Session>>();

@@ -54,13 +54,18 @@ export class ForwardService implements Service, Drainable, Managed, Restorable {
     forward.listeners.add(listener);
   }
 
-  /** Its sessions end, whose way back it is; its connections go on. */
-  removeListener(socket: SocketId): void {
+  /** Its sessions end, whose way back it is; its connections go on, and who came before may still be heard of. */
+  closeListener(socket: SocketId): void {
     const listener = this.#core.listeners.get(socket);
     if (listener === undefined) return;
     endSessions(this.#core, listener.forward, (session) => session.listener === listener);
     listener.forward.listeners.delete(listener);
     this.#core.standing.delete(listener);
+  }
+
+  /** Nobody will be heard of who came there. */
+  removeListener(socket: SocketId): void {
+    this.closeListener(socket);
     this.#core.forgetListener(socket);
   }
 
@@ -105,7 +110,7 @@ export class ForwardService implements Service, Drainable, Managed, Restorable {
     }
     openConnection(this.#core, stream, listener, from, local, now, refused);
     reconsider(this.#core, listener.forward, now);
-    stand(this.#core, listener, now);
+    if (listener.forward.listeners.has(listener)) stand(this.#core, listener, now);
   }
 
   handleStandingPair(pair: StandingPair, now: Millis): void {

@@ -55,8 +55,7 @@ export function handleSessionPort(core: Core, session: Session, result: OpenResu
     return;
   }
   session.local = result.local;
-  for (const packet of session.queue) sendUp(core, session, packet, now);
-  session.queue.length = 0;
+  for (const packet of takeQueue(core, session)) sendUp(core, session, packet, now);
   installToUpstream(core, session);
   if (session.answered && session.toClient === undefined) installToClient(core, session);
 }
@@ -75,6 +74,7 @@ function endSession(core: Core, session: Session, port: 'open' | 'port-failed' =
     core.flows.delete(flow);
     core.orders.add({ type: 'removeFlow', flow });
   }
+  takeQueue(core, session);
   core.ports.delete(socket);
   core.changes.note(session);
   if (port === 'open') core.orders.add({ type: 'closePort', socket });
@@ -96,6 +96,7 @@ export function endSessions(core: Core, forward: Forward, concerns: (session: Se
 function openSession(core: Core, listener: Listener, from: Endpoint, packet: Uint8Array, now: Millis): undefined {
   const { forward } = listener;
   if (core.draining) return core.drop('draining');
+  if (core.waiting + packet.length > MAX_WAITING) return core.drop('too-many-waiting');
   if (from.port === 0) return core.drop('source-port-zero');
   const opened = openDatagram(core, forward, from, packet);
   if (opened === undefined) return undefined;
@@ -115,7 +116,7 @@ function openSession(core: Core, listener: Listener, from: Endpoint, packet: Uin
   const session = new Session(listener, from, source, target, core.ids.socket(), now);
   begin(core, session);
   const sender = { source, destination, tlvs: opened.header?.tlvs ?? [] };
-  session.queue.push(concat(proxyHeaderFor(forward.rule.proxyOut, 'dgram', sender), opened.payload));
+  hold(core, session, concat(proxyHeaderFor(forward.rule.proxyOut, 'dgram', sender), opened.payload));
 }
 
 /** Who is there by now has had his place in the admission. */
@@ -144,8 +145,20 @@ function openDatagram(
 }
 
 function enqueue(core: Core, session: Session, packet: Uint8Array): undefined {
-  if (session.queue.length >= MAX_QUEUE) return core.drop('too-many-waiting');
-  session.queue.push(new Uint8Array(packet));
+  const full = session.queue.length >= MAX_QUEUE || core.waiting + packet.length > MAX_WAITING;
+  if (full) return core.drop('too-many-waiting');
+  hold(core, session, new Uint8Array(packet));
+}
+
+function hold(core: Core, session: Session, packet: Uint8Array): void {
+  core.waiting += packet.length;
+  session.queue.push(packet);
+}
+
+function takeQueue(core: Core, session: Session): Uint8Array[] {
+  const queue = session.queue.splice(0);
+  for (const { length } of queue) core.waiting -= length;
+  return queue;
 }
 
 function sendUp(core: Core, session: Session, packet: Uint8Array, now: Millis): void {
@@ -211,5 +224,7 @@ function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
 
 /** As connection tracking does it: a source that nobody answers is probably not there. */
 const UNANSWERED: Millis = 30 * SECOND;
-/** Datagrams of one session that wait for its port. */
-const MAX_QUEUE = 16;
+/** Datagrams of one session that wait for its port: many begin with a burst, and the first port may have to wait for a worker. */
+const MAX_QUEUE = 1024;
+/** Bytes, of all sessions. */
+const MAX_WAITING = 8 * 1024 * 1024;

@@ -43,7 +43,6 @@ export function reconsider(core: Core, forward: Forward, now: Millis): void {
 /** The engine let him in by a decision that stood then. */
 export function handlePair(core: Core, { at, client, upstream, from, local, tag }: StandingPair, now: Millis): void {
   const listener = core.listeners.get(at);
-  // A listener that went meanwhile: its connections go on, and nobody counts them any more.
   if (listener === undefined) return;
   const { forward } = listener;
   const connection = new Connection(client, listener, from, local, now);

@@ -50,7 +50,7 @@ export function handleHandshake(
   if (isReflector(from)) return 'reflector-source';
   const decoded = decodeHandshake(packet);
   // Data that comes too early or too late costs nothing to tell, and must not use up what its sender's handshake needs.
-  if (!decoded.ok && core.config.legacy.size === 0) return decoded.fault;
+  if (!decoded.ok && (core.config.legacy.size === 0 || decoded.fault === 'zero-guid')) return decoded.fault;
   if (!core.mayTry(from, packet.length, now)) return 'over-budget';
   const key = decoded.ok ? keyOfHandshake(packet, core.config.keys) : undefined;
   if (decoded.ok && key !== undefined) {

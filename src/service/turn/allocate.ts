@@ -27,6 +27,8 @@ export function handleAllocate(core: Core, client: Client, request: Authenticate
   const existing = core.table.find(client);
   if (existing !== undefined) return handleRepeated(core, existing, request, to, now);
   if (isTunnelled(client.endpoint)) return refuse(core, to, 'tunnelled-client');
+  // RFC 8656 §7.4: a client that gets 508 does not come again for a minute, or goes to another server.
+  if (core.draining) return refuse(core, to, 'draining');
   // Step 3
   if (attributes.requestedTransport === undefined) return refuse(core, to, 'no-requested-transport');
   if (attributes.requestedTransport !== UDP_PROTOCOL) return refuse(core, to, 'transport-unsupported');

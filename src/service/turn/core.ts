@@ -32,6 +32,8 @@ export class Core {
   pools: Pools;
   /** Allocations whose ports are being bound. */
   openings = 0;
+  /** No new allocations; those that are there go on. */
+  draining = false;
   /** When the log last said that a port could not be bound. */
   portFailureToldAt: Millis = 0;
   readonly blocks: BlockList;

@@ -37,6 +37,7 @@ export const REFUSAL_CODES = {
   'no-free-port': 508,
   'port-not-opened': 508,
   'too-many-openings': 508,
+  draining: 508,
   'too-many-permissions': 508,
   'too-many-channels': 508,
 } as const satisfies Record<string, number> & Record<PeerRefusal, 403>;

@@ -9,7 +9,7 @@ import { type Common, standalone } from '../common.ts';
 import type { Counter } from '../counters.ts';
 import type { KeptEntry, Restorable } from '../kept.ts';
 import { isReflector } from '../reflector.ts';
-import type { Managed, Order, Service } from '../service.ts';
+import type { Drainable, Managed, Order, Service } from '../service.ts';
 import { applyBlocks } from './blocking.ts';
 import { handleChannelData } from './channel-data.ts';
 import { UdpClient } from './client.ts';
@@ -36,7 +36,7 @@ import { expire } from './timers.ts';
  * and a channel together become flows, which the engine executes without asking; all other data comes here and is relayed by
  * the same rules. Everything expires by itself, through one heap of deadlines.
  */
-export class TurnService implements Service, Managed, Restorable {
+export class TurnService implements Service, Drainable, Managed, Restorable {
   readonly name = 'turn';
   readonly #core: Core;
 
@@ -122,6 +122,21 @@ export class TurnService implements Service, Managed, Restorable {
 
   pollTimeout(): Millis | undefined {
     return this.#core.deadlines.next();
+  }
+
+  /** From now on nobody gets an allocation; those that are there are refreshed as ever. */
+  drain(now: Millis): void {
+    expire(this.#core, now);
+    this.#core.draining = true;
+  }
+
+  resume(now: Millis): void {
+    expire(this.#core, now);
+    this.#core.draining = false;
+  }
+
+  get clientsLeft(): number {
+    return this.#core.table.allocations;
   }
 
   /** The block list has changed: who is on it now loses everything, as a client and as a peer. Drain pollOutput() afterwards. */

@@ -2,6 +2,7 @@ import type { Endpoint } from '../../net/endpoint.ts';
 import type { SocketId } from '../../net/ids.ts';
 import type { Millis } from '../../net/time.ts';
 import type { CookieReply, Data, Response } from '../../wire/wireguard/message.ts';
+import { takeRate } from '../rates.ts';
 import type { Core } from './core.ts';
 import { admit } from './members.ts';
 import { handleProofCookie, handleProofData } from './proofs.ts';
@@ -129,6 +130,7 @@ function passUnconfirmed(core: Core, route: Route, packet: Uint8Array, now: Mill
 
 function pass(core: Core, { from, to }: Route, packet: Uint8Array, now: Millis): undefined {
   core.note(from, packet, now);
+  if (!takeRate(core, from, 'to_peer', packet.length, now)) return core.drop('rate-limited');
   core.send(to, packet);
 }
 

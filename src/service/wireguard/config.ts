@@ -20,6 +20,8 @@ export interface WireguardConfig {
   readonly fanOut: number;
   /** A client is forgotten after that long without a packet. */
   readonly timeout: Millis;
+  /** 0 = no limit. bytesPerSecond is what one client may send, to all its partners together. */
+  readonly quota: { readonly bytesPerSecond: number };
   /** Initiations from one source, one token each. */
   readonly initiations: BudgetOptions;
   /** Initiations of others to one destination: one token each, two where it proved nothing yet, a tenth where it is known to have the key. */

@@ -36,4 +36,6 @@ export type DropReason =
   | 'draining'
   | 'too-many-clients'
   | 'too-many-routes'
+  /** More than `quota.bytesPerSecond` from this client. */
+  | 'rate-limited'
   | 'restore-failed';

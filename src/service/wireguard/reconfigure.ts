@@ -5,7 +5,7 @@ import { forget, lastSeen } from './members.ts';
 import { endSession } from './proofs.ts';
 import { endUnproven, unprove } from './proven.ts';
 import type { RegisteredKey } from './registry.ts';
-import { removeRoute } from './routes.ts';
+import { removeRoute, renewFlows } from './routes.ts';
 import { Searches } from './search.ts';
 
 /**
@@ -24,6 +24,7 @@ export function reconfigure(core: Core, config: WireguardConfig): void {
   // What waits to be looked up among keys that are others now comes again in 5 s.
   core.searches = new Searches(config.hashesPerSecond);
   core.recalls = makeRecalls(config, core.random);
+  if (before.quota.bytesPerSecond !== config.quota.bytesPerSecond) renewFlows(core);
   removeKeys(core, new Set(core.registry.update(config.peers)));
   const { clients, strangers } = core.table;
   if (config.peers.length > 0) for (const remote of [...clients]) if (remote.keys.size === 0) forget(core, remote);

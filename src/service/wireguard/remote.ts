@@ -2,6 +2,7 @@ import type { Endpoint } from '../../net/endpoint.ts';
 import type { FlowId, SocketId } from '../../net/ids.ts';
 import type { Millis } from '../../net/time.ts';
 import type { Deadline } from '../deadlines.ts';
+import type { Rated, Rates } from '../rates.ts';
 import { Usage } from '../usage.ts';
 import type { ProvenEndpoint } from './proven.ts';
 import type { RegisteredKey } from './registry.ts';
@@ -11,7 +12,7 @@ import type { Turns } from './turns.ts';
  * A remote endpoint at one of our listeners. It begins as a stranger: it sent an initiation, which anybody can forge. It becomes a client
  * when a handshake that it took part in is confirmed, and only clients are sent what others did not answer to them.
  */
-export class Remote implements Deadline {
+export class Remote implements Deadline, Rated {
   /** When it is forgotten, or looked at again. */
   at: Millis = 0;
   position = -1;
@@ -21,6 +22,8 @@ export class Remote implements Deadline {
   client: ClientRecord | undefined = undefined;
   /** What it was sent. */
   readonly received = new Usage();
+  /** Only with a bandwidth quota. */
+  rates: Rates | undefined = undefined;
   /** It showed a cookie of ours: the address is not forged. */
   hasProvenAddress = false;
   /** Its owner has shown by a handshake with us which key is here. */

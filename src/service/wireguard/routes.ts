@@ -1,5 +1,6 @@
 import type { Flow } from '../../flow/flow.ts';
 import { type Millis, SECOND } from '../../net/time.ts';
+import { rateLimit } from '../rates.ts';
 import type { Core } from './core.ts';
 import { becomeClients } from './members.ts';
 import type { RegisteredKey } from './registry.ts';
@@ -85,6 +86,7 @@ export function installFlow(core: Core, route: Route): void {
   const matchLocal = core.listeners.get(from.socket);
   const rewriteLocal = core.listeners.get(to.socket);
   if (matchLocal === undefined || rewriteLocal === undefined) return;
+  const limit = rateLimit(core, from, 'to_peer');
   const flow: Flow = {
     id: core.ids.flow(),
     service: 'wireguard',
@@ -99,9 +101,21 @@ export function installFlow(core: Core, route: Route): void {
     rewrite: { socket: to.socket, local: rewriteLocal, remote: to.endpoint, encapsulation: { kind: 'keep' } },
     // The service owns every lifetime: no key pair lives longer than its route.
     idle: 0,
+    ...(limit && { limit }),
   };
   route.flow = flow.id;
   core.orders.add({ type: 'addFlow', flow });
+}
+
+/** A flow's limit is part of it: those that are there get the quota that holds now. */
+export function renewFlows(core: Core): void {
+  for (const { routes } of core.table.clients) {
+    for (const route of routes.values()) {
+      if (route.flow === undefined) continue;
+      removeFlow(core, route);
+      installFlow(core, route);
+    }
+  }
 }
 
 /** Puts an existing route (of a snapshot) into every index. */
@@ -114,6 +128,11 @@ function remove(core: Core, route: Route): void {
   core.deadlines.clear(route);
   core.table.removeRoute(route);
   if (route.stage === 'live') core.changes.note(route.from);
+  removeFlow(core, route);
+}
+
+/** What it carried stays with the two. */
+function removeFlow(core: Core, route: Route): void {
   if (route.flow === undefined) return;
   const { client } = route.from;
   const counters = core.flows.read(route.flow);

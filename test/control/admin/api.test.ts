@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { type IncomingMessage, type RequestOptions, request } from 'node:http';
 import { describe, test } from 'node:test';
 import { openAdmin } from '../../../src/control/admin/server.ts';
+import { afterwards } from '../../afterwards.ts';
 import { FakeOperations } from './operations.ts';
 
 const TOKEN = '0123456789abcdef';
@@ -26,7 +27,7 @@ async function open(context: { after(hook: () => Promise<void>): void }, token: 
     operations,
     onError: (error) => errors.push(error),
   });
-  context.after(() => server.close());
+  afterwards(context, () => server.close());
   const send = async ({ body, ...options }: Asked) => {
     const { port } = server.local;
     const length = body === undefined ? {} : { 'Content-Length': String(Buffer.byteLength(body)) };
@@ -112,7 +113,7 @@ describe('who may ask', () => {
       operations,
       onError: () => {},
     });
-    context.after(() => server.close());
+    afterwards(context, () => server.close());
     for (const [method, path] of [
       ['GET', 'status'],
       ['GET', 'clients'],

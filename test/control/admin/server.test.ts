@@ -4,6 +4,7 @@ import { request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import { type AdminOptions, openAdmin } from '../../../src/control/admin/server.ts';
+import { afterwards } from '../../afterwards.ts';
 
 const TOKEN = '0123456789abcdef';
 
@@ -16,7 +17,7 @@ async function open(context: { after(hook: () => Promise<void>): void }, options
     onError: () => {},
     ...options,
   });
-  context.after(() => server.close());
+  afterwards(context, () => server.close());
   return server.local.port;
 }
 
@@ -122,6 +123,9 @@ test('a port that is taken is a rejection', async (context) => {
 test('a crowd that never finishes its requests keeps no probe out', async (context) => {
   const port = await open(context, { token: TOKEN });
   const crowd: Socket[] = [];
+  afterwards(context, () => {
+    for (const socket of crowd) socket.destroy();
+  });
   for (let count = 0; count < 700; count++) {
     const socket = connect(port, '127.0.0.1', () => socket.write('GET /healthz HTTP/1.1\r\nHost: x'));
     socket.on('error', () => {});
@@ -129,8 +133,5 @@ test('a crowd that never finishes its requests keeps no probe out', async (conte
     // In the pace in which connections are accepted.
     if (count % 50 === 0) await once(socket, 'connect');
   }
-  context.after(() => {
-    for (const socket of crowd) socket.destroy();
-  });
   for (const path of ['/healthz', '/readyz']) assert.equal((await ask(port, { path })).status, 200);
 });

@@ -78,6 +78,14 @@ for (const [name, yaml, ...faults] of [
     /to\[0\]: has 3 ports, listen has 10/,
   ],
   [
+    'upstreams that are the forward itself',
+    'forward:\n  - { name: a, listen: "tcp://0.0.0.0:80-89", to: ["tcp://b:1", "tcp://127.0.0.1:85"] }\n  - { name: b, listen: "udp://[::1]:53", to: "udp://[::1]:53" }\n  - { name: c, listen: "tcp://[::]:443", sni: { default: "tcp://localhost:443" } }\n  - { name: d, listen: "unix:///run/d", to: "unix:///run/d" }\n  - { name: e, listen: "tcp://[::]:53", to: "tcp://127.0.0.1:53" }',
+    /:2: forward\[0\]\.to: leads back to where the forward listens/,
+    /:3: forward\[1\]\.to: leads back/,
+    /:4: forward\[2\]\.sni: leads back/,
+    /:5: forward\[3\]\.to: leads back/,
+  ],
+  [
     'v1 over UDP',
     entry('listen: "udp://0.0.0.0:80", to: "udp://a:80", proxyOut: v1'),
     /proxyOut: version 1 knows no UDP/,

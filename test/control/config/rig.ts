@@ -3,11 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { formatFault } from '../../../src/control/config/faults.ts';
 import { type LoadResult, loadConfig } from '../../../src/control/config/load.ts';
+import { afterwards } from '../../afterwards.ts';
 
 /** A folder of its own for each test; gone afterwards. */
 export function temporaryFolder(context: { after(hook: () => void): void }): string {
   const folder = mkdtempSync(join(tmpdir(), 'culvert-control-'));
-  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  afterwards(context, () => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 

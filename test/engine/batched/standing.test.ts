@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { enableCompileCache } from 'node:module';
-import { connect, createServer, type Server, type Socket } from 'node:net';
-import { after, describe, type TestContext, test } from 'node:test';
+import { connect, createServer } from 'node:net';
+import { after, describe, test } from 'node:test';
 import { createBatchedEngine } from '../../../src/engine/batched/batched.ts';
-import type { Endpoint } from '../../../src/net/endpoint.ts';
-import type { StandingDecision } from '../../../src/net/standing.ts';
 import { openDescriptors } from '../../../src/sys/fd.ts';
+import { afterwards } from '../../afterwards.ts';
 import { missing } from '../../requirements.ts';
 import { withoutAccept } from '../conformance/joined.ts';
-import { type Bound, type EngineParts, loopback, Rig, until } from '../conformance/rig.ts';
+import { type EngineParts, loopback, Rig, until } from '../conformance/rig.ts';
+import { echo, echoed, echoServer, listen, obeyed, open, start, told } from './standing-rig.ts';
 
 enableCompileCache();
 
@@ -55,26 +55,30 @@ describe('a standing decision', { skip: missing('ffi') }, () => {
   test('one that was told of can be closed, and is idle no longer than it may', async (t) => {
     const { rig, listener } = await start(t, { idle: 400 });
     const [first, second] = [await open(t, listener.local), await open(t, listener.local)];
-    const [pair] = await told(rig, 2);
+    await until(() => {
+      for (const socket of [first, second]) socket.write('not idle yet');
+      return rig.pairs.length === 2;
+    }, 'two pairs');
+    const [pair] = rig.pairs;
     rig.engine.closeStream(pair?.client ?? assert.fail());
     await Promise.all([first, second].map((socket) => once(socket.resume(), 'close')));
   });
 
   test('who said all before anybody was told of him is idle no longer either, where nobody reads it', async (t) => {
     const silent = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
-      t.after(() => socket.destroy());
+      afterwards(t, () => socket.destroy());
       socket.on('error', () => {});
       socket.end();
     });
     silent.listen(0, '127.0.0.1');
-    t.after(() => silent.close());
+    afterwards(t, () => silent.close());
     await once(silent, 'listening');
     const place = silent.address();
     assert.ok(typeof place === 'object' && place !== null);
     const { rig, listener } = await start(t, { idle: 300, place: loopback(4, place.port) });
     const client = connect({ host: listener.local.address, port: listener.local.port, allowHalfOpen: true });
     client.on('error', () => {});
-    t.after(() => client.destroy());
+    afterwards(t, () => client.destroy());
     client.resume();
     // More than the upstream's buffers take, and not more than ours do.
     client.end(Buffer.alloc(4500 * 1024));
@@ -199,101 +203,3 @@ describe('a standing decision', { skip: missing('ffi') }, () => {
 
   after(() => assert.deepEqual(openDescriptors(), []));
 });
-
-interface StartOptions {
-  readonly workers?: number;
-  readonly most?: number;
-  readonly idle?: number;
-  readonly timeout?: number;
-  readonly place?: Endpoint;
-  readonly more?: StandingDecision['to'];
-}
-
-async function start(t: TestContext, options: StartOptions = {}) {
-  const { workers = 1, most = 100, idle = 0, timeout = 5000, more = [] } = options;
-  const upstream = await echoServer(t);
-  const rig = await Rig.start(t, {
-    name: 'batched',
-    create: (parts) => createBatchedEngine({ ...parts, workers, seed: 1 }),
-    skips: {},
-  });
-  const listener = await listen(rig);
-  const decision = { to: [{ tag: 7, place: options.place ?? upstream.place }, ...more], timeout, idle, most };
-  rig.engine.stand?.(listener.id, decision, 'forward');
-  await obeyed(rig, upstream, workers);
-  return { rig, listener, decision, ...upstream };
-}
-
-/** Orders are obeyed in turn: whoever answers this one, each worker has its own, has heard of those before. */
-async function obeyed(rig: Rig, { place, upstreams }: Upstream, workers = 1): Promise<void> {
-  for (let n = 0; n < workers; n++) {
-    const stream = rig.ids.stream();
-    const before = upstreams.length;
-    rig.engine.connect(stream, { to: place, timeout: 5000 });
-    await until(() => rig.connected.has(stream) && upstreams.length > before, 'the answer of a worker');
-    rig.engine.closeStream(stream);
-    upstreams.pop()?.destroy();
-  }
-}
-
-async function listen(rig: Rig): Promise<Bound> {
-  const id = rig.ids.socket();
-  const result = await rig.engine.listen(id, { transport: 'tcp', local: loopback(4), maxStreams: 1000, held: true });
-  assert.ok(result.ok);
-  return { id, local: result.local };
-}
-
-interface Upstream {
-  readonly server: Server;
-  readonly place: Endpoint;
-  readonly upstreams: Socket[];
-}
-
-async function echoServer(t: TestContext): Promise<Upstream> {
-  const upstreams: Socket[] = [];
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
-    upstreams.push(socket);
-    socket.on('error', () => {});
-    socket.pipe(socket);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => {
-    server.close();
-    for (const socket of upstreams) socket.destroy();
-  });
-  const address = server.address();
-  assert.ok(typeof address === 'object' && address !== null);
-  return { server, place: loopback(4, address.port), upstreams };
-}
-
-async function open(t: TestContext, { address, port }: Endpoint): Promise<Socket> {
-  const socket = connect({ host: address, port });
-  await once(socket, 'connect');
-  socket.on('error', () => {});
-  t.after(() => socket.destroy());
-  return socket;
-}
-
-/** What comes back of a connection that says one thing and ends. */
-async function echo({ address, port }: Endpoint, text: string): Promise<string> {
-  const socket = connect({ host: address, port });
-  let got = '';
-  socket.on('data', (bytes: Buffer) => {
-    got += bytes.toString();
-  });
-  socket.end(text);
-  await once(socket, 'close');
-  return got;
-}
-
-async function echoed(socket: Socket, text: string): Promise<void> {
-  const back = once(socket, 'data');
-  socket.write(text);
-  assert.equal((await back)[0].toString(), text);
-}
-
-async function told(rig: Rig, count: number) {
-  await until(() => rig.pairs.length === count, `${count} pairs`);
-  return rig.pairs;
-}

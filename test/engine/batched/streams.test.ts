@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync, readlinkSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
 import { connect, createServer, type Socket } from 'node:net';
 import { after, describe, type TestContext, test } from 'node:test';
@@ -13,8 +12,11 @@ import type { Endpoint } from '../../../src/net/endpoint.ts';
 import { openDescriptors } from '../../../src/sys/fd.ts';
 import { addressOf } from '../../../src/sys/ffi.ts';
 import { streamCalls } from '../../../src/sys/stream-calls.ts';
+import { afterwards } from '../../afterwards.ts';
+import { PATIENCE_MILLIS } from '../../patience.ts';
 import { missing } from '../../requirements.ts';
 import { type Bound, type ConformanceOptions, loopback, Rig, until } from '../conformance/rig.ts';
+import { descriptors } from '../descriptors.ts';
 
 enableCompileCache();
 
@@ -48,7 +50,7 @@ describe('streams in workers', { skip: missing('ffi') }, () => {
     await until(() => forward.upstreams.length === 1, 'the worker');
     const before = descriptors();
     for (let n = 1; n < READERS; n++) clients.push(await open(forward.local));
-    t.after(() => {
+    afterwards(t, () => {
       for (const client of clients) client.destroy();
     });
     await until(() => forward.upstreams.length === READERS, 'all upstreams');
@@ -64,7 +66,7 @@ describe('streams in workers', { skip: missing('ffi') }, () => {
       socket.on('data', (bytes: Buffer) => (received += bytes.length));
       socket.resume();
     }
-    await standstill(() => received);
+    await until(() => received >= READERS * chunk.length, 'everything');
     assert.equal(received, READERS * chunk.length);
     await until(() => descriptors().pipes - before.pipes <= 2 * 64, 'pipes to be given back');
   });
@@ -72,31 +74,39 @@ describe('streams in workers', { skip: missing('ffi') }, () => {
   test('a small packet waits for nothing', async (t) => {
     const forward = await Forward.start(t, { hold: true });
     const client = await open(forward.local);
-    t.after(() => client.destroy());
+    afterwards(t, () => client.destroy());
     client.setNoDelay(true);
     await until(() => forward.upstreams.length === 1, 'the upstream');
     const [upstream] = forward.upstreams;
     assert.ok(upstream);
     upstream.setNoDelay(true);
-    upstream.on('data', (bytes: Buffer) => upstream.write(bytes));
+    // An answer to the first would acknowledge it.
+    let heard = 0;
+    upstream.on('data', (bytes: Buffer) => {
+      heard += bytes.length;
+      if (heard % 2 === 0) upstream.write('both');
+    });
     upstream.resume();
     let got = 0;
     client.on('data', (bytes: Buffer) => (got += bytes.length));
-    const begin = performance.now();
-    for (let n = 0; n < 50; n++) {
+    let quick = 0;
+    for (let n = 0; quick < 50; n++) {
+      const begin = performance.now();
       // Two packets at a time: the second would wait for the acknowledgement of the first, 40 ms, if nobody had asked for haste.
       client.write('a');
       await pause(0);
       client.write('b');
-      await until(() => got === 2 * (n + 1), 'both to come back');
+      await until(() => got === 4 * (n + 1), 'the answer');
+      if (performance.now() - begin < 40) quick += 1;
+      // A busy machine is slow now and then, and not every time.
+      assert.ok(n < 500, `${quick} of ${n} were quick`);
     }
-    assert.ok(performance.now() - begin < 50 * 40, `${performance.now() - begin} ms`);
   });
 
   test('urgent data holds nothing up', async (t) => {
     const forward = await Forward.start(t, { hold: true });
     const client = await open(forward.local);
-    t.after(() => client.destroy());
+    afterwards(t, () => client.destroy());
     await until(() => forward.upstreams.length === 1, 'the upstream');
     const [upstream] = forward.upstreams;
     assert.ok(upstream);
@@ -129,26 +139,25 @@ describe('streams in workers', { skip: missing('ffi') }, () => {
     const workers: Worker[] = [];
     const note = (worker: Worker): unknown => workers.push(worker);
     process.on('worker', note);
-    t.after(() => process.removeListener('worker', note));
+    afterwards(t, () => process.removeListener('worker', note));
     const faults: Error[] = [];
     const forward = await Forward.start(t, { hold: true, onFault: (error) => faults.push(error) });
     const before = descriptors();
     const client = await open(forward.local);
-    client.on('error', () => {});
-    client.on('end', () => client.destroy());
     client.resume();
     await until(() => forward.rig.connected.size === 1, 'the join');
-    client.write(randomBytes(100_000));
-    const closed = new Promise((resolve) => client.once('close', resolve));
+    await until(() => forward.upstreams.length === 1, 'the upstream');
+    const broken = [client, ...forward.upstreams].map((socket) => once(socket.resume(), 'error'));
     await workers[0]?.terminate();
-    await closed;
+    // What was under way is lost: to nobody it may look complete.
+    for (const [error] of await Promise.all(broken)) assert.equal(error.code, 'ECONNRESET');
     await until(() => forward.rig.ends.size === 2, 'the end of both');
     assert.equal(faults.length, 1);
     assert.equal(forward.rig.drops('engine', 'stream-worker-failed'), 1);
     forward.upstreams[0]?.destroy();
     await until(() => descriptors().sockets <= before.sockets, 'its descriptors to be closed');
     const again = await open(forward.local);
-    t.after(() => again.destroy());
+    afterwards(t, () => again.destroy());
     await until(() => forward.upstreams.length === 2, 'another upstream');
   });
 
@@ -156,8 +165,9 @@ describe('streams in workers', { skip: missing('ffi') }, () => {
     const program = fileURLToPath(new URL('accept-without-descriptors.ts', import.meta.url));
     const shell = 'ulimit -n 80 && exec "$0" "$1"';
     const report = JSON.parse(execFileSync('sh', ['-c', shell, process.execPath, program], { encoding: 'utf8' }));
-    assert.ok(report.failed >= 1 && report.failed <= 30, `${report.failed} failed accepts in a second`);
-    assert.ok(report.cpu < 0.5, `${report.cpu} s of CPU time in a second`);
+    const { failed, cpu, seconds } = report;
+    assert.ok(failed >= 1 && failed <= 30 * seconds, `${failed} failed accepts in ${seconds} s`);
+    assert.ok(cpu < 0.5 * seconds, `${cpu} s of CPU time in ${seconds} s`);
     assert.equal(report.served, true);
   });
 
@@ -186,7 +196,7 @@ class Forward {
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    t.after(() => {
+    afterwards(t, () => {
       server.close();
       for (const socket of upstreams) socket.destroy();
     });
@@ -205,7 +215,7 @@ class Forward {
     rig.onStream = (stream) => {
       const upstream = rig.ids.stream();
       const then = { with: stream, first: new Uint8Array(0), service: 'forward', idle: 0 } as const;
-      rig.engine.connect(upstream, { to: loopback(4, address.port), timeout: 5000, join: then });
+      rig.engine.connect(upstream, { to: loopback(4, address.port), timeout: PATIENCE_MILLIS, join: then });
     };
     return new Forward(rig, { id, local: result.local }, upstreams);
   }
@@ -255,20 +265,6 @@ async function inTurns(tasks: readonly (() => Promise<void>)[], atOnce: number):
       for (const task of left) await task();
     }),
   );
-}
-
-function descriptors(): { sockets: number; pipes: number } {
-  const kinds = readdirSync('/proc/self/fd').map((name) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${name}`).split(':', 1)[0];
-    } catch {
-      return '';
-    }
-  });
-  return {
-    sockets: kinds.filter((kind) => kind === 'socket').length,
-    pipes: kinds.filter((kind) => kind === 'pipe').length,
-  };
 }
 
 async function standstill(count: () => number): Promise<void> {

@@ -10,6 +10,8 @@ import { type ConnectSpec, EngineMisuse, type ListenSpec } from '../../../src/en
 import type { Endpoint } from '../../../src/net/endpoint.ts';
 import type { StreamId } from '../../../src/net/ids.ts';
 import { UNIX_ENDPOINT } from '../../../src/net/stream-target.ts';
+import { afterwards } from '../../afterwards.ts';
+import { PATIENCE_MILLIS } from '../../patience.ts';
 import { type Bound, type ConformanceOptions, loopback, Rig, until } from './rig.ts';
 
 const MIB = 1024 * 1024;
@@ -150,8 +152,11 @@ export function joinTests(options: ConformanceOptions): void {
     const rig = await Rig.start(t, options);
     const closed = await listening(t);
     closed.server.close();
-    assert.equal((await tryConnect(rig, { to: closed.local, timeout: 1000 })).failure, 'refused');
-    assert.equal((await tryConnect(rig, { to: { path: '/nowhere/at/all' }, timeout: 1000 })).failure, 'refused');
+    assert.equal((await tryConnect(rig, { to: closed.local, timeout: PATIENCE_MILLIS })).failure, 'refused');
+    assert.equal(
+      (await tryConnect(rig, { to: { path: '/nowhere/at/all' }, timeout: PATIENCE_MILLIS })).failure,
+      'refused',
+    );
     const full = await withoutAccept(t);
     assert.equal((await tryConnect(rig, { to: full, timeout: 50 })).failure, 'timeout');
     const from = { family: 4, address: '192.0.2.77', port: 0 } as const;
@@ -177,7 +182,7 @@ export function joinTests(options: ConformanceOptions): void {
 
   test('a listener that stops leaves its streams alone', async (t) => {
     const { rig, client, upstream, listener } = await joined(t, options);
-    rig.engine.stopListening(listener.id);
+    await rig.engine.stopListening(listener.id);
     const refused = connect(listener.local.port, listener.local.address);
     assert.equal((await once(refused, 'error'))[0].code, 'ECONNREFUSED');
     const got = collect(upstream);
@@ -188,7 +193,7 @@ export function joinTests(options: ConformanceOptions): void {
 
   test('unix sockets on both sides; one that was left behind is replaced, a file is not', async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'culvert-unix-'));
-    t.after(() => rmSync(folder, { recursive: true, force: true }));
+    afterwards(t, () => rmSync(folder, { recursive: true, force: true }));
     const path = join(folder, 'in.sock');
     await leaveBehind(path);
     const rig = await Rig.start(t, options);
@@ -198,14 +203,14 @@ export function joinTests(options: ConformanceOptions): void {
 
     const out = join(folder, 'out.sock');
     const server = createServer({ allowHalfOpen: true }).listen(out);
-    t.after(() => server.close());
+    afterwards(t, () => server.close());
     await once(server, 'listening');
     const accepting = once(server, 'connection');
     const client = connect(path);
     await until(() => rig.streams.length === 1, 'a stream');
     assert.deepEqual(rig.streams[0]?.from, UNIX_ENDPOINT);
     const b = rig.ids.stream();
-    rig.engine.connect(b, { to: { path: out }, timeout: 1000 });
+    rig.engine.connect(b, { to: { path: out }, timeout: PATIENCE_MILLIS });
     await until(() => rig.connected.has(b), 'the connection');
     rig.engine.join(rig.streams[0]?.stream as StreamId, b, { service: 'forward', idle: 0 });
     const [upstream] = (await accepting) as [Socket];
@@ -245,7 +250,7 @@ async function accepted(t: TestContext, options: ConformanceOptions) {
   assert.ok(result.ok);
   const listener: Bound = { id, local: result.local };
   const client = connect({ host: result.local.address, port: result.local.port, allowHalfOpen: true });
-  t.after(() => client.destroy());
+  afterwards(t, () => client.destroy());
   await once(client, 'connect');
   await until(() => rig.streams.length === 1, 'a stream');
   return { rig, client, a: rig.streams[0]?.stream as StreamId, listener };
@@ -255,9 +260,14 @@ async function connected(t: TestContext, rig: Rig, parts: Partial<ConnectSpec> =
   const { server, local } = await listening(t);
   const accepting = once(server, 'connection');
   const b = rig.ids.stream();
-  rig.engine.connect(b, { to: local, timeout: 1000, keepAlive: { idle: 1000, interval: 1000, count: 3 }, ...parts });
+  rig.engine.connect(b, {
+    to: local,
+    timeout: PATIENCE_MILLIS,
+    keepAlive: { idle: 1000, interval: 1000, count: 3 },
+    ...parts,
+  });
   const [upstream] = (await accepting) as [Socket];
-  t.after(() => upstream.destroy());
+  afterwards(t, () => upstream.destroy());
   // Some of these tests are about resets.
   upstream.on('error', () => {});
   await until(() => rig.connected.has(b), 'the connection');
@@ -277,7 +287,7 @@ async function tryConnect(rig: Rig, spec: ConnectSpec): Promise<{ failure: strin
 async function listening(t: TestContext, backlog?: number): Promise<{ server: Server; local: Endpoint }> {
   const server = createServer({ allowHalfOpen: true });
   server.listen({ host: '127.0.0.1', port: 0, ...(backlog && { backlog }) });
-  t.after(() => server.close());
+  afterwards(t, () => server.close());
   await once(server, 'listening');
   const address = server.address();
   assert.ok(typeof address === 'object' && address !== null);
@@ -291,14 +301,14 @@ export async function withoutAccept(t: TestContext): Promise<Endpoint> {
   // A process that is stopped accepts nothing; its short queue is filled below.
   const script = `const s=require('net').createServer().listen({host:'127.0.0.1',port:0,backlog:1},()=>console.log(s.address().port))`;
   const child = spawn(execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'ignore'] });
-  t.after(() => child.kill('SIGKILL'));
+  afterwards(t, () => child.kill('SIGKILL'));
   const [line] = await once(child.stdout, 'data');
   child.kill('SIGSTOP');
   const local = { ...loopback(4), port: Number(line) };
   for (let n = 0; n < 4; n++) {
     const filler = connect({ host: local.address, port: local.port });
     filler.on('error', () => {});
-    t.after(() => filler.destroy());
+    afterwards(t, () => filler.destroy());
   }
   await new Promise((resolve) => setTimeout(resolve, 100));
   return local;

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { EngineMisuse } from '../../../src/engine/engine.ts';
 import type { Family } from '../../../src/net/address.ts';
 import type { SocketId } from '../../../src/net/ids.ts';
+import { freePort } from '../../ports.ts';
 import { type ConformanceOptions, loopback, Rig, until } from './rig.ts';
 
 /** Opening and closing UDP sockets, misses, and packets that a service sends. */
@@ -41,8 +42,10 @@ export function portTests(options: ConformanceOptions): void {
     skip: options.skips.ipv6 ?? false,
   }, async (t) => {
     const rig = await Rig.start(t, options);
-    const six = await rig.listenUdp(6, { family: 6, address: '::', port: 0 });
-    const four = await rig.listenUdp(4, { family: 4, address: '0.0.0.0', port: six.local.port });
+    // Free for both, and not given to anybody else meanwhile.
+    const port = await freePort();
+    await rig.listenUdp(6, { family: 6, address: '::', port });
+    const four = await rig.listenUdp(4, { family: 4, address: '0.0.0.0', port });
     const client = await rig.peer(t, 4);
     await client.send({ ...rig.here(4), port: four.local.port }, 'x');
     const { at, from } = await rig.miss();

@@ -9,6 +9,7 @@ import type { OpenResult } from '../../../src/net/open-result.ts';
 import type { StandingPair, StandingRefusal } from '../../../src/net/standing.ts';
 import type { ConnectResult, StreamEnd } from '../../../src/net/stream-target.ts';
 import type { Millis } from '../../../src/net/time.ts';
+import { afterwards } from '../../afterwards.ts';
 import { exampleFlow, type FlowParts } from '../../flow/example.ts';
 import { PATIENCE_MILLIS } from '../../patience.ts';
 import { Peer } from './peer.ts';
@@ -76,7 +77,7 @@ export class Rig {
     const rig = new Rig(options);
     const engine = await options.create({ sink: rig.#sink(), ids: rig.ids, clock: () => rig.now });
     rig.#engine = engine;
-    t.after(() => engine.close());
+    afterwards(t, () => engine.close());
     return rig;
   }
 
@@ -126,7 +127,7 @@ export class Rig {
   /** A UDP socket of the test's own. */
   async peer(t: TestContext, family: Family = 4): Promise<Peer> {
     const peer = await Peer.open(family, this.#network);
-    t.after(() => peer.close());
+    afterwards(t, () => peer.close());
     return peer;
   }
 

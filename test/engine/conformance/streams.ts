@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { EngineMisuse } from '../../../src/engine/engine.ts';
 import type { Family } from '../../../src/net/address.ts';
 import type { StreamId } from '../../../src/net/ids.ts';
+import { afterwards } from '../../afterwards.ts';
 import { type Bound, type ConformanceOptions, loopback, Rig, until } from './rig.ts';
 
 const CHUNK = Buffer.alloc(64 * 1024, 0x55);
@@ -163,7 +164,7 @@ async function connectTo(t: TestContext, { local }: Bound): Promise<Socket> {
   const socket = connect({ host: local.address, port: local.port });
   // A reset is what some of these tests bring about.
   socket.on('error', () => {});
-  t.after(() => socket.destroy());
+  afterwards(t, () => socket.destroy());
   await once(socket, 'connect');
   return socket;
 }

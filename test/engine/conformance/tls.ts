@@ -4,6 +4,7 @@ import { connect as connectTcp } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { type TlsMaterial, TlsMaterialError } from '../../../src/engine/engine.ts';
+import { afterwards } from '../../afterwards.ts';
 import { selfSigned } from '../certificate.ts';
 import { type Bound, type ConformanceOptions, loopback, Rig, until } from './rig.ts';
 
@@ -93,7 +94,7 @@ export function tlsTests(options: ConformanceOptions): void {
     for (let n = 0; n < 20; n++) {
       const knocker = connectTcp(listener.local.port, listener.local.address);
       knocker.on('error', () => {});
-      t.after(() => knocker.destroy());
+      afterwards(t, () => knocker.destroy());
       await once(knocker, 'connect');
     }
     await until(() => rig.drops('engine', 'too-many-handshakes') > 0, 'a bound on handshakes');
@@ -135,7 +136,7 @@ async function secured(
 
 async function connectTls(t: TestContext, { local }: Bound, more: ConnectionOptions = {}): Promise<TLSSocket> {
   const client = connect({ host: local.address, port: local.port, rejectUnauthorized: false, ...more });
-  t.after(() => client.destroy());
+  afterwards(t, () => client.destroy());
   await once(client, 'secureConnect');
   client.on('error', () => {});
   return client;

@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { adopt, Intake } from '../../../src/engine/portable/intake.ts';
 import { createPortableEngine } from '../../../src/engine/portable/portable.ts';
 import { ReadBuffers } from '../../../src/engine/portable/read-buffers.ts';
+import { afterwards } from '../../afterwards.ts';
 import { loopback, Rig, until } from '../conformance/rig.ts';
 
 const MIB = 1024 * 1024;
@@ -73,7 +74,7 @@ async function pair(t: TestContext, rig: Rig, port: number): Promise<{ client: S
   await once(server, 'listening');
   const local = server.address() as { port: number };
   const client = connect(port, '127.0.0.1');
-  t.after(() => {
+  afterwards(t, () => {
     client.destroy();
     server.close();
   });
@@ -85,7 +86,7 @@ async function pair(t: TestContext, rig: Rig, port: number): Promise<{ client: S
   const accepting = once(server, 'connection');
   rig.engine.connect(b, { to: { ...loopback(4), port: local.port }, timeout: 5000 });
   const [upstream] = (await accepting) as [Socket];
-  t.after(() => upstream.destroy());
+  afterwards(t, () => upstream.destroy());
   await until(() => rig.connected.has(b), 'the connection');
   rig.engine.join(a, b, { service: 'forward', idle: 0 });
   return { client, upstream };

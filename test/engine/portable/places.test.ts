@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test';
 import type { TlsMaterial } from '../../../src/engine/engine.ts';
 import { Places } from '../../../src/engine/portable/places.ts';
 import { createPortableEngine } from '../../../src/engine/portable/portable.ts';
+import { afterwards } from '../../afterwards.ts';
 import { missing } from '../../requirements.ts';
 import { selfSigned } from '../certificate.ts';
 import { type Bound, loopback, Rig, until } from '../conformance/rig.ts';
@@ -89,6 +90,6 @@ async function listening(t: TestContext, maxStreams: number, material?: TlsMater
 function knock(t: TestContext, { local }: Bound, localAddress?: string): Socket {
   const socket = connect({ host: local.address, port: local.port, ...(localAddress && { localAddress }) });
   socket.on('error', () => {});
-  t.after(() => socket.destroy());
+  afterwards(t, () => socket.destroy());
   return socket.resume();
 }

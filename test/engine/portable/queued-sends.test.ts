@@ -6,8 +6,9 @@ import { fileURLToPath } from 'node:url';
 // A socket buffer that is full cannot be had on loopback, but Node has a switch of its own for tests that makes every datagram wait in
 // its queue. So nothing that was given to a socket may change afterwards, and no verdict may rest on a send that ended at once.
 
-test('the suite passes when Node queues every datagram', () => {
-  runQueueing('../portable.test.ts');
+test('what the suite says of datagrams holds when Node queues each of them', () => {
+  const report = runQueueing('../portable.test.ts', '--test-name-pattern=portable engine (ports|flows) ');
+  assert.ok(Number(/pass (\d+)/.exec(report)?.[1]) > 20, report);
 });
 
 test('the queue behind a full socket buffer has an end', () => {
@@ -17,10 +18,10 @@ test('the queue behind a full socket buffer has an end', () => {
   assert.equal(droppedLater, 0);
 });
 
-function runQueueing(program: string): string {
+function runQueueing(program: string, ...flags: string[]): string {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   const path = fileURLToPath(new URL(program, import.meta.url));
-  const run = spawnSync(process.execPath, ['--test-udp-no-try-send', path], { env, encoding: 'utf8', timeout: 60_000 });
+  const run = spawnSync(process.execPath, ['--test-udp-no-try-send', ...flags, path], { env, encoding: 'utf8' });
   assert.equal(run.status, 0, run.stdout + run.stderr);
   return run.stdout;
 }

@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DropCounts } from '../../../src/engine/portable/drop-counts.ts';
 import { UdpSocket } from '../../../src/engine/portable/udp-socket.ts';
 import { SocketFlows } from '../../../src/flow/socket-flows.ts';
+import { afterwards } from '../../afterwards.ts';
 import { socketId } from '../../flow/example.ts';
 import { loopback } from '../conformance/rig.ts';
 
@@ -47,7 +48,7 @@ function openSocket(t: { after(step: () => void): void }) {
   const socket = new UdpSocket(socketId(1), 4, new SocketFlows(), drops, () => {});
   const bound = socket.bind(loopback(4), { receive: 65_536, send: 65_536 });
   assert.ok(bound.ok);
-  t.after(() => socket.close());
+  afterwards(t, () => socket.close());
   return {
     failures: () => drops.read().get('turn')?.get('not-permitted') ?? 0,
     async send(address: string, ordinal?: number): Promise<void> {

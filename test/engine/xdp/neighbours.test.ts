@@ -8,6 +8,7 @@ import type { Family } from '../../../src/net/address.ts';
 import type { FlowId } from '../../../src/net/ids.ts';
 import { interfaceIndex } from '../../../src/sys/interfaces.ts';
 import { useNeighbours } from '../../../src/sys/neighbours.ts';
+import { PATIENCE_MILLIS } from '../../patience.ts';
 import { missing } from '../../requirements.ts';
 import { until } from '../conformance/rig.ts';
 import { EngineRig } from './engine-rig.ts';
@@ -70,21 +71,21 @@ describe('neighbours of the xdp engine', { skip: missing('bpf', 'ffi') }, () => 
       ip('neigh', 'replace', rig.network.peer(family), 'lladdr', old, 'dev', 'relay0', 'nud', 'stale');
       const before = inKernel(engine, installed.id);
       await client.send(at.local, 'lost');
-      await sleep(50);
+      await until(() => inKernel(engine, installed.id) > before, 'the kernel to send it on');
       target.expectSilence();
       assert.equal(inKernel(engine, installed.id), before + 1);
       let found = false;
       void target.next().then(() => {
         found = true;
       });
-      for (const end = Date.now() + 15_000; !found && Date.now() < end; await sleep(50)) {
+      for (const end = Date.now() + PATIENCE_MILLIS; !found && Date.now() < end; await sleep(50)) {
         await client.send(at.local, 'again');
       }
       assert.ok(found, 'the neighbour was not found again');
       // And not by userspace alone.
       const then = inKernel(engine, installed.id);
       for (
-        const end = Date.now() + 5000;
+        const end = Date.now() + PATIENCE_MILLIS;
         inKernel(engine, installed.id) < then + 10 && Date.now() < end;
         await sleep(20)
       ) {

@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram';
+import { freePort } from '../../ports.ts';
 import { startChild, waitFor } from './children.ts';
-import { freePort } from './ports.ts';
 import type { Relay } from './relay.ts';
 
 /** turnutils_peer beside the clients of a relay: sends back every datagram it gets. */

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Family } from '../../../src/net/address.ts';
 import { LOOPBACK, type Network } from '../../engine/conformance/rig.ts';
+import { freePort } from '../../ports.ts';
 import { missing } from '../../requirements.ts';
 import { type Certificate, makeCertificate } from './certificate.ts';
 import { type Child, runChild, startChild, waitFor } from './children.ts';
 import { type EngineName, networkFor } from './engines.ts';
-import { freePort } from './ports.ts';
 
 /** Culvert with a user, all transports, and its surroundings allowed as peers. */
 export interface Relay {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { afterwards } from '../../afterwards.ts';
 import { temporaryFolder } from '../../control/config/rig.ts';
 import { PATIENCE_MILLIS } from '../../patience.ts';
 import { type Child, startChild, waitFor } from './children.ts';
@@ -58,7 +59,7 @@ export class Space {
 
   spawn(args: readonly string[], env?: NodeJS.ProcessEnv): Child {
     const child = startChild('ip', this.#inside(args), env && { env });
-    this.#t.after(() => child.stop());
+    afterwards(this.#t, () => child.stop());
     return child;
   }
 
@@ -67,12 +68,12 @@ export class Space {
     // Bound over /etc for whoever runs in the namespace (ip-netns(8)).
     const files = `/etc/netns/${namespace}`;
     mkdirSync(files, { recursive: true });
-    this.#t.after(() => rmSync(files, { recursive: true }));
+    afterwards(this.#t, () => rmSync(files, { recursive: true }));
     const hosts = Object.entries(names).map(([name, address]) => `${address} ${name}\n`);
     writeFileSync(join(files, 'hosts'), `127.0.0.1 localhost\n${hosts.join('')}`);
     writeFileSync(join(files, 'resolv.conf'), 'nameserver 127.0.0.1\noptions timeout:1 attempts:1\n');
     await run('ip', ['netns', 'add', namespace]);
-    this.#t.after(async () => void (await run('ip', ['netns', 'delete', namespace])));
+    afterwards(this.#t, async () => void (await run('ip', ['netns', 'delete', namespace])));
     await run('ip', ['-n', namespace, 'link', 'set', 'lo', 'up']);
     for (const address of addresses) await run('ip', ['-n', namespace, 'address', 'add', `${address}/32`, 'dev', 'lo']);
   }

@@ -120,7 +120,8 @@ describe('kernel', () => {
     assert.match(notes({ libc }).join(), /^nothing can be asked of the kernel: no koffi → npm install koffi/);
     assert.doesNotMatch(JSON.stringify(kernelFindings({ ...given, libc })), /gro/);
   });
-  test('no bpf file system', () => assert.match(notes({ bpfFileSystem: undefined }).join(), /→ mount -t bpf bpf/));
+  test('no bpf file system', () =>
+    assert.match(notes({ bpfFileSystem: undefined }).join(), /→ mount -t bpf bpf .*nsenter --net=/));
 });
 
 describe('rights', () => {

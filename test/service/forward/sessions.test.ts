@@ -83,10 +83,24 @@ test('caps: sessions, those of one source, datagrams that wait', () => {
     true,
     false,
   ]);
-  for (let n = 0; n < 20; n++) harness.datagram('198.51.100.1:1', 'more');
+  for (let n = 0; n < 1028; n++) harness.datagram('198.51.100.1:1', 'more');
   assert.deepEqual(harness.drops(), { 'source-limit': 1, 'total-limit': 1, 'too-many-waiting': 5 });
   assert.deepEqual(types(harness.datagram('198.51.100.9:0', 'x')), []);
   assert.equal(harness.drops()['source-port-zero'], 1);
+});
+
+test('what waits is bounded in bytes over all sessions, and is let go with its session', () => {
+  const harness = new Harness(rule([UPSTREAM], udp));
+  const opening = one(harness.datagram(CLIENT, 'x'), 'openPort');
+  const large = new Uint8Array(64_000);
+  for (let n = 0; n < 131; n++) harness.datagram(CLIENT, large);
+  assert.deepEqual(harness.drops(), {});
+  harness.datagram(CLIENT, large);
+  assert.deepEqual(harness.datagram('198.51.100.9:1', large), [], 'nobody new either');
+  assert.deepEqual(harness.drops(), { 'too-many-waiting': 2 });
+  harness.portOpened(opening.socket, false);
+  assert.deepEqual(types(harness.datagram('198.51.100.9:1', large)), ['openPort']);
+  assert.equal(all(harness.portOpened(one(harness.datagram(CLIENT, large), 'openPort').socket), 'send').length, 1);
 });
 
 test('a port that cannot be had ends the session, and leaves nothing', () => {

@@ -246,6 +246,21 @@ describe('whom the engine served', () => {
     assert.equal(harness.service.clientsLeft, 0);
   });
 
+  test('may be heard of after his listener was closed: he is a client of it, and nothing stands there any more', () => {
+    const harness = standing(rule([A], { limits: { total: 4, perSource: 0, ratePerSource: 0 } }));
+    harness.service.closeListener(harness.listener);
+    harness.update();
+    const before = harness.standing;
+    const { client, orders } = pair(harness);
+    assert.deepEqual(orders, []);
+    assert.equal(harness.service.clientsLeft, 2);
+    assert.deepEqual(types(harness.open('198.51.100.1:2').orders), ['connect'], 'nobody was asked about him before');
+    assert.equal(harness.standing, before);
+    harness.service.removeListener(harness.listener);
+    assert.ok(all(harness.block('198.51.100.7/32'), 'closeStream').some(({ stream }) => stream === client));
+    assert.equal(harness.service.clientsLeft, 2);
+  });
+
   test('at a listener that is gone is nobody of ours', () => {
     const harness = standing(rule([A]));
     harness.service.removeListener(harness.listener);

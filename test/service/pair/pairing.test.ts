@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { endpointKey } from '../../../src/net/endpoint.ts';
+import { LEGACY_FORMS } from '../../../src/wire/pair/legacy.ts';
 import {
   A,
   A6,
@@ -212,6 +213,18 @@ describe('legacy', () => {
     assert.deepEqual(harness.counts, { open: 0, halfOpen: 3 });
     assert.deepEqual(receivers(harness.send({ ...B, port: 1 }, v05)), [endpointKey(B)]);
     assert.deepEqual(receivers(harness.send({ ...C, port: 1 }, v036)), [endpointKey(C)]);
+  });
+
+  test('GUID zero is refused in every form, and is no older handshake with another GUID', () => {
+    const harness = new Harness(testConfig({ legacy: new Set(LEGACY_FORMS) }));
+    const zero = handshake(GUID, KEY, bytes('with something behind')).fill(0, 8, 24);
+    const zero05 = v05.slice().fill(0, 8);
+    const zero036 = v036.slice().fill(0, 4);
+    for (const packet of [zero, zero05, zero036]) {
+      for (const from of [A, B]) assert.deepEqual(harness.send(from, packet), []);
+    }
+    assert.deepEqual(harness.counts, { open: 0, halfOpen: 0 });
+    assert.equal(harness.drops('zero-guid'), 2);
   });
 
   test('its flows leave its own kind of handshake to the service', () => {

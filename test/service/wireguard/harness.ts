@@ -29,6 +29,7 @@ export function testConfig(changes: Partial<WireguardConfig> = {}): WireguardCon
     maxStrangers: 1000,
     fanOut: 8,
     timeout: 300_000,
+    quota: { bytesPerSecond: 0 },
     initiations: PLENTY,
     unasked: PLENTY,
     searches: PLENTY,

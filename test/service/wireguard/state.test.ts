@@ -6,7 +6,7 @@ import { mac1Key, sign } from '../../../src/wire/wireguard/mac.ts';
 import { KeptMirror } from '../kept-mirror.ts';
 import { seededRandom } from '../seeded.ts';
 import { prefix } from '../turn/harness.ts';
-import { endpoint, keyOf, privateKeyOf, registered, START } from './harness.ts';
+import { endpoint, keyOf, privateKeyOf, registered, START, testConfig } from './harness.ts';
 import type { Peer } from './peer.ts';
 import { World } from './world.ts';
 
@@ -111,10 +111,56 @@ describe('statistics', () => {
     assert.equal(lines().length, 3, 'also while nothing is said');
     alice.say('bob', 'more');
     world.pass(1_000_000);
-    assert.equal(lines().at(-1)?.fields['clients'], 0);
+    assert.equal(lines().at(-1)?.fields.clients, 0);
     const told = lines().length;
     world.pass(1_000_000);
     assert.equal(lines().length, told, 'nobody is there');
+  });
+});
+
+describe('quota of bytes', () => {
+  /** How many of 300 packets of 1,000 bytes, 5 ms apart, reach bob. */
+  function passes(world: World, from: Peer, to: Peer): number {
+    const packet = new Uint8Array(1000);
+    packet[0] = 4;
+    new DataView(packet.buffer).setUint32(4, to.indexFor(from.name), true);
+    const before = world.relay.sentTo(to.endpoint).length;
+    for (let count = 0; count < 300; count++) {
+      world.send(from.endpoint, packet);
+      world.pass(5);
+    }
+    return world.relay.sentTo(to.endpoint).length - before;
+  }
+
+  test('holds for all that one client sends, and for nobody else', () => {
+    const { world, alice, bob } = pair({ quota: { bytesPerSecond: 100_000 } });
+    const carol = world.peer('carol', '203.0.113.7:3000');
+    assert.notEqual(world.connect(alice, carol), undefined);
+    // 200,000 bytes a second: a second's worth at once, and then half of it.
+    const toBob = passes(world, alice, bob);
+    assert.ok(toBob >= 245 && toBob <= 251, `${toBob}`);
+    const toCarol = passes(world, alice, carol);
+    assert.ok(toCarol >= 145 && toCarol <= 152, `${toCarol}: what she sends to bob counts here too`);
+    assert.ok(passes(world, bob, alice) >= 245);
+  });
+
+  test('changed by a reload it holds for sessions that are there', () => {
+    const { world, alice, bob } = pair();
+    const reload = (bytesPerSecond: number) =>
+      world.relay.run(() =>
+        world.relay.service.updateConfig(testConfig({ quota: { bytesPerSecond } }), world.relay.now),
+      );
+    assert.equal(passes(world, alice, bob), 300);
+    reload(20_000);
+    const slow = passes(world, alice, bob);
+    assert.ok(slow >= 90 && slow <= 97, `64 KiB at once and 30,000 bytes: ${slow}`);
+    reload(0);
+    assert.equal(passes(world, alice, bob), 300);
+    assert.equal(
+      world.relay.service.stats().totals.packets > 690,
+      true,
+      'what flows carried that are gone is not lost',
+    );
   });
 });
 

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { connect } from 'node:tls';
 import fc from 'fast-check';
 import { decodeClientHello } from '../../../src/wire/tls/client-hello.ts';
+import { afterwards } from '../../afterwards.ts';
 import { hello, helloMessage, inRecords, serverName } from './hello.ts';
 
 const reasonOf = (bytes: Uint8Array) => {
@@ -103,7 +104,7 @@ test('what OpenSSL sends', async (t) => {
   const accepting = once(server, 'connection');
   const client = connect({ port: (server.address() as { port: number }).port, servername: 'Real.Example' });
   client.on('error', () => {});
-  t.after(() => {
+  afterwards(t, () => {
     client.destroy();
     server.close();
   });

@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import { isWildcard } from '../../../net/address.ts';
 import type { Endpoint } from '../../../net/endpoint.ts';
 import type { SocketId } from '../../../net/ids.ts';
+import type { StandingDecision } from '../../../net/standing.ts';
 import { UNIX_ENDPOINT } from '../../../net/stream-target.ts';
 import type { Fd } from '../../../sys/fd.ts';
 import {
@@ -13,8 +14,11 @@ import {
   stopAccepting,
 } from '../../../sys/stream-socket.ts';
 import type { ListenSpec } from '../../engine.ts';
-import { keepAliveSeconds, type Stands, type WorkerLink } from './link.ts';
+import { Answers } from './answers.ts';
+import type { WorkerLink } from './link.ts';
 import { LISTEN_ANY, LISTEN_PLAIN, LISTEN_UNIX } from './messages.ts';
+import { keepAliveSeconds, type Stands } from './orders.ts';
+import { Seats } from './seats.ts';
 
 /** What is accepted by workers: held TCP streams and unix ones. */
 export type HeldListenSpec =
@@ -31,21 +35,26 @@ export interface BoundListener {
   readonly path: string | undefined;
   /** Others may have it too. */
   readonly inherited: boolean;
-  /** Where the workers count its streams. */
+  /** Its place in Seats. */
   readonly seat: number;
-  standing: Stands | undefined;
+  standing: Stands;
 }
 
 /** Listening sockets, which all workers share: each connection goes to the first that takes it. */
 export class BoundListeners {
-  /** Two Int32 for each listener: its streams, and the turns of its standing decision. */
-  readonly seats = new SharedArrayBuffer(LISTENERS_MOST * SEAT_WORDS * 4);
-  readonly #seats = new Int32Array(this.seats);
+  readonly seats: SharedArrayBuffer;
+  readonly #seats: Seats;
   readonly #open = new Map<SocketId, BoundListener>();
-  /** Closed, though workers may still have them; with how many that are. */
-  readonly #leaving = new Map<SocketId, { readonly listener: BoundListener; left: number }>();
+  /** Which accept no more, though workers may still have them, and clients of whom nobody was told. */
+  readonly #leaving = new Map<SocketId, BoundListener>();
+  readonly #answers = new Answers();
   readonly #taken = new Set<number>();
   #lastSeat = 0;
+
+  constructor(workers: number) {
+    this.seats = new SharedArrayBuffer(Seats.bytes(LISTENERS_MOST, workers));
+    this.#seats = new Seats(this.seats, workers);
+  }
 
   /** Throws SystemError. */
   bind(id: SocketId, spec: HeldListenSpec): BoundListener {
@@ -57,6 +66,7 @@ export class BoundListeners {
     try {
       const local = listenAt(fd, spec);
       const path = spec.transport === 'unix' && !inherited ? spec.path : undefined;
+      const seat = this.#freeSeat();
       const listener = {
         id,
         fd,
@@ -65,8 +75,8 @@ export class BoundListeners {
         maxStreams: spec.maxStreams,
         path,
         inherited,
-        seat: this.#freeSeat(),
-        standing: undefined,
+        seat,
+        standing: { decision: undefined, service: 0, version: this.#seats.nextVersion(seat) },
       };
       this.#open.set(id, listener);
       this.#taken.add(listener.seat);
@@ -85,41 +95,47 @@ export class BoundListeners {
     return this.#open.get(id);
   }
 
+  /** Open, or with clients that it had. */
+  known(id: SocketId): BoundListener | undefined {
+    return this.#open.get(id) ?? this.#leaving.get(id);
+  }
+
+  /** From here on no worker decides by what stood before, though it hears of this later. */
+  stand(listener: BoundListener, decision: StandingDecision | undefined, service: number): Stands {
+    listener.standing = { decision, service, version: this.#seats.nextVersion(listener.seat) };
+    return listener.standing;
+  }
+
   all(): IterableIterator<BoundListener> {
     return this.#open.values();
   }
 
-  /** A decision begins with its first target, whatever the one before came to. */
-  beginTurns({ seat }: BoundListener): void {
-    Atomics.store(this.#seats, seat + 1, 0);
-  }
-
-  /** Takes nobody from now on; its streams end with it, or go on. */
-  close(listener: BoundListener, links: readonly WorkerLink[], cut: boolean): void {
-    this.#open.delete(listener.id);
+  /** Takes nobody from now on; its streams end with it, or go on. `done` is called when all that it had are known of. */
+  close(listener: BoundListener, links: readonly WorkerLink[], cut: boolean, done: () => void): void {
+    const { id } = listener;
+    this.#open.delete(id);
     // What others have too must go on listening for them.
     if (!listener.inherited) stopAccepting(listener.fd);
     if (listener.path !== undefined) rmSync(listener.path, { force: true });
-    this.#leaving.set(listener.id, { listener, left: Math.max(1, links.length) });
-    for (const link of links) link.unlisten(listener.id, cut);
-    if (links.length === 0) this.left(listener.id);
+    if (!cut) this.#leaving.set(id, listener);
+    for (const link of links) link.unlisten(id, cut);
+    this.#answers.ask(id, links, () => {
+      this.#leaving.delete(id);
+      this.#taken.delete(listener.seat);
+      listener.fd.close();
+      done();
+    });
   }
 
-  /** A worker has let go of one. */
-  left(id: SocketId): void {
-    const leaving = this.#leaving.get(id);
-    if (leaving === undefined) return;
-    leaving.left -= 1;
-    if (leaving.left > 0) return;
-    this.#leaving.delete(id);
-    this.#taken.delete(leaving.listener.seat);
-    leaving.listener.fd.close();
+  /** A worker has let go of one, and told of all whom it took there. */
+  left(id: SocketId, link: WorkerLink): void {
+    this.#answers.answered(id, link);
   }
 
-  /** A worker is gone, with what it had. `streams`: how many there are left of each. */
-  workerGone(streams: ReadonlyMap<SocketId, number>): void {
-    for (const { id, seat } of this.#open.values()) Atomics.store(this.#seats, seat, streams.get(id) ?? 0);
-    for (const id of [...this.#leaving.keys()]) this.left(id);
+  /** With what it had. */
+  workerGone(link: WorkerLink): void {
+    this.#seats.forget(link.place);
+    this.#answers.gone(link);
   }
 
   /** When no worker is there any more. */
@@ -128,16 +144,15 @@ export class BoundListeners {
       fd.close();
       if (path !== undefined) rmSync(path, { force: true });
     }
-    for (const { listener } of this.#leaving.values()) listener.fd.close();
     this.#open.clear();
-    this.#leaving.clear();
+    this.#answers.end();
   }
 
   /** One that nobody sits in: streams outlive a listener that stops. */
   #freeSeat(): number {
     for (let tried = 0; tried < LISTENERS_MOST; tried++) {
-      this.#lastSeat = (this.#lastSeat + SEAT_WORDS) % (LISTENERS_MOST * SEAT_WORDS);
-      if (!this.#taken.has(this.#lastSeat) && Atomics.load(this.#seats, this.#lastSeat) === 0) return this.#lastSeat;
+      this.#lastSeat = (this.#lastSeat + 1) % LISTENERS_MOST;
+      if (!this.#taken.has(this.#lastSeat) && this.#seats.taken(this.#lastSeat) === 0) return this.#lastSeat;
     }
     throw new RangeError(`more than ${LISTENERS_MOST} listeners`);
   }
@@ -165,4 +180,3 @@ function kindOf(spec: HeldListenSpec): number {
 
 const BACKLOG = 4096;
 const LISTENERS_MOST = 65536;
-const SEAT_WORDS = 2;

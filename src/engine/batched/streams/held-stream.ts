@@ -7,8 +7,9 @@ import { AF_INET, AF_INET6, decodeSockaddr } from '../../../sys/sockaddr.ts';
 import type { ConnectJoin } from '../../engine.ts';
 import { connectFailed } from '../../portable/error-names.ts';
 import type { RingReader } from '../ring.ts';
-import type { JoinThen, WorkerLink } from './link.ts';
+import type { WorkerLink } from './link.ts';
 import { OPENED_LOCAL, OPENED_REMOTE, OPENED_TAG, SERVICES } from './messages.ts';
+import type { JoinThen } from './orders.ts';
 
 /** A stream of a worker, as the main thread knows it. `handle`: what its worker calls it. */
 export interface HeldStream {

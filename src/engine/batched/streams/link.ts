@@ -1,40 +1,14 @@
 import type { Worker } from 'node:worker_threads';
 import type { StreamId } from '../../../net/ids.ts';
-import type { StandingDecision } from '../../../net/standing.ts';
-import type { KeepAlive, StreamTarget } from '../../../net/stream-target.ts';
-import { type Millis, SECOND } from '../../../net/time.ts';
+import type { Millis } from '../../../net/time.ts';
 import { WakeUp } from '../../../sys/epoll.ts';
-import { libc } from '../../../sys/libc.ts';
-import { encodeSockaddr } from '../../../sys/sockaddr.ts';
-import { encodePath, type KeepAliveSeconds } from '../../../sys/stream-socket.ts';
+import { Fd } from '../../../sys/fd.ts';
+import { resetWhenClosed } from '../../../sys/stream-socket.ts';
 import type { ConnectSpec } from '../../engine.ts';
 import { createRingMemory, RingReader, RingWriter } from '../ring.ts';
 import { startThread } from '../thread.ts';
-import {
-  COMMAND,
-  CONNECT_BYTES,
-  CONNECT_FAMILY,
-  CONNECT_FIRST_SIZE,
-  CONNECT_FOREIGN,
-  CONNECT_IDLE,
-  CONNECT_KEEP_ALIVE,
-  CONNECT_SERVICE,
-  CONNECT_SIZES,
-  CONNECT_SOURCE,
-  CONNECT_TARGET,
-  CONNECT_WITH,
-  COUNTS,
-  DESCRIPTORS_MOST,
-  LISTEN_BYTES,
-  STAND_BYTES,
-  STAND_COUNT,
-  STAND_KEEP_ALIVE,
-  STAND_MOST,
-  STAND_SERVICE,
-  STAND_TARGET_ADDRESS,
-  STAND_TARGET_BYTES,
-  type StreamMemory,
-} from './messages.ts';
+import { COMMAND, CONNECT_BYTES, COUNTS, DESCRIPTORS_MOST, LISTEN_BYTES, type StreamMemory } from './messages.ts';
+import { type JoinThen, type Stands, standBytes, writeConnect, writeStand } from './orders.ts';
 import type { StreamWorkerData } from './worker.ts';
 
 export interface LinkEvents {
@@ -45,16 +19,19 @@ export interface LinkEvents {
 }
 
 /** What all workers have together. */
-export type SharedByLinks = Pick<StreamMemory, 'seats' | 'bytes'>;
+export type SharedByLinks = Pick<StreamMemory, 'seats' | 'workers' | 'bytes'>;
 
 /** A worker, seen from the main thread: orders go to it, reports come from it. */
 export class WorkerLink {
+  /** Among those that run. */
+  readonly place: number;
   readonly counts: Float64Array;
   readonly #events: LinkEvents;
   readonly #memory: StreamMemory;
   readonly #commands: RingWriter;
   readonly #reports: RingReader;
   readonly #bell = new WakeUp();
+  readonly #owned: Uint8Array;
   readonly #worker: Worker;
   readonly #exited: Promise<void>;
   /** What the ring had no room for. */
@@ -65,16 +42,19 @@ export class WorkerLink {
   #ended = false;
   #gone = false;
 
-  constructor(shared: SharedByLinks, events: LinkEvents) {
+  constructor(place: number, shared: SharedByLinks, events: LinkEvents) {
+    this.place = place;
     this.#events = events;
     this.#memory = {
       commands: createRingMemory(COMMAND_BYTES),
       reports: createRingMemory(REPORT_BYTES),
       ...shared,
+      own: place,
       counts: new SharedArrayBuffer(COUNTS * 8),
       owned: new SharedArrayBuffer(DESCRIPTORS_MOST),
     };
     this.counts = new Float64Array(this.#memory.counts);
+    this.#owned = new Uint8Array(this.#memory.owned);
     this.#commands = new RingWriter(this.#memory.commands);
     this.#reports = new RingReader(this.#memory.reports);
     const data: StreamWorkerData = { memory: this.#memory, bell: this.#bell.fd.number };
@@ -109,44 +89,19 @@ export class WorkerLink {
   }
 
   /** Throws SystemError for a path that is too long. */
-  connect(stream: StreamId, { to, from, transparent = false, timeout, keepAlive }: ConnectSpec, then: JoinThen): void {
+  connect(stream: StreamId, spec: ConnectSpec, then: JoinThen): void {
     const { first } = then;
-    this.#put(COMMAND.connect, stream, CONNECT_BYTES + first.length, (ring, at) => {
-      const size = writeTarget(ring, at + CONNECT_TARGET, to);
-      const source = from === undefined ? 0 : encodeSockaddr(from, ring.view, at + CONNECT_SOURCE);
-      ring.setNumber(at, timeout);
-      writeKeepAlive(ring, at + CONNECT_KEEP_ALIVE, keepAlive);
-      ring.setWord(at + CONNECT_SIZES, size);
-      ring.setWord(at + CONNECT_SIZES + 4, source);
-      ring.setWord(at + CONNECT_FAMILY, familyNumber(to));
-      ring.setWord(at + CONNECT_FOREIGN, transparent ? 1 : 0);
-      ring.setNumber(at + CONNECT_WITH, then.handle);
-      ring.setNumber(at + CONNECT_IDLE, then.idle);
-      ring.setWord(at + CONNECT_SERVICE, then.service);
-      ring.setWord(at + CONNECT_FIRST_SIZE, first.length);
-      if (first.length > 0) ring.bytes.set(first, at + CONNECT_BYTES);
-    });
+    this.#put(COMMAND.connect, stream, CONNECT_BYTES + first.length, (ring, at) => writeConnect(ring, at, spec, then));
   }
 
-  /** Undefined takes it back. Throws SystemError for a path that is too long. */
-  stand(listener: number, stands: Stands | undefined): void {
-    const targets = stands?.decision.to ?? [];
-    this.#put(COMMAND.stand, listener, STAND_BYTES + targets.length * STAND_TARGET_BYTES, (ring, at) => {
-      ring.setWord(at + STAND_COUNT, targets.length);
-      if (stands === undefined) return;
-      const { timeout, idle, keepAlive, most } = stands.decision;
-      ring.setNumber(at, timeout);
-      ring.setNumber(at + 8, idle);
-      writeKeepAlive(ring, at + STAND_KEEP_ALIVE, keepAlive);
-      ring.setWord(at + STAND_SERVICE, stands.service);
-      ring.setWord(at + STAND_MOST, most);
-      for (const [n, { tag, place }] of targets.entries()) {
-        const target = at + STAND_BYTES + n * STAND_TARGET_BYTES;
-        ring.setWord(target, tag);
-        ring.setWord(target + 4, writeTarget(ring, target + STAND_TARGET_ADDRESS, place));
-        ring.setWord(target + 8, familyNumber(place));
-      }
-    });
+  /** Throws SystemError for a path that is too long. */
+  stand(listener: number, stands: Stands): void {
+    this.#put(COMMAND.stand, listener, standBytes(stands), (ring, at) => writeStand(ring, at, stands));
+  }
+
+  /** It will be reported as told. */
+  tell(question: number): void {
+    this.#put(COMMAND.tell, question, 0, nothing);
   }
 
   read(handle: number): void {
@@ -181,7 +136,14 @@ export class WorkerLink {
     this.#put(COMMAND.release, handle, 0, nothing);
   }
 
+  /** What was released: it is the main thread's from here on. */
+  take(descriptor: number): void {
+    this.#owned[descriptor] = 0;
+  }
+
+  /** It is the worker's from here on, though it hears of it later. */
   adopt(handle: number, descriptor: number): void {
+    this.#owned[descriptor] = 1;
     this.#put(COMMAND.adopt, handle, 8, (ring, at) => ring.setWord(at, descriptor));
   }
 
@@ -261,42 +223,15 @@ export class WorkerLink {
     this.#ended = true;
     this.#gone = true;
     this.#bell.fd.close();
-    // A worker that ended by itself has closed everything; one that was ended by others could not.
-    const owned = new Uint8Array(this.#memory.owned);
-    for (let number = owned.indexOf(1); number >= 0; number = owned.indexOf(1, number + 1)) libc().close(number);
+    // A worker that ended by itself has closed what it knew of; one that was ended by others could not.
+    for (let number = this.#owned.indexOf(1); number >= 0; number = this.#owned.indexOf(1, number + 1)) {
+      const fd = new Fd(number, 'descriptor of a worker that is gone');
+      // What was under way is lost, and must not look complete to anybody.
+      if (unasked) resetWhenClosed(fd);
+      fd.close();
+    }
     if (unasked) this.#events.failed(this, failure);
   }
-}
-
-/** What follows a connect; a handle of 0: nothing. */
-export interface JoinThen {
-  readonly handle: number;
-  readonly service: number;
-  readonly idle: Millis;
-  readonly first: Uint8Array;
-}
-
-/** A standing decision, and whose traffic it is, by number. */
-export interface Stands {
-  readonly decision: StandingDecision;
-  readonly service: number;
-}
-
-/** Its size. Throws SystemError for a path that is too long. */
-function writeTarget(ring: RingWriter, at: number, to: StreamTarget): number {
-  return 'path' in to ? encodePath(to.path, ring.bytes.subarray(at)) : encodeSockaddr(to, ring.view, at);
-}
-
-/** 0 stands for a unix socket. */
-function familyNumber(to: StreamTarget): number {
-  return 'path' in to ? 0 : to.family;
-}
-
-function writeKeepAlive(ring: RingWriter, at: number, times: KeepAlive | undefined): void {
-  const { idle, interval, count } = keepAliveSeconds(times) ?? NO_KEEP_ALIVE;
-  ring.setWord(at, idle);
-  ring.setWord(at + 4, interval);
-  ring.setWord(at + 8, count);
 }
 
 type Fill = (ring: RingWriter, at: number) => void;
@@ -310,12 +245,6 @@ function stopAll(): void {
   for (const link of running) link.stopNow();
 }
 
-export function keepAliveSeconds(times: KeepAlive | undefined): KeepAliveSeconds | undefined {
-  if (times === undefined) return undefined;
-  return { idle: Math.ceil(times.idle / SECOND), interval: Math.ceil(times.interval / SECOND), count: times.count };
-}
-
-const NO_KEEP_ALIVE: KeepAliveSeconds = { idle: 0, interval: 0, count: 0 };
 const KIB = 1024;
 const COMMAND_BYTES = 512 * KIB;
 const REPORT_BYTES = 1024 * KIB;

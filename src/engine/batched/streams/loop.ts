@@ -2,12 +2,12 @@ import { IdleWheel } from '../../../flow/idle-wheel.ts';
 import type { Millis } from '../../../net/time.ts';
 import { EdgePoll, EPOLLIN } from '../../../sys/edge-poll.ts';
 import { EINTR, SystemError } from '../../../sys/errno.ts';
-import { Fd } from '../../../sys/fd.ts';
 import { addressOf } from '../../../sys/ffi.ts';
 import { decodeSockaddr } from '../../../sys/sockaddr.ts';
 import { RingReader } from '../ring.ts';
-import { Accepting, Acceptor } from './acceptor.ts';
+import { type Accepting, Acceptor } from './acceptor.ts';
 import { dial } from './dial.ts';
+import { Listening } from './listening.ts';
 import {
   COMMAND,
   CONNECT_BYTES,
@@ -24,8 +24,7 @@ import {
   type StreamMemory,
 } from './messages.ts';
 import { Reports } from './reports.ts';
-import { isDecision, Standing } from './standing.ts';
-import { type Joining, Stream, UNTOLD } from './stream.ts';
+import { type Joining, Stream } from './stream.ts';
 import { WorkerStreams } from './worker-streams.ts';
 
 /**
@@ -36,15 +35,12 @@ import { WorkerStreams } from './worker-streams.ts';
 export class StreamLoop {
   readonly #poll = new EdgePoll(EVENTS);
   readonly #wheel = new IdleWheel<Stream | Accepting>(TICK);
-  readonly #acceptor = new Acceptor();
   readonly #commands: RingReader;
   readonly #commandsAddress: number;
   readonly #reports: Reports;
   readonly #streams: WorkerStreams;
-  readonly #seats: Int32Array;
+  readonly #listening: Listening;
   readonly #owned: Uint8Array;
-  readonly #listeners = new Map<number, Accepting>();
-  #now: Millis = performance.now();
   #stopped = false;
 
   /** `bell`: number of the eventfd that the main thread rings for a sleeper. */
@@ -52,10 +48,11 @@ export class StreamLoop {
     this.#commands = new RingReader(memory.commands);
     this.#commandsAddress = addressOf(memory.commands.messages);
     this.#reports = new Reports(memory.reports);
-    this.#seats = new Int32Array(memory.seats);
     this.#owned = new Uint8Array(memory.owned);
     this.#owned[this.#poll.descriptor] = 1;
-    this.#streams = new WorkerStreams(memory, this.#poll, this.#wheel, this.#reports, this.#acceptor);
+    const acceptor = new Acceptor();
+    this.#streams = new WorkerStreams(memory, this.#poll, this.#wheel, this.#reports, acceptor);
+    this.#listening = new Listening(memory, this.#poll, this.#wheel, acceptor, this.#reports, this.#streams);
     // Each ring is an edge: nobody needs to read the bell.
     this.#poll.add(bell, EPOLLIN);
   }
@@ -66,33 +63,34 @@ export class StreamLoop {
     try {
       while (!this.#stopped) this.#turn();
     } finally {
-      this.#streams.closeAll();
+      this.#streams.closeAll(this.#stopped);
       this.#owned[this.#poll.descriptor] = 0;
       this.#poll.close();
     }
   }
 
   #turn(): void {
-    this.#streams.table.turn += 1;
+    const { table, untold, carrying } = this.#streams;
+    table.turn += 1;
     const ready = this.#poll.wait(this.#patience());
     if (ready < 0 && ready !== -EINTR) throw new SystemError('epoll_wait', -ready);
     this.#commands.wakeUp();
-    this.#now = performance.now();
-    this.#streams.now = this.#now;
-    this.#streams.goOn();
+    table.now = performance.now();
+    carrying.goOn();
     for (let n = 0; n < ready; n++) this.#tell(this.#poll.number(n), this.#poll.events(n));
     // The bounds let the kernel's news have their turn too.
     for (let n = 0; n < COMMANDS && !this.#stopped && this.#commands.next(); n++) {
       this.#obey(this.#commands.kind, this.#commands.id, this.#commands.body);
       this.#commands.release();
     }
-    if (this.#wheel.next() <= this.#now) this.#tick();
-    this.#streams.untold.tellTotals(this.#now);
-    this.#reports.flush(this.#now, ready <= 0);
+    if (this.#wheel.next() <= table.now) this.#tick();
+    untold.tellTotals();
+    this.#listening.answer();
+    this.#reports.flush(table.now, ready <= 0);
   }
 
   #patience(): number {
-    if (this.#streams.busy || this.#reports.urgent || !this.#commands.sleep()) return 0;
+    if (this.#streams.carrying.busy || this.#reports.urgent || !this.#commands.sleep()) return 0;
     if (!this.#reports.roomy) return 1;
     const { untold } = this.#streams;
     const next = Math.min(this.#wheel.next(), this.#reports.dueAt, untold.dueAt) - performance.now();
@@ -105,64 +103,24 @@ export class StreamLoop {
       this.#streams.tell(stream, events);
       return;
     }
-    const listener = this.#listeners.get(number);
-    if (listener !== undefined) this.#accept(listener);
-  }
-
-  #accept(listener: Accepting): void {
-    for (let n = 0; n < ACCEPTS; n++) {
-      if (!this.#reports.takesStream) {
-        this.#pause(listener, TICK);
-        return;
-      }
-      const got = this.#acceptor.accept(listener);
-      if (got === 'none') return;
-      if (got === 'gone') continue;
-      if (got === 'exhausted') {
-        // It would be told of again at once: whoever has nothing left had better wait until something is given back.
-        this.#streams.table.drop('accept-failed');
-        this.#pause(listener, REST);
-        return;
-      }
-      this.#take(listener, got);
-    }
-  }
-
-  #take(listener: Accepting, number: number): void {
-    const fd = new Fd(number, 'accepted stream');
-    const seat = listener.takeSeat();
-    if (seat === 0) {
-      this.#streams.table.drop('too-many-streams');
-      fd.close();
-      return;
-    }
-    const client = this.#streams.table.add(UNTOLD, fd, listener, 'held');
-    const { standing } = listener;
-    if (standing === undefined) this.#streams.untold.opened(client);
-    else if (seat <= standing.most) this.#streams.serve(standing, listener.takeTurn(), client);
-    else this.#streams.untold.ask(client, this.#now);
-  }
-
-  /** Nobody is accepted there for a while. */
-  #pause(listener: Accepting, time: Millis): void {
-    this.#poll.remove(listener.number);
-    this.#wheel.set(listener, this.#now + time);
+    const listener = this.#listening.get(number);
+    if (listener !== undefined) this.#listening.accept(listener);
   }
 
   #tick(): void {
-    for (const entry of this.#wheel.takeDue(this.#now)) {
+    for (const entry of this.#wheel.takeDue(this.#streams.table.now)) {
       if (entry instanceof Stream) this.#streams.due(entry);
-      else this.#poll.addShared(entry.number);
+      else this.#listening.resume(entry);
     }
   }
 
   #obey(kind: number, id: number, body: number): void {
     switch (kind) {
       case COMMAND.listen:
-        this.#listen(id, body);
+        this.#listening.listen(id, this.#commands, body);
         return;
       case COMMAND.unlisten:
-        this.#unlisten(id, this.#commands.word(body) === 1);
+        this.#listening.unlisten(id, this.#commands.word(body) === 1);
         return;
       case COMMAND.connect:
         this.#connect(id, body);
@@ -174,7 +132,7 @@ export class StreamLoop {
         this.#streams.write(id, this.#bytes(body + 8, this.#commands.word(body)));
         return;
       case COMMAND.join:
-        this.#streams.join(
+        this.#streams.carrying.join(
           id,
           this.#commands.number(body),
           this.#commands.word(body + 8),
@@ -191,42 +149,16 @@ export class StreamLoop {
         this.#streams.adopt(id, this.#commands.word(body));
         return;
       case COMMAND.stand:
-        this.#stand(id, body);
+        this.#listening.stand(id, this.#commands, body);
+        return;
+      case COMMAND.tell:
+        this.#listening.ask(id);
         return;
       case COMMAND.stop:
         this.#stopped = true;
         return;
       default:
         throw new Error(`a command of kind ${kind}`);
-    }
-  }
-
-  #listen(id: number, body: number): void {
-    const at = (place: number): number => this.#commands.word(body + 4 * place);
-    const listener = new Accepting(id, at(0), at(1), this.#seats, at(2), at(3));
-    this.#listeners.set(listener.number, listener);
-    this.#poll.addShared(listener.number);
-  }
-
-  #stand(id: number, body: number): void {
-    for (const listener of this.#listeners.values()) {
-      if (listener.id !== id) continue;
-      listener.standing = isDecision(this.#commands, body) ? new Standing(this.#commands, body) : undefined;
-      // Whoever changes his mind wants to know whom he has.
-      this.#streams.untold.tellAll(listener, this.#now);
-      return;
-    }
-  }
-
-  #unlisten(id: number, cut: boolean): void {
-    for (const listener of this.#listeners.values()) {
-      if (listener.id !== id) continue;
-      this.#listeners.delete(listener.number);
-      this.#wheel.clear(listener);
-      this.#poll.remove(listener.number);
-      if (cut) this.#streams.table.cutAllOf(listener);
-      this.#reports.unlistened(id);
-      return;
     }
   }
 
@@ -247,7 +179,7 @@ export class StreamLoop {
       commands.word(body + CONNECT_SIZES + 4),
       commands.word(body + CONNECT_FOREIGN) === 1 ? decodeSockaddr(commands.view, body + CONNECT_SOURCE) : undefined,
     );
-    this.#streams.connect(id, dialled, commands.number(body), keepAlive, this.#joining(body));
+    this.#streams.connecting.connect(id, dialled, commands.number(body), keepAlive, this.#joining(body));
   }
 
   #joining(body: number): Joining | undefined {
@@ -270,12 +202,8 @@ export class StreamLoop {
 }
 
 const EVENTS = 512;
-/** Connections of one listener in a turn. */
-const ACCEPTS = 64;
 const COMMANDS = 1024;
 /** How exact timeouts are. */
 const TICK: Millis = 25;
-/** Of a listener for which there are no descriptors. */
-const REST: Millis = 100;
 /** So that the end of the thread, asked for from outside, is noticed. */
 const LONGEST_SLEEP: Millis = 1000;

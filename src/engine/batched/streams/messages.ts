@@ -5,7 +5,7 @@ import type { ServiceName } from '../../../flow/flow.ts';
  * accepted by a negative number of the worker's, as it has no ids to give.
  */
 export const COMMAND = {
-  /** Of a listener: fd:4 streams at most:4 place of its count:4 kind:4 (LISTEN_*) */
+  /** Of a listener: fd:4 streams at most:4 place in Seats:4 kind:4 (LISTEN_*) */
   listen: 1,
   /** Of a listener: 1 where its streams end too:4 */
   unlisten: 2,
@@ -24,6 +24,8 @@ export const COMMAND = {
   stop: 10,
   /** Of a listener: STAND_* below */
   stand: 11,
+  /** It is to be answered when the main thread knows of everybody where nothing stands */
+  tell: 12,
 } as const;
 
 export const REPORT = {
@@ -35,7 +37,7 @@ export const REPORT = {
   data: 3,
   /** bytes:8 clean:8 */
   closed: 4,
-  /** of a listener: the worker has let go of its descriptor */
+  /** of a listener: the worker has let go of its descriptor, and the main thread knows of all its clients */
   unlistened: 5,
   /** fd:8 −:8; it is the main thread's now */
   released: 6,
@@ -45,6 +47,8 @@ export const REPORT = {
   totals: 8,
   /** The worker is at work */
   begun: 9,
+  /** The answer to tell, by the same number */
+  told: 10,
 } as const;
 
 export const LISTEN_PLAIN = 0;
@@ -76,12 +80,13 @@ export const OPENED_TAG: number = OPENED_LOCAL + SOCKADDR_STRIDE;
 export const OPENED_BYTES: number = OPENED_TAG + 8;
 export const PAIR_BYTES: number = OPENED_BYTES + 16;
 
-/** timeout:8 idle:8 keep-alive's idle:4 interval:4 count:4 service:4 most:4 targets:4, then of each tag:4 size:4 family:4 (0 = unix) −:4 address:112 */
+/** timeout:8 idle:8 keep-alive's idle:4 interval:4 count:4 service:4 most:4 targets:4 version:4 −:4, then of each target tag:4 size:4 family:4 (0 = unix) −:4 address:112 */
 export const STAND_KEEP_ALIVE = 16;
 export const STAND_SERVICE = 28;
 export const STAND_MOST = 32;
 export const STAND_COUNT = 36;
-export const STAND_BYTES = 40;
+export const STAND_VERSION = 40;
+export const STAND_BYTES = 48;
 export const STAND_TARGET_BYTES = 128;
 export const STAND_TARGET_ADDRESS = 16;
 /** One chunk that was asked for by read. */
@@ -97,8 +102,10 @@ export type StreamDrop = (typeof DROPS)[number];
 export interface StreamMemory {
   readonly commands: { readonly state: SharedArrayBuffer; readonly messages: SharedArrayBuffer };
   readonly reports: { readonly state: SharedArrayBuffer; readonly messages: SharedArrayBuffer };
-  /** Int32, of all workers, two for each listener: the streams that it has, and how many it let in by its standing decision. */
+  /** Of all workers: see Seats. How many there are, and which this one is. */
   readonly seats: SharedArrayBuffer;
+  readonly workers: number;
+  readonly own: number;
   /** Float64, of one writer: bytes by service and direction, then the drops. */
   readonly counts: SharedArrayBuffer;
   /** One byte for each descriptor number: 1 while the worker has it. What it leaves behind is closed by others. */

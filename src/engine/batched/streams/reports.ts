@@ -97,6 +97,11 @@ export class Reports {
     this.#put({ kind: REPORT.begun, handle: 0, first: 0, second: 0, urgent: true });
   }
 
+  /** The answer to `question`. */
+  told(question: number): void {
+    this.#put({ kind: REPORT.told, handle: question, first: 0, second: 0, urgent: true });
+  }
+
   unlistened(listener: number): void {
     this.#put({ kind: REPORT.unlistened, handle: listener, first: 0, second: 0, urgent: true });
   }

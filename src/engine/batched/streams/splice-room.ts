@@ -8,21 +8,15 @@ import { type ConnectSpec, EngineMisuse, type EngineSink, type JoinSpec, type Tr
 import type { DropCounts } from '../../portable/drop-counts.ts';
 import { connectFailed, openFailed } from '../../portable/error-names.ts';
 import { removeStale } from '../../portable/stream-listener.ts';
-import type { RingReader } from '../ring.ts';
+import { Answers } from './answers.ts';
 import { type BoundListener, BoundListeners, type HeldListenSpec } from './bound-listeners.ts';
 import { Gathering } from './gathering.ts';
-import { endsIn, type HeldStream, type Join, joinNobody, joinNow, refusalIn, thenJoin } from './held-stream.ts';
-import type { JoinThen, WorkerLink } from './link.ts';
-import {
-  DESCRIPTORS_MOST,
-  DROPS,
-  DROPS_AT,
-  OPENED_BYTES,
-  OPENED_TAG,
-  REPORT,
-  SERVICES,
-  trafficPlace,
-} from './messages.ts';
+import { Hearing } from './hearing.ts';
+import { type HeldStream, type Join, joinNobody, joinNow, thenJoin } from './held-stream.ts';
+import { HeldStreams } from './held-streams.ts';
+import type { WorkerLink } from './link.ts';
+import { DESCRIPTORS_MOST, DROPS, DROPS_AT, SERVICES, trafficPlace } from './messages.ts';
+import type { JoinThen } from './orders.ts';
 import { WorkerLinks } from './worker-links.ts';
 
 export interface SpliceRoomParts {
@@ -41,30 +35,43 @@ export interface SpliceRoomParts {
  */
 export class SpliceRoom {
   readonly #parts: SpliceRoomParts;
-  readonly #listeners = new BoundListeners();
+  readonly #listeners: BoundListeners;
   readonly #opening = new Set<SocketId>();
   readonly #links: WorkerLinks;
   /** By descriptor; pages that nobody touched take no memory. */
   readonly #bytes = new SharedArrayBuffer(DESCRIPTORS_MOST * 8);
   readonly #bytesByDescriptor = new Float64Array(this.#bytes);
-  readonly #streams = new Map<StreamId, HeldStream>();
-  /** Those that workers accepted, by link and handle. */
-  readonly #accepted = new Map<WorkerLink, Map<number, HeldStream>>();
+  readonly #streams = new HeldStreams();
   readonly #gathering = new Gathering();
+  readonly #told = new Answers();
+  #lastQuestion = 0;
   readonly #services = new Set<ServiceName>();
   /** Asked for while no worker runs. */
   readonly #hopeless = new Set<StreamId>();
 
   constructor(parts: SpliceRoomParts) {
     this.#parts = parts;
-    const shared = { seats: this.#listeners.seats, bytes: this.#bytes };
-    this.#links = new WorkerLinks(parts.workers, shared, {
-      report: (link, ring) => this.#hear(link, ring),
-      replaced: (link) => {
-        for (const listener of this.#listeners.all()) listenBy(link, listener);
-      },
-      failed: (link, error) => this.#lost(link, error),
+    const { sink, ids, workers } = parts;
+    this.#listeners = new BoundListeners(workers);
+    const hearing = new Hearing({
+      sink,
+      ids,
+      listeners: this.#listeners,
+      streams: this.#streams,
+      gathering: this.#gathering,
+      told: this.#told,
+      begun: () => this.#links.noteBegun(),
     });
+    this.#links = new WorkerLinks(
+      { seats: this.#listeners.seats, workers, bytes: this.#bytes },
+      {
+        report: (link, ring) => hearing.hear(link, ring),
+        replaced: (link) => {
+          for (const listener of this.#listeners.all()) listenBy(link, listener);
+        },
+        failed: (link, error) => this.#lost(link, error),
+      },
+    );
   }
 
   /** Starts the workers, which the first listener would wait for. */
@@ -104,17 +111,27 @@ export class SpliceRoom {
   stand(socket: SocketId, decision: StandingDecision | undefined, service: ServiceName): void {
     const listener = this.#listeners.get(socket);
     if (listener === undefined) return;
-    listener.standing = decision && { decision, service: SERVICES.indexOf(service) };
+    const standing = this.#listeners.stand(listener, decision, SERVICES.indexOf(service));
     if (decision !== undefined) this.#services.add(service);
-    this.#listeners.beginTurns(listener);
-    for (const link of this.#links.running) link.stand(socket, listener.standing);
+    for (const link of this.#links.running) link.stand(socket, standing);
   }
 
-  /** Its streams go on. */
-  stopListening(socket: SocketId): void {
+  /** Resolves when the sink knows of everybody at listeners where nothing stands. */
+  allTold(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#lastQuestion += 1;
+    for (const link of this.#links.running) link.tell(this.#lastQuestion);
+    this.#told.ask(this.#lastQuestion, this.#links.running, resolve);
+    return promise;
+  }
+
+  /** Its streams go on. Resolves when the sink knows of all whom it accepted. */
+  stopListening(socket: SocketId): Promise<void> {
     const listener = this.#listeners.get(socket);
     if (listener === undefined) throw new EngineMisuse(`socket ${socket} is no stream listener`);
-    this.#listeners.close(listener, this.#links.running, false);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#listeners.close(listener, this.#links.running, false, resolve);
+    return promise;
   }
 
   /** With its streams. False when there is no such listener. */
@@ -122,7 +139,7 @@ export class SpliceRoom {
     const opening = this.#opening.delete(socket);
     const listener = this.#listeners.get(socket);
     if (listener === undefined) return opening;
-    this.#listeners.close(listener, this.#links.running, true);
+    this.#listeners.close(listener, this.#links.running, true, () => {});
     return true;
   }
 
@@ -133,6 +150,7 @@ export class SpliceRoom {
     this.#hopeless.clear();
     await this.#links.stop();
     this.#listeners.closeAll();
+    this.#told.end();
   }
 
   connect(id: StreamId, spec: ConnectSpec): void {
@@ -149,13 +167,13 @@ export class SpliceRoom {
     }
     if (spec.join !== undefined) this.#services.add(spec.join.service);
     const stream: HeldStream = { id, handle: id, link, at: undefined, state: 'connecting', descriptor: 0, client };
-    this.#streams.set(id, stream);
+    this.#streams.add(stream);
     try {
       link.connect(id, spec, spec.join === undefined ? NOTHING_THEN : thenJoin(spec.join, client));
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       queueMicrotask(() => {
-        if (this.#streams.delete(id)) this.#parts.sink.streamConnected(id, connectFailed(error));
+        if (this.#streams.forget(stream)) this.#parts.sink.streamConnected(id, connectFailed(error));
       });
     }
   }
@@ -202,7 +220,8 @@ export class SpliceRoom {
     this.#hopeless.delete(id);
     const stream = this.#streams.get(id);
     if (stream === undefined) return;
-    this.#forget(stream);
+    this.#streams.forget(stream);
+    this.#gathering.forget(stream);
     stream.link.close(stream.handle);
   }
 
@@ -227,128 +246,15 @@ export class SpliceRoom {
     return new Map(counted.filter(([, count]) => count > 0));
   }
 
-  #hear(link: WorkerLink, ring: RingReader): void {
-    const { kind, id, body } = ring;
-    if (kind === REPORT.opened) {
-      this.#opened(link, id, ring);
-      return;
-    }
-    if (kind === REPORT.pair) {
-      this.#paired(link, id, ring);
-      return;
-    }
-    if (kind === REPORT.totals) {
-      const [connections, toUpstream, toClient] = [ring.number(body), ring.number(body + 8), ring.number(body + 16)];
-      this.#parts.sink.standingTotals?.(id as SocketId, { connections, toUpstream, toClient });
-      return;
-    }
-    if (kind === REPORT.begun) {
-      this.#links.noteBegun();
-      return;
-    }
-    if (kind === REPORT.unlistened) {
-      this.#listeners.left(id as SocketId);
-      return;
-    }
-    if (kind === REPORT.released) {
-      this.#gathering.released(this.#streams.get(id as StreamId), ring.number(body));
-      return;
-    }
-    const stream = id < 0 ? this.#accepted.get(link)?.get(id) : this.#streams.get(id as StreamId);
-    // Closed meanwhile.
-    if (stream === undefined) return;
-    const { sink } = this.#parts;
-    switch (kind) {
-      case REPORT.connected:
-        this.#connected(stream, ring.number(body), ring.number(body + 8));
-        return;
-      case REPORT.data:
-        sink.streamData(stream.id, ring.bytes.subarray(body + 8, body + 8 + ring.word(body)));
-        return;
-      case REPORT.closed:
-        this.#forget(stream);
-        sink.streamClosed(stream.id, { bytes: ring.number(body), clean: ring.number(body + 8) === 1 });
-    }
-  }
-
-  #opened(link: WorkerLink, handle: number, ring: RingReader): void {
-    const listener = this.#listeners.get(ring.number(ring.body) as SocketId);
-    // Accepted in the turn in which the listener was closed.
-    if (listener === undefined) {
-      link.close(handle);
-      return;
-    }
-    const stream = this.#adopt(link, handle, listener.id, 'held', ring.number(ring.body + 8));
-    const { from, local } = endsIn(ring, listener.local);
-    this.#parts.sink.streamOpened(stream.id, listener.id, from, local, refusalIn(ring));
-  }
-
-  /** A client and his upstream, whom a standing decision joined. */
-  #paired(link: WorkerLink, handle: number, ring: RingReader): void {
-    const listener = this.#listeners.get(ring.number(ring.body) as SocketId);
-    // Closed meanwhile, its streams cut with it or going on, and nobody's.
-    if (listener === undefined) return;
-    const { id: at } = listener;
-    const { id: client } = this.#adopt(link, handle, at, 'joined', ring.number(ring.body + 8));
-    const more = ring.body + OPENED_BYTES;
-    const { id: upstream } = this.#adopt(link, ring.number(more), undefined, 'joined', ring.number(more + 8));
-    const tag = ring.word(ring.body + OPENED_TAG);
-    this.#parts.sink.standingPair?.({ at, client, upstream, ...endsIn(ring, listener.local), tag });
-  }
-
-  #adopt(
-    link: WorkerLink,
-    handle: number,
-    at: SocketId | undefined,
-    state: HeldStream['state'],
-    descriptor: number,
-  ): HeldStream {
-    const stream: HeldStream = {
-      id: this.#parts.ids.stream(),
-      handle,
-      link,
-      at,
-      state,
-      descriptor,
-      client: undefined,
-    };
-    this.#streams.set(stream.id, stream);
-    const accepted = this.#accepted.get(link) ?? new Map<number, HeldStream>();
-    this.#accepted.set(link, accepted.set(handle, stream));
-    return stream;
-  }
-
-  #connected(stream: HeldStream, errno: number, descriptor: number): void {
-    if (errno === 0) {
-      stream.state = 'held';
-      stream.descriptor = descriptor;
-      if (stream.client !== undefined) {
-        stream.state = 'joined';
-        stream.client.state = 'joined';
-      }
-      this.#parts.sink.streamConnected(stream.id, { ok: true });
-    } else {
-      this.#forget(stream);
-      this.#parts.sink.streamConnected(stream.id, connectFailed(new SystemError('connect', errno)));
-    }
-  }
-
-  #forget(stream: HeldStream): void {
-    this.#streams.delete(stream.id);
-    this.#gathering.forget(stream);
-    if (stream.handle < 0) this.#accepted.get(stream.link)?.delete(stream.handle);
-  }
-
   /** What a worker had has ended with it. */
   #lost(link: WorkerLink, error: Error): void {
     const { sink, drops, onFault } = this.#parts;
     drops.add('engine', 'stream-worker-failed');
-    this.#accepted.delete(link);
-    const lost = [...this.#streams.values()].filter((stream) => stream.link === link);
-    for (const stream of lost) this.#forget(stream);
-    const left = new Map<SocketId, number>();
-    for (const { at } of this.#streams.values()) if (at !== undefined) left.set(at, (left.get(at) ?? 0) + 1);
-    this.#listeners.workerGone(left);
+    const lost = this.#streams.takeAllOf(link);
+    for (const stream of lost) this.#gathering.forget(stream);
+    this.#gathering.gone(link);
+    this.#listeners.workerGone(link);
+    this.#told.gone(link);
     onFault(error);
     for (const { id, state } of lost) {
       if (state === 'connecting') sink.streamConnected(id, NO_WORKER);
@@ -359,7 +265,7 @@ export class SpliceRoom {
 
 function listenBy(link: WorkerLink, { id, fd, maxStreams, seat, kind, standing }: BoundListener): void {
   link.listen(id, fd.number, maxStreams, seat, kind);
-  if (standing !== undefined) link.stand(id, standing);
+  if (standing.decision !== undefined) link.stand(id, standing);
 }
 
 const CLOSED: OpenResult = { ok: false, failure: 'failed', detail: 'closed while it was being opened' };

@@ -10,6 +10,7 @@ import {
   STAND_SERVICE,
   STAND_TARGET_ADDRESS,
   STAND_TARGET_BYTES,
+  STAND_VERSION,
 } from './messages.ts';
 import { type Joining, UNTOLD } from './stream.ts';
 
@@ -27,6 +28,7 @@ export class Standing implements Joining {
   readonly keepAlive: KeepAliveSeconds | undefined;
   readonly service: number;
   readonly most: number;
+  readonly version: number;
   /** Of the target that was dialled last. */
   tag = 0;
   readonly #targets: readonly { readonly tag: number; readonly family: 4 | 6 | 'unix'; readonly size: number }[];
@@ -42,6 +44,7 @@ export class Standing implements Joining {
       idle > 0 ? { idle, interval: at(STAND_KEEP_ALIVE + 4), count: at(STAND_KEEP_ALIVE + 8) } : undefined;
     this.service = at(STAND_SERVICE);
     this.most = at(STAND_MOST);
+    this.version = at(STAND_VERSION);
     const count = at(STAND_COUNT);
     this.#targets = Array.from({ length: count }, (_, n) => {
       const target = STAND_BYTES + n * STAND_TARGET_BYTES;

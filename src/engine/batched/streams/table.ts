@@ -1,4 +1,5 @@
 import type { IdleWheel } from '../../../flow/idle-wheel.ts';
+import type { Millis } from '../../../net/time.ts';
 import type { Fd } from '../../../sys/fd.ts';
 import { resetWhenClosed } from '../../../sys/stream-socket.ts';
 import type { Accepting } from './acceptor.ts';
@@ -19,8 +20,9 @@ export class StreamTable {
   readonly #reports: Reports;
   /** Listeners whose totals the main thread does not know. */
   readonly uncounted = new Set<Accepting>();
-  /** Of the loop. */
+  /** Of the loop, and when it began. */
   turn = 0;
+  now: Millis = 0;
   #lastHandle = 0;
 
   constructor(memory: StreamMemory, wheel: IdleWheel<Stream | Accepting>, pipes: Pipes, reports: Reports) {
@@ -71,13 +73,12 @@ export class StreamTable {
     this.#byHandle.delete(stream.handle);
   }
 
-  /** Another thread has it from now on, by the number of its descriptor. */
+  /** Another thread has it from now on, by the number of its descriptor; until it says so, what is left of this worker is still to be closed with it. */
   giveAway(stream: Stream): number {
     stream.state = 'gone';
     this.#wheel.clear(stream);
     this.#byHandle.delete(stream.handle);
     this.#byNumber[stream.fd.number] = undefined;
-    this.#owned[stream.fd.number] = 0;
     return stream.fd.giveAway();
   }
 
@@ -123,6 +124,10 @@ export class StreamTable {
   /** Cuts what was accepted at a listener. */
   cutAllOf(listener: Accepting): void {
     for (const stream of this.#byNumber) if (stream?.listener === listener) this.cut(stream);
+  }
+
+  cutAll(): void {
+    for (const stream of this.#byNumber) if (stream !== undefined) this.cut(stream);
   }
 
   endAll(): void {

@@ -27,36 +27,35 @@ export class Untold {
   }
 
   /** Asks about a client whom a standing decision has not served, after it has told of all whom it has. */
-  ask(client: Stream, now: Millis): void {
+  ask(client: Stream): void {
     const { listener, fd } = client;
     if (listener === undefined) return;
-    this.tellAll(listener, now);
+    this.tellAll(listener);
     if (!this.#reports.takesStream) {
-      this.#wheel.set(client, now);
-    } else if (this.#acceptor.ask(fd.number, listener)) {
-      this.#table.name(client);
-      this.#reports.opened(client, this.#acceptor.ends, client.refusal);
-    } else {
-      this.#table.end(client, false);
+      this.#wheel.set(client, this.#table.now);
+      return;
     }
+    this.#acceptor.recall(fd.number, listener);
+    this.#table.name(client);
+    this.#reports.opened(client, this.#acceptor.ends, client.refusal);
   }
 
   /** Of a client, and of the upstream that he is joined with. */
-  tell(client: Stream, now: Millis): void {
+  tell(client: Stream): void {
     const { listener, partner, fd } = client;
     if (listener === undefined || partner === undefined) return;
-    // Who is gone already ends in a moment.
-    if (!this.#reports.takesStream || !this.#acceptor.ask(fd.number, listener)) {
-      this.#wheel.set(client, now + AGAIN);
+    if (!this.#reports.takesStream) {
+      this.#wheel.set(client, this.#table.now + AGAIN);
       return;
     }
+    this.#acceptor.recall(fd.number, listener);
     this.#table.name(client);
     this.#table.name(partner);
     this.#reports.pair(client, partner, this.#acceptor.ends);
   }
 
-  tellAll(listener: Accepting, now: Millis): void {
-    for (const client of this.#table.untoldOf(listener)) if (client.state === 'joined') this.tell(client, now);
+  tellAll(listener: Accepting): void {
+    for (const client of this.#table.untoldOf(listener)) if (client.state === 'joined') this.tell(client);
   }
 
   /** When those who came and went should be told of. */
@@ -65,7 +64,8 @@ export class Untold {
   }
 
   /** They are numbers that nobody waits for: waking the main thread for few would cost as much as asking it. */
-  tellTotals(now: Millis): void {
+  tellTotals(): void {
+    const { now } = this.#table;
     if (this.dueAt > now) return;
     this.#nextTotals = now + TOTALS_EVERY;
     for (const listener of this.#table.uncounted) {

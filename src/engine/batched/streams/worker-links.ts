@@ -11,7 +11,6 @@ export interface WorkerEvents {
 
 /** The workers of streams. They start when the first is asked for, and one that fails is followed by another. */
 export class WorkerLinks {
-  readonly #most: number;
   readonly #shared: SharedByLinks;
   readonly #events: WorkerEvents;
   readonly #links: WorkerLink[] = [];
@@ -24,8 +23,7 @@ export class WorkerLinks {
   #next = 0;
   #stopped = false;
 
-  constructor(most: number, shared: SharedByLinks, events: WorkerEvents) {
-    this.#most = most;
+  constructor(shared: SharedByLinks, events: WorkerEvents) {
     this.#shared = shared;
     this.#events = events;
   }
@@ -37,7 +35,7 @@ export class WorkerLinks {
 
   /** Starts them where that has not happened. None may run for a moment, after a failure. */
   start(): readonly WorkerLink[] {
-    if (!this.#started) for (let n = 0; n < this.#most; n++) this.#start();
+    if (!this.#started) for (let place = 0; place < this.#shared.workers; place++) this.#start(place);
     this.#started = true;
     return this.#links;
   }
@@ -75,8 +73,8 @@ export class WorkerLinks {
     await Promise.all(this.#links.map((link) => link.stop()));
   }
 
-  #start(): WorkerLink {
-    const link = new WorkerLink(this.#shared, {
+  #start(place: number): WorkerLink {
+    const link = new WorkerLink(place, this.#shared, {
       report: this.#events.report,
       failed: (which, error) => this.#failed(which, error),
     });
@@ -93,7 +91,7 @@ export class WorkerLinks {
     setTimeout(() => {
       if (this.#stopped) return;
       this.#lastReplaced = performance.now();
-      this.#events.replaced(this.#start());
+      this.#events.replaced(this.#start(link.place));
     }, rest);
     this.#events.failed(link, error);
   }
