@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, statfsSync } from 'node:fs';
+import { readFileSync, readlinkSync, statfsSync } from 'node:fs';
 
 /** The bpf file system in sight; none is mounted. */
 export function bpfFileSystem(): string | undefined {
@@ -26,20 +26,35 @@ export function mountBpfFileSystem(): string | undefined {
 
 /**
  * "ip netns exec" hides /sys behind one of its own, that ends with the process. The first process still sees the machine's; so do those who
- * started us, where the first is out of reach, as in some containers. The eldest is there for the longest.
+ * started us, where the first is out of reach, as in some containers. The eldest is there for the longest. Only root's are looked at: what others
+ * show us under a familiar name is their own, programs included.
  */
 function elders(): readonly number[] {
   const line: number[] = [];
   for (let pid = process.ppid; pid > 1; pid = parentOf(pid)) line.unshift(pid);
-  return [1, ...line];
+  return [1, ...line].filter(isRoots);
 }
 
 /** 0 for one that is gone. */
 function parentOf(pid: number): number {
+  return Number(/^PPid:\s*(\d+)$/m.exec(statusOf(pid))?.[1] ?? 0);
+}
+
+/** By all four of its ids, and not by root's name in a user namespace of somebody's own. */
+function isRoots(pid: number): boolean {
   try {
-    return Number(/^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
+    const sameUsers = readlinkSync(`/proc/${pid}/ns/user`) === readlinkSync('/proc/self/ns/user');
+    return sameUsers && /^Uid:(\s+0){4}$/m.test(statusOf(pid));
   } catch {
-    return 0;
+    return false;
+  }
+}
+
+function statusOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/status`, 'utf8');
+  } catch {
+    return '';
   }
 }
 
