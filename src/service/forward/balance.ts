@@ -1,6 +1,6 @@
-import { isWildcard } from '../../net/address.ts';
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { Millis } from '../../net/time.ts';
+import { isNobodysOwn } from '../reflector.ts';
 import type { Forward } from './forward.ts';
 import type { Target } from './upstreams.ts';
 
@@ -31,9 +31,9 @@ export function whyNone(forward: Forward, source: Endpoint): 'no-upstream' | 'un
   return isForeign ? 'unusable-source' : 'no-upstream';
 }
 
-/** Our own address would be taken for his: better nobody than the wrong one. */
+/** Where an address is nobody's own, which a header may name, the kernel takes ours in its place: better nobody than the wrong one. */
 export function mayCome({ rule }: Forward, source: Endpoint, { family }: Target): boolean {
-  return !rule.transparent || (source.family === family && !isWildcard(source.address));
+  return !rule.transparent || (source.family === family && !isNobodysOwn(source));
 }
 
 export function targetsOf({ upstreams }: Forward): Target[] {

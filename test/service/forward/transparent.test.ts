@@ -11,10 +11,10 @@ const CLIENT = '198.51.100.1:5000';
 const CLIENT_6 = '[2001:db8:1::1]:5000';
 const [A, A6] = ['192.0.2.1:80', '[2001:db8::1]:80'];
 const prefixes = (text: string) => [parsePrefix(text) ?? assert.fail()];
-const header = (source: string) =>
+const header = (source: string, destination = A) =>
   encodeProxyV2({
     command: 'proxy',
-    addresses: { transport: 'stream', source: endpoint(source), destination: endpoint(A) },
+    addresses: { transport: 'stream', source: endpoint(source), destination: endpoint(destination) },
     tlvs: [],
   });
 
@@ -54,9 +54,21 @@ describe('connections in the name of the client', () => {
     const { stream } = harness.open(CLIENT);
     const connect = one(harness.data(stream, header('203.0.113.7:1234')), 'connect');
     assert.deepEqual(connect.from, endpoint('203.0.113.7:1234'));
-    const other = harness.open(CLIENT).stream;
-    assert.deepEqual(types(harness.data(other, header('0.0.0.0:1234'))), ['closeStream']);
-    assert.deepEqual(harness.drops(), { 'unusable-source': 1 });
+    const nobodys = ['0.0.0.0:1234', '224.0.0.1:1234', '239.255.255.250:1900', '255.255.255.255:1234'];
+    for (const source of nobodys) {
+      const other = harness.open(CLIENT).stream;
+      assert.deepEqual(types(harness.data(other, header(source))), ['closeStream'], source);
+    }
+    assert.deepEqual(harness.drops(), { 'unusable-source': nobodys.length });
+  });
+
+  test('are those of whom a header names, in IPv6 too', () => {
+    const harness = new Harness(rule([A6], { ...transparent, proxyIn: prefixes('2001:db8:1::/48') }));
+    for (const source of ['[::]:1234', '[ff02::1]:1234']) {
+      const { stream } = harness.open(CLIENT_6);
+      assert.deepEqual(types(harness.data(stream, header(source, A6))), ['closeStream'], source);
+    }
+    assert.deepEqual(harness.drops(), { 'unusable-source': 2 });
   });
 
   test('health checks come from ourselves', () => {
