@@ -39,22 +39,26 @@ export function isForeignHandshake({ channel, seat }: Place, packet: Uint8Array)
   return packet.length >= bytes && guidAt(packet, offset) !== channel.guid;
 }
 
-/** Anything from an address that sits at no complete pair, and what may begin another one. What it returns says why it is no handshake. */
+/**
+ * Anything from an address that sits at no complete pair, and what may begin another one. What it returns says why it is no handshake. Of who is
+ * `seated` every MAC is looked at: unseen, a good handshake would be data, and tell the partner what to come to another pair with.
+ */
 export function handleHandshake(
   core: Core,
   at: SocketId,
   from: Endpoint,
   packet: Uint8Array,
   now: Millis,
+  seated: boolean,
 ): NoHandshake | undefined {
   if (isReflector(from)) return 'reflector-source';
   const decoded = decodeHandshake(packet);
   // Data that comes too early or too late costs nothing to tell, and must not use up what its sender's handshake needs.
   if (!decoded.ok && (core.config.legacy.size === 0 || decoded.fault === 'zero-guid')) return decoded.fault;
-  if (!core.mayTry(from, packet.length, now)) return 'over-budget';
+  if (!seated && !core.mayTry(from, packet.length, now)) return 'over-budget';
   const key = decoded.ok ? keyOfHandshake(packet, core.config.keys) : undefined;
   if (decoded.ok && key !== undefined) {
-    core.giveBack(from, packet.length, now);
+    if (!seated) core.giveBack(from, packet.length, now);
     const { guid, flags } = decoded.handshake;
     const proven = proveAddress(core, at, from, packet, guid, flags, key, now);
     if (proven === undefined) return;

@@ -51,7 +51,7 @@ export class PairService implements Service, Drainable, Managed, Restorable {
     const place = core.table.find(at, from);
     const seated = place?.channel.second === undefined ? undefined : place;
     if (seated === undefined || isForeignHandshake(seated, packet)) {
-      const fault = handleHandshake(core, at, from, packet, now);
+      const fault = handleHandshake(core, at, from, packet, now, seated !== undefined);
       if (fault === undefined) return;
       if (seated === undefined) return core.drop(fault);
     }

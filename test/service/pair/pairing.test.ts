@@ -170,6 +170,16 @@ describe('a client that begins another pair', () => {
     assert.deepEqual(harness.counts, { open: 1, halfOpen: 1 }, 'and it takes no seat');
   });
 
+  test('is never told to the partner, whoever has used up its share', () => {
+    const harness = new Harness(
+      testConfig({ handshakeBudget: { perAddress: 1, perPrefix: 0, burstSeconds: 10, maxSources: 100 } }),
+    );
+    harness.pair();
+    for (let turn = 0; turn < 20; turn++) harness.send(A, handshake(GUID_2, OTHER_KEY));
+    assert.deepEqual(harness.send(A, handshake(GUID_2)), []);
+    assert.equal(harness.drops('source-busy'), 1);
+  });
+
   test('gets it once it sends nothing else; the old pair is closed', () => {
     const harness = new Harness();
     harness.pair();
