@@ -1,6 +1,7 @@
 import { EndpointMap } from '../../flow/endpoint-map.ts';
 import type { FlowId, IdSource, SocketId, StreamId } from '../../net/ids.ts';
 import type { RandomBytes } from '../../net/random.ts';
+import type { Millis } from '../../net/time.ts';
 import type { BlockList } from '../block-list.ts';
 import type { Common } from '../common.ts';
 import { Counter } from '../counters.ts';
@@ -48,6 +49,8 @@ export class Core {
   readonly changes = new Changes<Session>();
   /** Bytes of datagrams that wait for the ports of their sessions. */
   waiting = 0;
+  /** When the log last said that a port could not be bound. */
+  portFailureToldAt: Millis = 0;
   /** Datagrams that no flow carried. */
   readonly relayed = new RelayedCounts();
   readonly #sessions = new Map<SocketId, EndpointMap<Session>>();

@@ -45,7 +45,7 @@ export function handleSessionPort(core: Core, session: Session, result: OpenResu
   const { kept } = session;
   if (!result.ok) {
     core.drop(kept > 0 ? 'restore-failed' : 'port-not-opened');
-    core.event('warn', 'forward-port-not-opened', { failure: result.failure, detail: result.detail });
+    reportFailure(core, result, now);
     endSession(core, session, 'port-failed');
     return;
   }
@@ -58,6 +58,13 @@ export function handleSessionPort(core: Core, session: Session, result: OpenResu
   for (const packet of takeQueue(core, session)) sendUp(core, session, packet, now);
   installToUpstream(core, session);
   if (session.answered && session.toClient === undefined) installToClient(core, session);
+}
+
+/** Now and then: datagrams that come while descriptors are used up must not fill the log. Each is counted. */
+function reportFailure(core: Core, { failure, detail }: Extract<OpenResult, { ok: false }>, now: Millis): void {
+  if (Math.abs(now - core.portFailureToldAt) < REPORT_INTERVAL) return;
+  core.portFailureToldAt = now;
+  core.event('warn', 'forward-port-not-opened', { failure, detail });
 }
 
 /** One way was silent for as long as it may be. The other may be busy: then the session stays. */
@@ -224,6 +231,7 @@ function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
 
 /** As connection tracking does it: a source that nobody answers is probably not there. */
 const UNANSWERED: Millis = 30 * SECOND;
+const REPORT_INTERVAL: Millis = 10 * SECOND;
 /** Datagrams of one session that wait for its port: many begin with a burst, and the first port may have to wait for a worker. */
 const MAX_QUEUE = 1024;
 /** Bytes, of all sessions. */

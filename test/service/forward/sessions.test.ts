@@ -111,6 +111,16 @@ test('a port that cannot be had ends the session, and leaves nothing', () => {
   assert.deepEqual(types(harness.datagram(CLIENT, 'again')), ['openPort']);
 });
 
+test('ports that cannot be had are told of now and then, and each is counted', () => {
+  const harness = new Harness(rule([UPSTREAM], udp));
+  const told = () =>
+    all(harness.portOpened(one(harness.datagram(CLIENT, 'x'), 'openPort').socket, false), 'event').length;
+  assert.deepEqual([told(), told(), told()], [1, 0, 0]);
+  harness.wait(10_000);
+  assert.equal(told(), 1);
+  assert.equal(harness.drops()['port-not-opened'], 4);
+});
+
 test('PROXY v2 stands in the first datagram, of what comes in and of what goes out', () => {
   const balancer = parsePrefix('10.0.0.0/8');
   assert.ok(balancer);
