@@ -36,6 +36,15 @@ export function mayCome({ rule }: Forward, source: Endpoint, { family }: Target)
   return !rule.transparent || (source.family === family && !isNobodysOwn(source));
 }
 
+/** A header may name an address of the balancer's own machine: towards an upstream on ours it would be one of ours. */
+export function isElsewhere({ rule }: Forward, from: Endpoint, source: Endpoint): boolean {
+  return rule.transparent && isLoopback(source) && !isLoopback(from);
+}
+
+function isLoopback({ family, address }: Endpoint): boolean {
+  return family === 4 ? address.startsWith('127.') : address === '::1';
+}
+
 export function targetsOf({ upstreams }: Forward): Target[] {
   return upstreams.flatMap(({ targets }) => targets);
 }

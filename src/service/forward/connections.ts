@@ -7,7 +7,7 @@ import { decodeProxyHeader } from '../../wire/proxy-protocol/codec.ts';
 import { UNRECOGNIZED_NAME } from '../../wire/tls/alert.ts';
 import { decodeClientHello } from '../../wire/tls/client-hello.ts';
 import { covers } from './admission.ts';
-import { chooseTarget, targetOf, whyNone } from './balance.ts';
+import { chooseTarget, isElsewhere, targetOf, whyNone } from './balance.ts';
 import { Connection, NOTHING } from './connection.ts';
 import type { Core } from './core.ts';
 import type { Forward, Listener } from './forward.ts';
@@ -163,7 +163,11 @@ export function cutConnection(core: Core, connection: Connection): void {
 }
 
 function admit(core: Core, connection: Connection, now: Millis): void {
-  const { source, from } = connection;
+  const { source, from, listener } = connection;
+  if (isElsewhere(listener.forward, from, source)) {
+    abandon(core, connection, 'unusable-source');
+    return;
+  }
   const blocked = source !== from && core.blocks.refuses(source, now);
   const refusal = blocked ? 'blocked' : connection.listener.forward.admission.admit(source, now);
   if (refusal === 'source-rate') core.blocks.strike(source, now);

@@ -6,7 +6,7 @@ import { type Millis, SECOND } from '../../net/time.ts';
 import { decodeProxyHeader } from '../../wire/proxy-protocol/codec.ts';
 import type { ProxyHeader } from '../../wire/proxy-protocol/header.ts';
 import { covers } from './admission.ts';
-import { chooseTarget, whyNone } from './balance.ts';
+import { chooseTarget, isElsewhere, whyNone } from './balance.ts';
 import type { Core } from './core.ts';
 import type { Forward, Listener } from './forward.ts';
 import { anyAddress } from './health.ts';
@@ -109,6 +109,7 @@ function openSession(core: Core, listener: Listener, from: Endpoint, packet: Uin
   if (opened === undefined) return undefined;
   const source = opened.header?.addresses?.source ?? from;
   const destination = opened.header?.addresses?.destination ?? listener.local;
+  if (isElsewhere(forward, from, source)) return core.drop('unusable-source');
   const refusal = forward.admission.enter();
   if (refusal !== undefined) return core.drop(refusal);
   const blocked = source !== from && core.blocks.refuses(source, now);

@@ -71,6 +71,16 @@ describe('connections in the name of the client', () => {
     assert.deepEqual(harness.drops(), { 'unusable-source': 2 });
   });
 
+  test('are of no loopback but ours', () => {
+    const harness = new Harness(rule([A], { ...transparent, proxyIn: prefixes('0.0.0.0/0') }));
+    const { stream } = harness.open(CLIENT);
+    assert.deepEqual(types(harness.data(stream, header('127.0.0.1:1234'))), ['closeStream']);
+    assert.deepEqual(harness.drops(), { 'unusable-source': 1 });
+    assert.equal(harness.service.stats().held, 0);
+    const near = harness.open('127.0.0.1:5000').stream;
+    assert.deepEqual(one(harness.data(near, header('127.0.0.1:1234')), 'connect').from, endpoint('127.0.0.1:1234'));
+  });
+
   test('health checks come from ourselves', () => {
     const health = {
       interval: 5000,
@@ -93,6 +103,18 @@ describe('sessions in the name of the client', () => {
     // Another port, where his is taken.
     const flow = one(harness.portOpened(opening.socket), 'addFlow').flow;
     assert.equal(flow.rewrite.local.port, 40_000);
+  });
+
+  test('are of no loopback but ours', () => {
+    const harness = new Harness(rule([A], { ...udp, proxyIn: prefixes('198.51.100.0/24') }));
+    const claim = encodeProxyV2({
+      command: 'proxy',
+      addresses: { transport: 'dgram', source: endpoint('127.0.0.1:9'), destination: endpoint(A) },
+      tlvs: [],
+    });
+    assert.deepEqual(harness.datagram(CLIENT, claim), []);
+    assert.deepEqual(harness.drops(), { 'unusable-source': 1 });
+    assert.equal(harness.service.stats().forwards[0]?.inUse, 0);
   });
 
   test('of another family than every upstream have none', () => {
