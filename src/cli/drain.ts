@@ -13,7 +13,7 @@ interface DrainFlags extends RelayFlags {
 export function drainCommand(): Command {
   const command = new Command('drain')
     .description('have a running relay take nobody new and say "not ready"; it runs on until it is stopped')
-    .addOption(new Option('--wait', 'end when nobody is left').conflicts('undo'))
+    .addOption(new Option('--wait', 'return only when nobody is left').conflicts('undo'))
     .option('--undo', 'have it take new clients again');
   return withRelayOptions(command).action(drain);
 }

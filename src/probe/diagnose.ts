@@ -54,14 +54,16 @@ const CAUSES: Readonly<
 /** Where the probe knows nothing of the protocol. */
 const FORWARD_CAUSES: Readonly<Partial<Record<ProbeFault, string>>> = {
   closed:
-    'the forward has no upstream that answers (see its log and culvert_drops_total), or does not serve this address',
-  'no-answer': 'a firewall is in the way, the upstream is down, or it answers to nothing but its own protocol',
+    'the forward has no upstream that answers, the relay drains (culvert status tells both), or does not serve this address',
+  'no-answer':
+    'a firewall is in the way, the upstream is down, the relay drains (culvert status tells both), or the upstream answers to nothing but its own protocol',
 };
 
 const WIREGUARD_CAUSES: Readonly<Partial<Record<ProbeFault, string>>> = {
   'no-answer':
-    'the relay is not running, a firewall blocks its UDP port, or it serves registered peers only (then `wg show` at two of them tells more)',
-  'no-data': 'an overloaded or lossy network, a small MTU on the path, or another relay that forwards handshakes only',
+    'the relay is not running or drains (culvert status tells), a firewall blocks its UDP port, or it serves registered peers only (then `wg show` at two of them tells more)',
+  'no-data':
+    'the relay drains (culvert status tells), an overloaded or lossy network, a small MTU on the path, or another relay that forwards handshakes only',
 };
 
 function noAnswer({ target }: Session): string {

@@ -88,7 +88,7 @@ function readSettings(variables: readonly Variable[], faults: Fault[]): Settings
 function readLine({ name, value }: Variable, settings: Settings, taken: Map<string, string>): WrittenForward | string {
   const parts = value.split(';').map((part) => part.trim());
   const [inPort = '', outPort = '', host = '', protocol = ''] = parts;
-  if (parts.length !== 4) return `"${value}" has ${parts.length} parts (write in_port;out_port;out_host;TCP or UDP)`;
+  if (parts.length !== 4) return `"${value}" is not of four parts (write in_port;out_port;out_host;TCP or UDP)`;
   for (const port of [inPort, outPort]) {
     if (parseCount(port, 65_535) === undefined) return `"${port}" is not a port (1 to 65535)`;
   }

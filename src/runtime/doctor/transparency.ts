@@ -64,7 +64,11 @@ async function list(
 function wayBack(family: Family, table: string | undefined): Finding {
   const name = `replies-ipv${family}`;
   if (table !== undefined)
-    return forward(name, 'ok', `IPv${family} replies of upstreams can come back: table ${table}`);
+    return forward(
+      name,
+      'ok',
+      `IPv${family} replies of upstreams come back by table ${table} where they are marked (not looked at)`,
+    );
   return forward(
     name,
     'note',

@@ -52,7 +52,10 @@ test('every line and setting of its file', () => {
 });
 
 for (const [line, fault] of [
-  ['RELAY_1="80;80;host"', '.env:1: RELAY_1: "80;80;host" has 3 parts (write in_port;out_port;out_host;TCP or UDP)'],
+  [
+    'RELAY_1="80;80;host"',
+    '.env:1: RELAY_1: "80;80;host" is not of four parts (write in_port;out_port;out_host;TCP or UDP)',
+  ],
   ['RELAY_1="0;80;host;TCP"', '.env:1: RELAY_1: "0" is not a port (1 to 65535)'],
   ['RELAY_1="80;65536;host;TCP"', '.env:1: RELAY_1: "65536" is not a port (1 to 65535)'],
   ['RELAY_1="80;80;ho st;TCP"', '.env:1: RELAY_1: "ho st" is neither an address nor a host name'],
@@ -87,7 +90,7 @@ test('the environment may hold them; then no other service is on', async (contex
   assert.notEqual(both.turn, undefined);
   assert.notEqual((await configOf(folder, { environment: { CONNECT_TIMEOUT: 'x' } })).turn, undefined);
   assert.deepEqual(await faultsOf(folder, { environment: { RELAY_7: 'x' } }), [
-    'RELAY_7: "x" has 1 parts (write in_port;out_port;out_host;TCP or UDP)',
+    'RELAY_7: "x" is not of four parts (write in_port;out_port;out_host;TCP or UDP)',
   ]);
 });
 
@@ -121,7 +124,7 @@ test('culvert import port-relay prints what loads to the same; --partial leaves 
   writeFileSync(file, `${FILE}RELAY_4=1;2;3\n`);
   const refused = await culvert(['import', 'port-relay', file]);
   assert.deepEqual([refused.code, refused.stdout], [2, '']);
-  assert.match(refused.stderr, /\.env:15: RELAY_4: "1;2;3" has 3 parts/);
+  assert.match(refused.stderr, /\.env:15: RELAY_4: "1;2;3" is not of four parts/);
   const partial = await culvert(['import', 'port-relay', '--partial', file]);
   assert.deepEqual([partial.code, partial.stdout], [0, done.stdout]);
   assert.match(partial.stderr, /left out: .*RELAY_4/);

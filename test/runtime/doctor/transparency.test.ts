@@ -33,7 +33,7 @@ test('the right, and for each family a table by which replies come back', async 
     found.map(({ name, level }) => `${name} ${level}`),
     ['transparent problem', 'replies-ipv4 ok', 'replies-ipv6 note'],
   );
-  assert.match(found[1]?.what ?? '', /table 100$/);
+  assert.match(found[1]?.what ?? '', /by table 100 where they are marked/);
   assert.match(found[2]?.fix ?? '', /^ip -6 rule add fwmark .*docs\/forward\.md$/);
   assert.equal(transparencyFindings({ config, obstacle: undefined, tables })[0]?.level, 'ok');
 });
