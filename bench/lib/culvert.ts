@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Arena, relayCommand } from './arena.ts';
-import { type Child, start } from './child.ts';
+import { type Child, run, start } from './child.ts';
 import { root } from './paths.ts';
 import { said } from './relay.ts';
 
@@ -21,8 +21,17 @@ export function startCulvert(arena: Arena, engine: string, configuration: object
   };
   // JSON is YAML.
   writeFileSync(file, JSON.stringify(whole, undefined, 2), { mode: 0o600 });
-  const command = [process.execPath, ...arena.nodeFlags, join(root, 'bin/culvert.mjs'), 'up', '--config', file];
-  return start(relayCommand(arena, command));
+  const launcher = join(root, 'bin/culvert.mjs');
+  const command = [process.execPath, ...arena.nodeFlags, launcher, 'up', '--config', file];
+  const child = start(relayCommand(arena, command));
+  if (engine !== 'xdp') return child;
+  // What it left in the kernel would stay there, though the interfaces go.
+  const purge = [process.execPath, launcher, 'down', '--purge', '--config', file];
+  const stop = async () => {
+    await child.stop();
+    await run(purge);
+  };
+  return { ...child, stop };
 }
 
 export function culvertVersion(engine: string): string {
