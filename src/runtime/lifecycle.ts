@@ -28,7 +28,9 @@ export function runUntilStopped(relay: Stoppable, log: Log): (reason: string) =>
   };
   const stop = (signal: 'SIGTERM' | 'SIGINT') => {
     if (stoppingSince === undefined) return begin({ signal }, signal === 'SIGTERM');
-    if (performance.now() - stoppingSince >= ECHO_MILLIS) process.exit(signal === 'SIGINT' ? 130 : 143);
+    if (performance.now() - stoppingSince < ECHO_MILLIS) return;
+    log.warn('a second signal: ending at once, without the rest of the stop', { signal });
+    process.exit(signal === 'SIGINT' ? 130 : 143);
   };
   process.on('SIGTERM', () => stop('SIGTERM'));
   process.on('SIGINT', () => stop('SIGINT'));
