@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { enableCompileCache } from 'node:module';
-import { connect, createServer, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { after, describe, type TestContext, test } from 'node:test';
 import type { Worker } from 'node:worker_threads';
 import { createBatchedEngine } from '../../src/engine/batched/batched.ts';
@@ -18,6 +17,7 @@ import { afterwards } from '../afterwards.ts';
 import { until } from '../engine/conformance/rig.ts';
 import { descriptors } from '../engine/descriptors.ts';
 import { missing } from '../requirements.ts';
+import { echoServer } from './echo-server.ts';
 import { settings } from './forward-settings.ts';
 
 enableCompileCache();
@@ -78,7 +78,7 @@ class Relay {
   #limit = LIMIT;
 
   static async start(t: TestContext): Promise<Relay> {
-    const relay = new Relay(t, await echoServer(t));
+    const relay = new Relay(t, (await echoServer(t)).port);
     await relay.#apply();
     // The first client is asked about, and then nobody.
     const first = connect({ port: relay.port, host: '127.0.0.1' });
@@ -232,25 +232,6 @@ class Crowd {
     });
     return { echoed: echo.promise, settled };
   }
-}
-
-async function echoServer(t: TestContext): Promise<number> {
-  const sockets = new Set<Socket>();
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
-    sockets.add(socket);
-    socket.on('error', () => {});
-    socket.on('close', () => sockets.delete(socket));
-    socket.pipe(socket);
-  });
-  server.listen({ host: '127.0.0.1', port: 0, backlog: 1024 });
-  afterwards(t, () => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  });
-  await once(server, 'listening');
-  const address = server.address();
-  assert.ok(typeof address === 'object' && address !== null);
-  return address.port;
 }
 
 function same(a: readonly number[], b: readonly number[]): boolean {

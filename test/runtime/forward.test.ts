@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { createSocket, type Socket as Udp } from 'node:dgram';
 import { once } from 'node:events';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createPortableEngine } from '../../src/engine/portable/portable.ts';
@@ -15,6 +15,7 @@ import { afterwards } from '../afterwards.ts';
 import { temporaryFolder } from '../control/config/rig.ts';
 import { until } from '../engine/conformance/rig.ts';
 import { freePort } from '../ports.ts';
+import { echoServer, listen } from './echo-server.ts';
 import { settings } from './forward-settings.ts';
 
 const MIB = 1024 * 1024;
@@ -178,17 +179,6 @@ async function start(t: TestContext, resolve?: (name: string) => Promise<Resolut
   };
 }
 
-async function echoServer(t: TestContext): Promise<{ port: number; sockets: Set<Socket> }> {
-  const sockets = new Set<Socket>();
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
-    sockets.add(socket);
-    socket.on('error', () => {});
-    socket.on('close', () => sockets.delete(socket));
-    socket.pipe(socket);
-  });
-  return { port: await listen(t, server, '127.0.0.1', 0, sockets), sockets };
-}
-
 /** Says its name at the start, and each time that it hears something. */
 async function tellingServer(t: TestContext, name: string, address: string, port = 0): Promise<{ port: number }> {
   const sockets = new Set<Socket>();
@@ -199,18 +189,6 @@ async function tellingServer(t: TestContext, name: string, address: string, port
     socket.write(name);
   });
   return { port: await listen(t, server, address, port, sockets) };
-}
-
-async function listen(t: TestContext, server: Server, host: string, port: number, sockets: Set<Socket>) {
-  server.listen({ host, port, backlog: 1024 });
-  await once(server, 'listening');
-  afterwards(t, () => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  });
-  const address = server.address();
-  assert.ok(typeof address === 'object' && address !== null);
-  return address.port;
 }
 
 async function udp(t: TestContext): Promise<Udp> {

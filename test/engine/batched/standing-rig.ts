@@ -60,12 +60,13 @@ export interface Upstream {
   readonly upstreams: Socket[];
 }
 
-export async function echoServer(t: TestContext): Promise<Upstream> {
+/** `hold`: its connections are left alone, paused. */
+export async function echoServer(t: TestContext, hold = false): Promise<Upstream> {
   const upstreams: Socket[] = [];
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: hold }, (socket) => {
     upstreams.push(socket);
     socket.on('error', () => {});
-    socket.pipe(socket);
+    if (!hold) socket.pipe(socket);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

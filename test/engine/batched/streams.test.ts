@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { enableCompileCache } from 'node:module';
-import { connect, createServer, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { after, describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Worker } from 'node:worker_threads';
@@ -17,6 +17,7 @@ import { PATIENCE_MILLIS } from '../../patience.ts';
 import { missing } from '../../requirements.ts';
 import { type Bound, type ConformanceOptions, loopback, Rig, until } from '../conformance/rig.ts';
 import { descriptors } from '../descriptors.ts';
+import { echoServer } from './standing-rig.ts';
 
 enableCompileCache();
 
@@ -188,20 +189,7 @@ class Forward {
   readonly upstreams: Socket[];
 
   static async start(t: TestContext, { workers = 1, hold = false, onFault }: ForwardOptions): Promise<Forward> {
-    const upstreams: Socket[] = [];
-    const server = createServer({ allowHalfOpen: true, pauseOnConnect: hold }, (socket) => {
-      upstreams.push(socket);
-      socket.on('error', () => {});
-      if (!hold) socket.pipe(socket);
-    });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    afterwards(t, () => {
-      server.close();
-      for (const socket of upstreams) socket.destroy();
-    });
-    const address = server.address();
-    assert.ok(typeof address === 'object' && address !== null);
+    const { place, upstreams } = await echoServer(t, hold);
     const options: ConformanceOptions = {
       name: 'batched',
       create: (parts) => createBatchedEngine({ ...parts, workers, seed: 1, ...(onFault && { onFault }) }),
@@ -215,7 +203,7 @@ class Forward {
     rig.onStream = (stream) => {
       const upstream = rig.ids.stream();
       const then = { with: stream, first: new Uint8Array(0), service: 'forward', idle: 0 } as const;
-      rig.engine.connect(upstream, { to: loopback(4, address.port), timeout: PATIENCE_MILLIS, join: then });
+      rig.engine.connect(upstream, { to: place, timeout: PATIENCE_MILLIS, join: then });
     };
     return new Forward(rig, { id, local: result.local }, upstreams);
   }
