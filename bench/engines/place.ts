@@ -62,8 +62,9 @@ export async function prepare({ arena, spaces }: Place, threaded: boolean): Prom
 let isFirst = false;
 
 /**
- * Where the kernel shares its time out between sessions, priorities count within one only: this one's is raised until the end. So are those of
- * the threads that receive what was put off: beside a load that goes first they would not run for milliseconds.
+ * Where the kernel shares its time out between sessions, priorities count within one only: this one's is raised until the end. A process of no
+ * session (what the first process started without one) has no share: its file is empty, and takes no value. Raised are the threads too that
+ * receive what was put off: beside a load that goes first they would not run for milliseconds.
  */
 function goFirst(): void {
   if (isFirst) return;
@@ -72,7 +73,8 @@ function goFirst(): void {
   execFileSync('renice', ['-n', PRIORITY, '-p', ...softirqs], { stdio: 'ignore' });
   onExit(() => execFileSync('renice', ['-n', '0', '-p', ...softirqs], { stdio: 'ignore' }));
   if (!existsSync(SESSION)) return;
-  const before = /nice (-?\d+)/.exec(readFileSync(SESSION, 'utf8'))?.[1] ?? '0';
+  const before = /nice (-?\d+)/.exec(readFileSync(SESSION, 'utf8'))?.[1];
+  if (before === undefined) return;
   writeFileSync(SESSION, PRIORITY);
   onExit(() => writeFileSync(SESSION, before));
 }
