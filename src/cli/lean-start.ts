@@ -1,4 +1,4 @@
-// Loading some two hundred modules makes V8 optimise functions that never run again, and the compilers' own code comes into memory for
+// Loading some three hundred modules makes V8 compile functions that never run again, and the compilers' own code comes into memory for
 // it: 10 MB of an idle relay (measured). So they stay off until the relay serves, where they earn their keep.
 const { setFlagsFromString } = process.getBuiltinModule('node:v8');
 setFlagsFromString('--no-opt');
