@@ -26,7 +26,7 @@ describe('usage', () => {
     {
       args: ['up', '--config', '/nowhere.yaml'],
       code: 2,
-      stderr: /^culvert: \/nowhere\.yaml: there is no such file\n$/,
+      stderr: /^culvert: \/nowhere\.yaml: there is no such file \(check its path\)\n$/,
     },
     {
       args: ['up', 'culvert.yaml'],
@@ -40,7 +40,7 @@ describe('usage', () => {
       stderr: /unknown option '--bogus' \("culvert flows --help" tells more\)\n$/,
     },
     { args: ['config', 'check'], code: 0, stdout: /^The configuration is good: .*no file was named\.\n$/ },
-    { args: ['config', 'check', '/nowhere.yaml'], code: 2, stderr: /there is no such file\n$/ },
+    { args: ['config', 'check', '/nowhere.yaml'], code: 2, stderr: /there is no such file \(check its path\)\n$/ },
     { args: ['credentials', '--ttl', 'soon'], code: 2, stderr: /^culvert: option '--ttl <duration>'.*\n$/ },
     { args: ['credentials', '--name', 'a:b'], code: 2, stderr: /^culvert: option '--name <name>'.*\n$/ },
   ];
