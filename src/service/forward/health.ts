@@ -72,15 +72,17 @@ function begin(core: Core, target: Target, rule: HealthRule, now: Millis): void 
 /** `failure`: why the check failed; undefined when it was good. */
 function conclude(core: Core, target: Target, rule: HealthRule, failure: string | undefined, now: Millis): void {
   const good = failure === undefined;
+  const wanted = !target.proven ? 1 : good ? rule.rise : rule.fall;
   endCheck(core, target);
   core.deadlines.set(target, now + rule.interval);
+  target.proven ||= good;
   if (good === target.up) {
     target.contrary = 0;
     if (good) target.reason = undefined;
     return;
   }
   target.contrary += 1;
-  if (target.contrary < (good ? rule.rise : rule.fall)) return;
+  if (target.contrary < wanted) return;
   target.contrary = 0;
   target.up = good;
   target.since = now;
