@@ -73,6 +73,16 @@ describe('config', () => {
     assert.ok(lines[2]?.startsWith('culvert: CULVERT_LOG_LEVEL: log.level: '));
   });
 
+  test('--state is --set state, for every command that reads the configuration', async (context) => {
+    const folder = temporaryFolder(context);
+    const print = await culvert(['config', 'print', '--json', '--state', folder], { CULVERT_STATE: '/elsewhere' });
+    assert.equal(JSON.parse(print.stdout).state, folder);
+    const commands = ['up', 'doctor', 'probe', 'credentials', 'status', 'down'];
+    for (const { stdout } of await Promise.all(commands.map((name) => culvert([name, '--help'])))) {
+      assert.match(stdout, /--state <folder>/);
+    }
+  });
+
   test('print masks secrets', async (context) => {
     const file = join(temporaryFolder(context), 'config.yaml');
     writeFileSync(
