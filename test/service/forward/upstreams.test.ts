@@ -157,6 +157,18 @@ test('with every upstream down nobody is served, and the state says so', () => {
   assert.equal(harness.service.stats().forwards[0]?.down, true);
 });
 
+test('want of our own descriptors says nothing about an upstream, neither in a check nor for the next client', () => {
+  const harness = new Harness(rule(['192.0.2.1:80', '192.0.2.2:80'], { health: { ...health, fall: 1 } }));
+  for (const { stream } of all(harness.wait(0), 'connect')) harness.failed(stream, 'no-descriptors');
+  const state = () => harness.service.stats().forwards[0]?.upstreams[0];
+  assert.equal(state()?.state, 'checking');
+  const { stream } = one(harness.open('198.51.100.1:1').orders, 'connect');
+  harness.failed(stream, 'no-descriptors');
+  assert.equal(state()?.reason, undefined);
+  assert.equal(harness.drops()['connect-no-descriptors'], 1);
+  assert.equal(all(harness.wait(10_000), 'connect').length, 2, 'checked again');
+});
+
 test('a UDP check sends and wants its reply, from the upstream itself', () => {
   const dns = { ...health, fall: 1, rise: 1, request: Buffer.from('ping'), reply: Buffer.from('po') };
   const harness = new Harness(rule(['192.0.2.1:53'], { transport: 'dgram', idle: 60_000, health: dns }));
