@@ -1,4 +1,4 @@
-import type { Flow } from '../../flow/flow.ts';
+import { type Flow, KEEP, NO_DISCRIMINATOR } from '../../flow/flow.ts';
 import { isWildcard } from '../../net/address.ts';
 import { type Endpoint, sameEndpoint } from '../../net/endpoint.ts';
 import type { FlowId } from '../../net/ids.ts';
@@ -192,8 +192,8 @@ function installToUpstream(core: Core, session: Session, renew = false): void {
   if (session.toUpstream !== undefined) forgetFlow(core, session, session.toUpstream);
   session.toUpstream = addFlow(core, session, {
     direction: 'to_peer',
-    match: { socket: listener.socket, local: listener.local, remote: client, discriminator: { kind: 'none' } },
-    rewrite: { socket: session.socket, local, remote: upstream, encapsulation: { kind: 'keep' } },
+    match: { socket: listener.socket, local: listener.local, remote: client, discriminator: NO_DISCRIMINATOR },
+    rewrite: { socket: session.socket, local, remote: upstream, encapsulation: KEEP },
     idle: answered ? idle : Math.min(idle, UNANSWERED),
   });
 }
@@ -217,8 +217,8 @@ function installToClient(core: Core, session: Session): void {
   if (local === undefined) return;
   session.toClient = addFlow(core, session, {
     direction: 'to_client',
-    match: { socket: session.socket, local, remote: upstream, discriminator: { kind: 'none' } },
-    rewrite: { socket: listener.socket, local: listener.local, remote: client, encapsulation: { kind: 'keep' } },
+    match: { socket: session.socket, local, remote: upstream, discriminator: NO_DISCRIMINATOR },
+    rewrite: { socket: listener.socket, local: listener.local, remote: client, encapsulation: KEEP },
     idle: listener.forward.rule.idle,
   });
 }
