@@ -1,4 +1,5 @@
 import { type Flow, KEEP, NO_DISCRIMINATOR } from '../../flow/flow.ts';
+import { isWildcard } from '../../net/address.ts';
 import { type Endpoint, sameEndpoint } from '../../net/endpoint.ts';
 import type { FlowId } from '../../net/ids.ts';
 import type { OpenResult } from '../../net/open-result.ts';
@@ -108,7 +109,7 @@ function openSession(core: Core, listener: Listener, from: Endpoint, packet: Uin
   const opened = openDatagram(core, forward, from, packet);
   if (opened === undefined) return undefined;
   const source = opened.header?.addresses?.source ?? from;
-  const destination = opened.header?.addresses?.destination ?? listener.local;
+  const destination = opened.header?.addresses?.destination ?? askedBy(core, listener, from);
   if (isElsewhere(forward, from, source)) return core.drop('unusable-source');
   const refusal = forward.admission.enter();
   if (refusal !== undefined) return core.drop(refusal);
@@ -125,6 +126,12 @@ function openSession(core: Core, listener: Listener, from: Endpoint, packet: Uin
   begin(core, session);
   const sender = { source, destination, tlvs: opened.header?.tlvs ?? [] };
   hold(core, session, concat(proxyHeaderFor(forward.rule.proxyOut, 'dgram', sender), opened.payload));
+}
+
+/** For a header: an upstream can do nothing with "all addresses". */
+function askedBy(core: Core, { socket, local, forward }: Listener, client: Endpoint): Endpoint {
+  if (forward.rule.proxyOut === 'off' || !isWildcard(local.address)) return local;
+  return { ...local, address: core.carried.askedAddress?.(socket, client) ?? local.address };
 }
 
 /** Who is there by now has had his place in the admission. */
