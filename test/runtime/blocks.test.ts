@@ -122,8 +122,16 @@ function strikeOut(blocks: Blocks, address: string, now = NOW): void {
 
 test('a file that is damaged is said, one that cannot be written too', (context) => {
   const folder = temporaryFolder(context);
-  writeFileSync(join(folder, 'blocks.json'), '{"version":1,"blocks":[{"prefix":7}]}');
-  assert.match(rig(folder).told.join(), /blocks\.json .* is damaged/);
+  for (const content of [
+    '{"version":1,"blocks":[{"prefix":7}]}',
+    '{"version":1,"blocks":[{"pre',
+    '',
+    '\0\0\0',
+    'null',
+  ]) {
+    writeFileSync(join(folder, 'blocks.json'), content);
+    assert.match(rig(folder).told.join(), /blocks\.json .* is damaged/);
+  }
   // Beyond what a Date can be: a list of blocks could not be shown.
   writeFileSync(
     join(folder, 'blocks.json'),

@@ -3,7 +3,7 @@ import { choice, flag, itemOf, listOf, notation, section, text, whole } from './
 import { forwardList } from './forward.ts';
 import { pairSection } from './pair.ts';
 import { turnSection } from './turn.ts';
-import { parseCidr, parseDuration, parseHttpListener, parseIpv4, parseIpv6 } from './units.ts';
+import { parseCidr, parseDuration, parseHostIpv4, parseHostIpv6, parseHttpListener } from './units.ts';
 import { wireguardSection } from './wireguard.ts';
 
 /** The whole configuration: types, JSON Schema, reference page, environment names and faults all come from here. */
@@ -44,8 +44,8 @@ export const configSchema = section('Configuration of Culvert.', {
   ),
   public: v.optional(
     section("Addresses under which others reach this machine. Default: the machine's own.", {
-      ipv4: v.optional(notation('Public IPv4 address.', 'IPv4 address', parseIpv4)),
-      ipv6: v.optional(notation('Public IPv6 address.', 'IPv6 address', parseIpv6)),
+      ipv4: v.optional(notation('Public IPv4 address.', 'IPv4 address', parseHostIpv4)),
+      ipv6: v.optional(notation('Public IPv6 address.', 'IPv6 address', parseHostIpv6)),
     }),
     {},
   ),

@@ -1,7 +1,15 @@
 import * as v from 'valibot';
 import { flag, itemOf, listOf, notation, section, size, text, whole } from './fields.ts';
 import { choiceOfSoftware } from './software.ts';
-import { parseCidr, parseDuration, parseIpv4, parseIpv6, parseListener, parsePortRange, parseSize } from './units.ts';
+import {
+  parseCidr,
+  parseDuration,
+  parseHostIpv4,
+  parseHostIpv6,
+  parseListener,
+  parsePortRange,
+  parseSize,
+} from './units.ts';
 
 /** All addresses of the machine. The IPv6 ones are left out where a machine has no IPv6 and they were not asked for. */
 const DEFAULT_TURN_LISTENERS = ['udp://0.0.0.0:3478', 'tcp://0.0.0.0:3478', 'udp://[::]:3478', 'tcp://[::]:3478'];
@@ -14,10 +22,10 @@ const secretList = (description: string) =>
 
 const relay = section('Relayed transport addresses, which peers see.', {
   ipv4: v.optional(
-    notation('Relayed IPv4 address that clients are told. Default: `public.ipv4`.', 'IPv4 address', parseIpv4),
+    notation('Relayed IPv4 address that clients are told. Default: `public.ipv4`.', 'IPv4 address', parseHostIpv4),
   ),
   ipv6: v.optional(
-    notation('Relayed IPv6 address that clients are told. Default: `public.ipv6`.', 'IPv6 address', parseIpv6),
+    notation('Relayed IPv6 address that clients are told. Default: `public.ipv6`.', 'IPv6 address', parseHostIpv6),
   ),
   ports: v.optional(
     notation('Ports of relayed addresses, lowest and highest.', 'port range', parsePortRange),

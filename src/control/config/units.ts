@@ -88,7 +88,7 @@ export function parseIp(text: string): Parsed<string> {
   return bytes === undefined ? fault(`"${text}" is not an IP address`) : ok(formatAddress(bytes));
 }
 
-export function parseIpv4(text: string): Parsed<string> {
+function parseIpv4(text: string): Parsed<string> {
   const parsed = parseIp(text);
   return parsed.ok && parsed.value.includes(':') ? fault(`"${text}" is not an IPv4 address`) : parsed;
 }
@@ -96,6 +96,20 @@ export function parseIpv4(text: string): Parsed<string> {
 export function parseIpv6(text: string): Parsed<string> {
   const parsed = parseIp(text);
   return parsed.ok && !parsed.value.includes(':') ? fault(`"${text}" is not an IPv6 address`) : parsed;
+}
+
+/** One that others can be told. */
+export function parseHostIpv4(text: string): Parsed<string> {
+  return ofOneHost(parseIpv4(text));
+}
+
+export function parseHostIpv6(text: string): Parsed<string> {
+  return ofOneHost(parseIpv6(text));
+}
+
+function ofOneHost(parsed: Parsed<string>): Parsed<string> {
+  if (!parsed.ok || !NO_HOST.test(parsed.value)) return parsed;
+  return fault(`"${parsed.value}" is the address of no host (leave it out for this machine's own)`);
 }
 
 export function parseCidr(text: string): Parsed<Prefix> {
@@ -135,6 +149,9 @@ const sizeUnits: Readonly<Record<string, number>> = {
   Mi: 2 ** 20,
   Gi: 2 ** 30,
 };
+
+/** All addresses, groups (RFC 5771, RFC 4291 §2.7) and broadcast. */
+const NO_HOST = /^(0\.|22[4-9]\.|23\d\.|255\.255\.255\.255$|::$|ff)/;
 
 function ok<T>(value: T): Parsed<T> {
   return { ok: true, value };

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { replaceFile } from './replace-file.ts';
 
-/** A value that a service keeps over a restart, as JSON in the state folder. What is damaged counts as absent: it is a cache. */
+/** A value that is kept over a restart, as JSON in the state folder. */
 export class KeptFile {
   readonly #file: string;
 
@@ -10,13 +10,13 @@ export class KeptFile {
     this.#file = join(folder, name);
   }
 
-  /** Undefined when there is none that can be read. */
+  /** Undefined when there is none, null when it cannot be read or is no JSON: who keeps something by it has to say that it is lost. */
   read(): unknown {
     try {
-      const value: unknown = JSON.parse(readFileSync(this.#file, 'utf8'));
-      return value ?? undefined;
-    } catch {
-      return undefined;
+      return JSON.parse(readFileSync(this.#file, 'utf8'));
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code ?? '';
+      return ['ENOENT', 'ENOTDIR'].includes(code) ? undefined : null;
     }
   }
 

@@ -28,6 +28,8 @@ export type AttachResult =
 export class Attachments {
   readonly #program: BpfProgram;
   readonly #options: AttachOptions;
+  /** Interfaces that were deleted. */
+  readonly #gone = new Set<string>();
   #mode: XdpMode;
   #links: ReadonlyMap<string, Attached>;
 
@@ -57,8 +59,8 @@ export class Attachments {
     this.#links = links;
   }
 
-  get mode(): XdpMode {
-    return this.#mode;
+  get mode(): XdpMode | 'off' {
+    return this.#links.size > 0 ? this.#mode : 'off';
   }
 
   /** Whether programs of an earlier process go on. */
@@ -92,8 +94,9 @@ export class Attachments {
     return stale ?? [];
   }
 
-  /** Goes over to generic when an interface no longer sends, such as a veth whose peer switched GRO off. */
+  /** Follows interfaces that go and come back; goes over to generic when one no longer sends, such as a veth whose peer switched GRO off. */
   refresh(): void {
+    this.#follow();
     if (this.#mode !== 'native' || this.#options.mode === 'native') return;
     const obstacle = nativeObstacle([...this.#links.keys()]);
     if (obstacle === undefined) return;
@@ -130,11 +133,32 @@ export class Attachments {
     }
   }
 
+  /** One that is made again under the same name, as those of dial-up lines and containers are, has another number and no program. */
+  #follow(): void {
+    const { pins, log } = this.#options;
+    const gone = [...this.#links].filter(([, { link }]) => link.ifindex === 0);
+    for (const [name, { link }] of gone) {
+      remove(link, pins, pinName(this.#mode, name));
+      this.#gone.add(name);
+      log(`${name} is gone: XDP goes on without it`);
+    }
+    if (gone.length > 0) this.#links = new Map([...this.#links].filter(([name]) => !this.#gone.has(name)));
+    const back = [...this.#gone].filter((name) => interfaceIndex(name) !== 0);
+    if (back.length === 0) return;
+    for (const name of back) this.#gone.delete(name);
+    log(`${back.join(', ')} is back: XDP is attached again`);
+    this.#attachAgain(wishes(this.#there()));
+  }
+
+  #there(): AttachOptions {
+    return { ...this.#options, interfaces: this.#options.interfaces.filter((name) => !this.#gone.has(name)) };
+  }
+
   #attachAgain(modes: readonly XdpMode[]): void {
     const { log } = this.#options;
     this.abandon();
     for (const mode of modes) {
-      const links = attachAll(this.#program, mode, this.#options);
+      const links = attachAll(this.#program, mode, this.#there());
       this.#mode = mode;
       if (typeof links !== 'string') {
         this.#links = links;

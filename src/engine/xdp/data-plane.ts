@@ -142,7 +142,7 @@ export class DataPlane {
     if (!adopted && !attachments.kept) this.settle();
   }
 
-  /** "native" or "generic". */
+  /** "native" or "generic"; "off" while the program is on no interface. */
   get mode(): string {
     return this.#attachments.mode;
   }

@@ -213,6 +213,16 @@ describe('faults', () => {
       yaml: 'public: { ipv4: "::1" }',
       faults: [/public\.ipv4: "::1" is not an IPv4 address/],
     },
+    {
+      name: 'addresses that nobody could be told',
+      yaml: 'public: { ipv4: 0.0.0.0, ipv6: "::" }\nturn: { relay: { ipv4: 224.0.0.1, ipv6: "ff02::1" } }',
+      faults: [
+        /public\.ipv4: "0\.0\.0\.0" is the address of no host/,
+        /public\.ipv6: "::" is the address of no host/,
+        /turn\.relay\.ipv4: "224\.0\.0\.1" is the address of no host/,
+        /turn\.relay\.ipv6: "ff02::1" is the address of no host/,
+      ],
+    },
     { name: 'no listeners', yaml: 'turn: { listen: [] }', faults: [/turn\.listen: is empty/] },
     {
       name: 'ports that clash in a section',

@@ -14,9 +14,12 @@ test('what is written comes back, for its owner alone', (context) => {
   assert.equal(statSync(join(folder, 'some.json')).mode & 0o777, 0o600);
 });
 
-test('what is damaged is as good as absent, and where nothing can be written the reason is told', (context) => {
+test('what is damaged is told from what is absent, and where nothing can be written the reason is told', (context) => {
   const folder = temporaryFolder(context);
-  writeFileSync(join(folder, 'some.json'), '{"a":');
-  assert.equal(new KeptFile(folder, 'some.json').read(), undefined);
+  for (const content of ['', '{"a":', '\0'.repeat(100), '['.repeat(100_000)]) {
+    writeFileSync(join(folder, 'some.json'), content);
+    assert.equal(new KeptFile(folder, 'some.json').read(), null);
+  }
+  assert.equal(new KeptFile(join(folder, 'some.json'), 'below-a-file.json').read(), undefined);
   assert.equal(new KeptFile(join(folder, 'nowhere'), 'some.json').write(1), 'ENOENT');
 });
