@@ -133,10 +133,10 @@ export class Attachments {
     }
   }
 
-  /** One that is made again under the same name, as those of dial-up lines and containers are, has another number and no program. */
+  /** One that is made again under the same name, as those of dial-up lines and containers are, has another number and no program; one under another name was not asked for. */
   #follow(): void {
     const { pins, log } = this.#options;
-    const gone = [...this.#links].filter(([, { link }]) => link.ifindex === 0);
+    const gone = [...this.#links].filter(([name, { ifindex }]) => interfaceIndex(name) !== ifindex);
     for (const [name, { link }] of gone) {
       remove(link, pins, pinName(this.#mode, name));
       this.#gone.add(name);

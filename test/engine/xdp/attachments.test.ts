@@ -54,6 +54,15 @@ test('the program on interfaces that come and go', { skip: missing('bpf', 'ffi')
     assert.equal(attachments.mode, 'native');
     assert.ok(isOn('relay0') && isOn('relay1'));
 
+    ip('link', 'set', 'relay1', 'down');
+    ip('link', 'set', 'relay1', 'name', 'renamed1');
+    attachments.refresh();
+    assert.deepEqual(logged.splice(0), ['relay1 is gone: XDP goes on without it']);
+    assert.deepEqual([isOn('relay0'), isOn('renamed1')], [true, false]);
+    ip('link', 'set', 'renamed1', 'name', 'relay1');
+    attachments.refresh();
+    assert.deepEqual(logged.splice(0), ['relay1 is back: XDP is attached again']);
+
     for (const name of ['relay0', 'relay1']) network.disconnect(name);
     attachments.refresh();
     assert.equal(attachments.mode, 'off');
