@@ -129,6 +129,16 @@ struct counter {
   __u64 bytes; /* payload as received */
 };
 
+/* An interface that frames may come in by: what is for its address is for this host. */
+struct link {
+  __u32 ifindex; /* 0: none */
+  __u8 address[6];
+  __u16 unused;
+};
+
+#define LINKS      256
+#define LINK_SHIFT 24
+
 struct settings {
   __u64 clock;           /* 0: the kernel's; else the time, for tests */
   __u64 hop_lifetime;    /* how long a next hop is taken for granted */
@@ -137,6 +147,8 @@ struct settings {
   __u64 forward_until;   /* flows are executed no longer, unless a process says so again; 0 = for ever */
   __u32 generation;      /* of next hops; raise it and all are looked up anew */
   __u32 lookup_ifindex;  /* as if a packet had come in there the route is looked up; 0 = where it did */
+  __u32 spread;          /* the link of an interface is at ifindex * spread >> LINK_SHIFT, or nowhere */
+  struct link links[LINKS];
 };
 
 /* A next hop that flows leave by. An IPv4 address is the first word. */

@@ -22,6 +22,7 @@
 #define MAX_PAYLOAD6 65527
 
 static __always_inline enum reason relay_packet(struct xdp_md *ctx, struct packet *packet, int *forward);
+static __always_inline int is_addressed(struct xdp_md *ctx, const struct settings *settings);
 static __always_inline enum reason execute(struct xdp_md *ctx, struct packet *packet, struct flow *flow,
                                            const struct settings *settings, int *forward);
 static __always_inline void count(const struct packet *packet, enum reason reason);
@@ -45,6 +46,8 @@ static __always_inline enum reason relay_packet(struct xdp_md *ctx, struct packe
   const struct settings *settings = bpf_map_lookup_elem(&settings_map, &zero);
   if (!settings)
     return FOREIGN;
+  if (!is_addressed(ctx, settings))
+    return if_ours(packet, REASON_OTHER_HOST);
   packet->now = settings->clock ? settings->clock : bpf_ktime_get_coarse_ns();
   if (settings->forward_until && packet->now > settings->forward_until)
     return if_ours(packet, REASON_ORPHANED);
@@ -57,6 +60,17 @@ static __always_inline enum reason relay_packet(struct xdp_md *ctx, struct packe
     return within_budget(packet, settings) ? reason : REASON_SOURCE_BUDGET;
   packet->service = flow->service;
   return execute(ctx, packet, flow, settings, forward);
+}
+
+/* Whether the frame has the address of the interface that it came in by. */
+static __always_inline int is_addressed(struct xdp_md *ctx, const struct settings *settings) {
+  const __u8 *to = (void *)(long)ctx->data;
+  if (to + ETH_ALEN > (const __u8 *)(long)ctx->data_end)
+    return 0;
+  __u32 ifindex = ctx->ingress_ifindex;
+  const struct link *link = &settings->links[ifindex * settings->spread >> LINK_SHIFT];
+  return link->ifindex == ifindex && *(const __u32 *)to == *(const __u32 *)link->address &&
+         *(const __u16 *)(to + 4) == *(const __u16 *)(link->address + 4);
 }
 
 static __always_inline enum reason execute(struct xdp_md *ctx, struct packet *packet, struct flow *flow,

@@ -1,16 +1,10 @@
 import { networkInterfaces } from 'node:os';
 import { MINUTE, type Millis } from '../../net/time.ts';
 import type { BpfObject } from '../../sys/libbpf/object.ts';
+import { type Link, linksOf } from '../../sys/links.ts';
 import { Attachments } from './attachments.ts';
 import { type KernelMaps, kernelMaps } from './kernel-maps.ts';
-import {
-  addressKey,
-  type KernelSettings,
-  readForwardUntil,
-  SETTINGS_BYTES,
-  settingsValue,
-  uint32Key,
-} from './layout.ts';
+import { addressKey, type KernelSettings, readSettings, SETTINGS_BYTES, settingsValue, uint32Key } from './layout.ts';
 import { type LoadedObject, type LoadOptions, load, openPins, pinMaps } from './loading.ts';
 import { monotonic } from './monotonic.ts';
 import { Neighbours } from './neighbours.ts';
@@ -51,7 +45,7 @@ export type DataPlaneResult =
   | { readonly ok: false; readonly obstacle: XdpObstacle };
 
 /**
- * The program on its interfaces, and everything about it that is not flows: own addresses, ways out, settings, pins.
+ * The program on its interfaces, and everything about it that is not flows: own addresses, ways in and out, settings, pins.
  *
  *    open     the program is loaded, with the maps that an earlier process left or, where their layout is another, with new ones. What that
  *             process attached goes on as it is
@@ -134,9 +128,7 @@ export class DataPlane {
     this.adopted = adopted;
     this.#settings = settings;
     this.#neighbours = new Neighbours(this.maps.neighbours);
-    const until = this.#untilFound();
-    if (until > 0) this.#settings = { ...this.#settings, forwardUntil: until };
-    else this.#vouch();
+    this.#resume();
     this.#write();
     this.refresh();
     if (!adopted && !attachments.kept) this.settle();
@@ -162,12 +154,13 @@ export class DataPlane {
     this.refresh();
   }
 
-  /** Looks again at what others change: the host's addresses, its neighbours, and whether each interface still sends what it is handed. */
+  /** Looks again at what others change: addresses of the host and its interfaces, neighbours, and whether each interface still sends what it is handed. */
   refresh(): void {
     if (this.#settled) {
       this.#enableLookups();
       this.#attachments.refresh();
       this.#vouch();
+      this.#settings = { ...this.#settings, links: this.#links() };
       this.#write();
     }
     this.#refreshExits();
@@ -202,12 +195,21 @@ export class DataPlane {
   }
 
   /**
-   * The process before answered for its flows until then, 0 = for ever. Before it is known which of them are to go on nobody answers for more: a
-   * start that fails, again and again, is no reason that they do.
+   * The process before answered for its flows until some time, 0 = for ever. Before it is known which of them are to go on nobody answers for
+   * more: a start that fails, again and again, is no reason that they do. Nor do interfaces go yet that are wanted no more.
    */
-  #untilFound(): Millis {
+  #resume(): void {
     const present = Buffer.alloc(SETTINGS_BYTES);
-    return this.adopted && this.maps.settings.lookup(uint32Key(0), present) ? readForwardUntil(present) : 0;
+    const links = this.#links();
+    const found = this.adopted && this.maps.settings.lookup(uint32Key(0), present) ? readSettings(present) : NOTHING;
+    const others = found.links.filter(({ ifindex }) => links.every((link) => link.ifindex !== ifindex));
+    this.#settings = { ...this.#settings, forwardUntil: found.forwardUntil, links: [...links, ...others] };
+    if (found.forwardUntil === 0) this.#vouch();
+  }
+
+  /** In its driver the program runs on the members of a bond. */
+  #links(): Link[] {
+    return linksOf([...this.#attachments.exits.keys()], this.mode === 'native');
   }
 
   #enableLookups(): void {
@@ -270,6 +272,7 @@ function settingsFor(budget: SourceBudget | undefined, lookupIfindex: number): K
     forwardUntil: 0,
     generation: 0,
     lookupIfindex,
+    links: [],
     ...budgetSettings(budget),
   };
 }
@@ -280,6 +283,7 @@ function budgetSettings(budget: SourceBudget | undefined): Pick<KernelSettings, 
   return { budgetInterval: interval, budgetBurst: interval * budget.burst };
 }
 
+const NOTHING: Pick<KernelSettings, 'forwardUntil' | 'links'> = { forwardUntil: 0, links: [] };
 const SECOND_NS = 1e9;
 /** How long a route or a neighbour that changed goes unnoticed. */
 const HOP_LIFETIME = 1e9;

@@ -1,13 +1,14 @@
-// What the program does beside flows: it notes next hops, and forwards no longer than a process answers for it.
+// What the program does beside flows: it knows whom frames are for, notes next hops, and forwards no longer than a process answers for it.
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { addressKey, NEIGHBOUR_OFFSETS } from '../../../src/engine/xdp/layout.ts';
+import { addressKey, NEIGHBOUR_OFFSETS, PORT_BITS } from '../../../src/engine/xdp/layout.ts';
 import type { Flow } from '../../../src/flow/flow.ts';
-import { XDP_PASS, XDP_TX } from '../../../src/sys/libbpf/program.ts';
+import type { BucketId } from '../../../src/net/ids.ts';
+import { XDP_PASS, XDP_REDIRECT, XDP_TX } from '../../../src/sys/libbpf/program.ts';
 import { missing } from '../../requirements.ts';
-import { buildFrame } from './frames.ts';
+import { buildFrame, macBytes } from './frames.ts';
 import { FAR4, FAR6, ifindex, KernelRig, NEIGHBOURS4, RELAY6, SILENT4, setUpNetwork } from './rig.ts';
-import { flowWith, LISTENER, specFor } from './sample-flows.ts';
+import { ALL, flowWith, LISTENER, specFor } from './sample-flows.ts';
 
 describe('the program beside flows', { skip: missing('bpf') }, () => {
   let rig: KernelRig;
@@ -50,6 +51,67 @@ describe('the program beside flows', { skip: missing('bpf') }, () => {
       rig.counted(() => rig.run(buildFrame(specFor(flow, { to: other })), relay0)),
       {},
     );
+  });
+
+  test('what is for the address of the interface that it came in by is taken, and nothing else', () => {
+    const flow = flowWith({ kind: 'none' }, { kind: 'keep' });
+    rig.flows.add(flow, flow.rewrite.local.address);
+    const taken = (destinationMac: string, ingress = relay0): string =>
+      Object.keys(
+        rig.counted(() => {
+          const frame = buildFrame(specFor(flow, { destinationMac }));
+          const { result, packet } = rig.run(frame, ingress);
+          if (result === XDP_PASS) assert.deepEqual(Buffer.from(packet), frame);
+          else assert.ok(result === XDP_TX || result === XDP_REDIRECT);
+        }),
+      ).join();
+    const [ours, theirs] = ['02:00:00:00:00:0a', '02:00:00:00:00:0b'];
+    const others0 = ifindex('others0');
+    const links = [
+      { ifindex: relay0, address: macBytes(ours) },
+      { ifindex: others0, address: macBytes(theirs) },
+    ];
+    rig.set({ links });
+    assert.deepEqual([taken(ours), taken(theirs)], ['forwarded-to-peer', 'other-host']);
+    assert.deepEqual([taken(ours, others0), taken(theirs, others0)], ['other-host', 'forwarded-to-peer']);
+    // Whichever byte it is that differs.
+    for (let at = 0; at < 6; at++) {
+      const near = macBytes(ours);
+      near[at] = (near[at] ?? 0) ^ 0x10;
+      assert.equal(taken(near.toString('hex')), 'other-host');
+    }
+    // Its address is another one now; it is not known; it shares the low byte of its index with others.
+    rig.set({ links: [{ ifindex: relay0, address: macBytes(theirs) }] });
+    assert.deepEqual([taken(ours), taken(theirs)], ['other-host', 'forwarded-to-peer']);
+    rig.set({ links: [] });
+    assert.deepEqual([taken(ours), taken('00:00:00:00:00:00')], ['other-host', 'other-host']);
+    const crowd = [1, 2, 3].map((more) => ({ ifindex: relay0 + 256 * more, address: macBytes(theirs) }));
+    rig.set({ links: [...crowd, ...links] });
+    assert.deepEqual([taken(ours), taken(theirs)], ['forwarded-to-peer', 'other-host']);
+  });
+
+  test('what is for another host costs nobody anything', () => {
+    const limit = { bucket: 7 as BucketId, bytesPerSecond: 1, burst: 40 };
+    const flow: Flow = { ...flowWith({ kind: 'none' }, { kind: 'keep' }), limit };
+    rig.flows.add(flow, flow.rewrite.local.address);
+    rig.open(LISTENER.port, 'turn', ALL | PORT_BITS.BUDGETED);
+    // One packet that goes up, a thousand seconds.
+    rig.set({ budgetInterval: 1e12, budgetBurst: 1e12 });
+    const stranger = { from: { ...flow.match.remote, port: 1 } };
+    const before = rig.flows.counters(flow.id);
+    const counted = rig.counted(() => {
+      for (const spec of [{}, {}, stranger, stranger]) {
+        const frame = buildFrame(specFor(flow, { ...spec, destinationMac: '02:00:00:00:00:03' }));
+        assert.equal(rig.run(frame, relay0).result, XDP_PASS);
+      }
+    });
+    assert.deepEqual(counted, { 'other-host': 4 });
+    assert.deepEqual(rig.flows.counters(flow.id), before);
+    // All that bucket and budget allow is there.
+    const then = rig.counted(() => {
+      for (const spec of [{}, {}, stranger, stranger]) rig.run(buildFrame(specFor(flow, spec)), relay0);
+    });
+    assert.deepEqual(then, { 'forwarded-to-peer': 1, 'rate-limited': 1, 'no-flow': 1, 'source-budget': 1 });
   });
 
   test('next hops that flows leave by are noted: the router, where there is one, and nobody unknown', () => {
