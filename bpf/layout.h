@@ -73,16 +73,25 @@ enum exit {
   EXIT_TRANSMIT = 2, /* XDP_TX where a packet came in */
 };
 
+/* Of `counter` below; else a processor's number + 1. */
+#define NOBODY    0
+#define EVERYBODY 255
+
+/* Hardware addresses, as in a frame. Words of 16 bits are what lies there at its proper place. */
+struct addresses {
+  __be16 destination[3];
+  __be16 source[3];
+};
+
 /* The next hop of a flow as the last look-up had it. Good until `until`, and only in its generation. */
 struct hop {
   __u64 until;
   __u32 generation;
   __u32 ifindex;
+  struct addresses addresses;
   __u16 mtu;
-  __u8 destination[6];
-  __u8 source[6];
-  __u8 exit; /* enum exit */
-  __u8 unused;
+  __u8 exit;    /* enum exit */
+  __u8 counter; /* who counts for the flow: see count_flow */
 };
 
 struct flow {
@@ -132,7 +141,7 @@ struct counter {
 /* An interface that frames may come in by: what is for its address is for this host. */
 struct link {
   __u32 ifindex; /* 0: none */
-  __u8 address[6];
+  __be16 address[3];
   __u16 unused;
 };
 

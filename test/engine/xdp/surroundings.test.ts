@@ -1,7 +1,7 @@
-// What the program does beside flows: it knows whom frames are for, notes next hops, and forwards no longer than a process answers for it.
+// What the program does beside flows: it knows whom frames are for, counts, notes next hops, and forwards no longer than a process answers for it.
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { addressKey, NEIGHBOUR_OFFSETS, PORT_BITS } from '../../../src/engine/xdp/layout.ts';
+import { addressKey, FLOW_BYTES, flowKey, NEIGHBOUR_OFFSETS, PORT_BITS } from '../../../src/engine/xdp/layout.ts';
 import type { Flow } from '../../../src/flow/flow.ts';
 import type { BucketId } from '../../../src/net/ids.ts';
 import { XDP_PASS, XDP_REDIRECT, XDP_TX } from '../../../src/sys/libbpf/program.ts';
@@ -114,6 +114,38 @@ describe('the program beside flows', { skip: missing('bpf') }, () => {
     assert.deepEqual(then, { 'forwarded-to-peer': 1, 'rate-limited': 1, 'no-flow': 1, 'source-budget': 1 });
   });
 
+  test('packets are counted whichever processors a flow had', () => {
+    const flow = flowWith({ kind: 'none' }, { kind: 'keep' });
+    rig.flows.add(flow, flow.rewrite.local.address);
+    const { map, key } = flowKey(flow);
+    const value = Buffer.alloc(FLOW_BYTES);
+    // The last byte of the next hop: processor + 1.
+    const counter = (): number => {
+      assert.ok(rig.maps.flows[map].lookup(key, value));
+      return value[COUNTER] ?? 0;
+    };
+    const counted = (): number => {
+      assert.equal(run(flow), XDP_TX);
+      return rig.flows.counters(flow.id)?.packets ?? 0;
+    };
+    assert.equal(counter(), NOBODY);
+    assert.equal(counted(), 1);
+    assert.ok(counter() > NOBODY && counter() < EVERYBODY);
+    assert.equal(counted(), 2);
+    counter();
+    // Another one, which this machine has not.
+    value[COUNTER] = 200;
+    rig.maps.flows[map].update(key, value);
+    for (const packets of [3, 4]) {
+      assert.equal(counted(), packets);
+      assert.equal(counter(), EVERYBODY);
+    }
+    assert.equal(rig.flows.counters(flow.id)?.bytes, 4 * 40);
+    rig.set({ hopLifetime: 1e9 });
+    assert.equal(counted(), 5);
+    assert.ok(counter() > NOBODY && counter() < EVERYBODY);
+  });
+
   test('next hops that flows leave by are noted: the router, where there is one, and nobody unknown', () => {
     for (const [address, hop, family] of [
       [FAR4, '192.0.2.254', 4],
@@ -143,3 +175,7 @@ describe('the program beside flows', { skip: missing('bpf') }, () => {
     }
   });
 });
+
+const COUNTER: number = FLOW_BYTES - 1;
+const NOBODY = 0;
+const EVERYBODY = 255;
