@@ -148,6 +148,14 @@ struct link {
 #define LINKS      256
 #define LINK_SHIFT 24
 
+/* Addresses of this host that most packets are for: there are not many, and a look-up takes longer. */
+#define NEAR4 4
+#define NEAR6 2
+
+struct own_key6 {
+  __be32 address[4];
+};
+
 struct settings {
   __u64 clock;           /* 0: the kernel's; else the time, for tests */
   __u64 hop_lifetime;    /* how long a next hop is taken for granted */
@@ -156,7 +164,9 @@ struct settings {
   __u64 forward_until;   /* flows are executed no longer, unless a process says so again; 0 = for ever */
   __u32 generation;      /* of next hops; raise it and all are looked up anew */
   __u32 lookup_ifindex;  /* as if a packet had come in there the route is looked up; 0 = where it did */
-  __u32 spread;          /* the link of an interface is at ifindex * spread >> LINK_SHIFT, or nowhere */
+  __be32 near4[NEAR4];
+  struct own_key6 near6[NEAR6]; /* places without an address repeat another's */
+  __u32 spread;                 /* the link of an interface is at ifindex * spread >> LINK_SHIFT, or nowhere */
   struct link links[LINKS];
 };
 

@@ -19,6 +19,7 @@ static __always_inline enum reason parse6(void *network, void *end, struct packe
 static __always_inline enum reason parse_udp(void *transport, void *end, struct packet *packet, __u32 expected);
 static __always_inline enum reason if_ours(const struct packet *packet, enum reason reason);
 static __always_inline int is_own(const struct packet *packet);
+static __always_inline int is_near(const struct packet *packet);
 static __always_inline int headers_summed(const __u32 *words);
 
 static __always_inline enum reason parse(struct xdp_md *ctx, struct packet *packet) {
@@ -128,9 +129,31 @@ static __always_inline enum reason if_ours(const struct packet *packet, enum rea
 }
 
 static __always_inline int is_own(const struct packet *packet) {
+  if (is_near(packet))
+    return 1;
   if (packet->family == FAMILY_4)
     return bpf_map_lookup_elem(&own4, &packet->to[0]) != NULL;
   return bpf_map_lookup_elem(&own6, packet->to) != NULL;
+}
+
+static __always_inline int is_near(const struct packet *packet) {
+  __u32 zero = 0;
+  const struct settings *settings = bpf_map_lookup_elem(&settings_map, &zero);
+  if (!settings)
+    return 0;
+  const __be32 *to = packet->to;
+  if (packet->family == FAMILY_4) {
+    for (int index = 0; index < NEAR4; index++)
+      if (to[0] == settings->near4[index])
+        return 1;
+    return 0;
+  }
+  for (int index = 0; index < NEAR6; index++) {
+    const __be32 *near = settings->near6[index].address;
+    if (to[3] == near[3] && to[2] == near[2] && to[1] == near[1] && to[0] == near[0])
+      return 1;
+  }
+  return 0;
 }
 
 /* Whether the checksum of a header of 20 bytes is right (RFC 1071). */

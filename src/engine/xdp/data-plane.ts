@@ -1,10 +1,9 @@
-import { networkInterfaces } from 'node:os';
 import { MINUTE, type Millis } from '../../net/time.ts';
 import type { BpfObject } from '../../sys/libbpf/object.ts';
 import { type Link, linksOf } from '../../sys/links.ts';
 import { Attachments } from './attachments.ts';
 import { type KernelMaps, kernelMaps } from './kernel-maps.ts';
-import { addressKey, type KernelSettings, readSettings, SETTINGS_BYTES, settingsValue, uint32Key } from './layout.ts';
+import { type KernelSettings, readSettings, SETTINGS_BYTES, settingsValue, uint32Key } from './layout.ts';
 import { type LoadedObject, type LoadOptions, load, openPins, pinMaps } from './loading.ts';
 import { monotonic } from './monotonic.ts';
 import { Neighbours } from './neighbours.ts';
@@ -16,6 +15,7 @@ import {
   placeObstacle,
   type XdpObstacle,
 } from './obstacle.ts';
+import { OwnAddresses } from './own-addresses.ts';
 import type { Pins } from './pins.ts';
 
 export interface DataPlaneOptions extends LoadOptions {
@@ -59,7 +59,7 @@ export class DataPlane {
   readonly #object: BpfObject;
   readonly #attachments: Attachments;
   readonly #pins: Pins | undefined;
-  readonly #own = new Set<string>();
+  readonly #own: OwnAddresses;
   readonly #neighbours: Neighbours;
   #exits: ReadonlyMap<number, number> = new Map();
   #settings: KernelSettings;
@@ -128,6 +128,8 @@ export class DataPlane {
     this.adopted = adopted;
     this.#settings = settings;
     this.#neighbours = new Neighbours(this.maps.neighbours);
+    this.#own = new OwnAddresses(this.maps);
+    this.#own.refresh();
     this.#resume();
     this.#write();
     this.refresh();
@@ -156,15 +158,15 @@ export class DataPlane {
 
   /** Looks again at what others change: addresses of the host and its interfaces, neighbours, and whether each interface still sends what it is handed. */
   refresh(): void {
+    this.#own.refresh();
     if (this.#settled) {
       this.#enableLookups();
       this.#attachments.refresh();
       this.#vouch();
-      this.#settings = { ...this.#settings, links: this.#links() };
+      this.#settings = { ...this.#settings, near: this.#own.near, links: this.#links() };
       this.#write();
     }
     this.#refreshExits();
-    this.#refreshOwn();
     this.#neighbours.refresh(monotonic());
   }
 
@@ -203,7 +205,8 @@ export class DataPlane {
     const links = this.#links();
     const found = this.adopted && this.maps.settings.lookup(uint32Key(0), present) ? readSettings(present) : NOTHING;
     const others = found.links.filter(({ ifindex }) => links.every((link) => link.ifindex !== ifindex));
-    this.#settings = { ...this.#settings, forwardUntil: found.forwardUntil, links: [...links, ...others] };
+    const { near } = this.#own;
+    this.#settings = { ...this.#settings, forwardUntil: found.forwardUntil, near, links: [...links, ...others] };
     if (found.forwardUntil === 0) this.#vouch();
   }
 
@@ -228,16 +231,9 @@ export class DataPlane {
   /** Addresses and ways out that an earlier process knew. */
   #removeUnknown(): void {
     if (!this.adopted) return;
-    const { own4, own6, egress } = this.maps;
-    const own = new Set([...this.#own].map((address) => addressKey(address).toString('hex')));
-    const exits = new Set([...this.#exits.keys()].map((index) => uint32Key(index).toString('hex')));
-    for (const [map, known] of [
-      [own4, own],
-      [own6, own],
-      [egress, exits],
-    ] as const) {
-      for (const key of map.keys((one) => !known.has(one.toString('hex')))) map.delete(key);
-    }
+    this.#own.removeUnknown();
+    const { egress } = this.maps;
+    for (const key of egress.keys((one) => !this.#exits.has(one.readUInt32LE()))) egress.delete(key);
   }
 
   #refreshExits(): void {
@@ -248,21 +244,6 @@ export class DataPlane {
     for (const index of this.#exits.keys()) if (!now.has(index)) this.maps.egress.delete(uint32Key(index));
     this.#exits = now;
   }
-
-  #refreshOwn(): void {
-    const now = new Set(
-      Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address)),
-    );
-    for (const address of now)
-      if (!this.#own.has(address)) this.#ownMap(address).update(addressKey(address), uint32Key(1));
-    for (const address of this.#own) if (!now.has(address)) this.#ownMap(address).delete(addressKey(address));
-    this.#own.clear();
-    for (const address of now) this.#own.add(address);
-  }
-
-  #ownMap(address: string): KernelMaps['own4'] {
-    return address.includes(':') ? this.maps.own6 : this.maps.own4;
-  }
 }
 
 function settingsFor(budget: SourceBudget | undefined, lookupIfindex: number): KernelSettings {
@@ -272,6 +253,7 @@ function settingsFor(budget: SourceBudget | undefined, lookupIfindex: number): K
     forwardUntil: 0,
     generation: 0,
     lookupIfindex,
+    near: [],
     links: [],
     ...budgetSettings(budget),
   };

@@ -11,7 +11,7 @@ import { LINK_TABLE_BYTES, readLinks, writeLinks } from './link-table.ts';
  * What maps look like and what their numbers mean: a process can use maps that another version left only if that knew them by the same
  * digest. The test of the object says what it has to be.
  */
-export const LAYOUT = '63d1eac9593f7ea5';
+export const LAYOUT = 'e81dd02530f6c34f';
 
 export type FlowMapName = 'flows4' | 'flows6' | 'receivers4' | 'receivers6';
 export const FLOW_MAPS: readonly FlowMapName[] = ['flows4', 'flows6', 'receivers4', 'receivers6'];
@@ -139,8 +139,10 @@ export const SETTINGS_OFFSETS = {
   forward_until: 32,
   generation: 40,
   lookup_ifindex: 44,
-  spread: 48,
-  links: 52,
+  near4: 48,
+  near6: 64,
+  spread: 96,
+  links: 100,
 } as const;
 /** With four bytes behind the links. */
 export const SETTINGS_BYTES: number = SETTINGS_OFFSETS.links + LINK_TABLE_BYTES + 4;
@@ -157,6 +159,8 @@ export interface KernelSettings {
   readonly forwardUntil: number;
   readonly generation: number;
   readonly lookupIfindex: number;
+  /** Addresses of this host, the most used ones first. Those for which there is no place are looked up in `own4` and `own6`. */
+  readonly near: readonly string[];
   /** Frames are taken that are for the address of the link that they come in by, and of no other. */
   readonly links: readonly Link[];
 }
@@ -170,6 +174,7 @@ export function settingsValue(settings: KernelSettings): Buffer {
   value.writeBigUInt64LE(BigInt(settings.forwardUntil) * NS_PER_MS, SETTINGS_OFFSETS.forward_until);
   value.writeUInt32LE(settings.generation, SETTINGS_OFFSETS.generation);
   value.writeUInt32LE(settings.lookupIfindex, SETTINGS_OFFSETS.lookup_ifindex);
+  writeNear(value, settings.near);
   value.writeUInt32LE(writeLinks(value, SETTINGS_OFFSETS.links, settings.links), SETTINGS_OFFSETS.spread);
   return value;
 }
@@ -228,6 +233,15 @@ class LayoutMisuse extends Error {
   readonly code = 'CULVERT_LAYOUT_MISUSE';
 }
 
+/** As many as there are places. None is left empty, which would be an address too. */
+function writeNear(into: Buffer, addresses: readonly string[]): void {
+  const keys = addresses.map(addressKey);
+  for (const { at, bytes, places } of NEAR) {
+    const some = keys.filter((key) => key.length === bytes);
+    for (let place = 0; place < places; place++) some[place % some.length]?.copy(into, at + place * bytes);
+  }
+}
+
 function writeAddress(into: Buffer, at: number, endpoint: Pick<Endpoint, 'family' | 'address'>): void {
   addressKey(endpoint.address).copy(into, at);
 }
@@ -236,5 +250,10 @@ function writeAddress(into: Buffer, at: number, endpoint: Pick<Endpoint, 'family
 const ENCAPSULATIONS: Readonly<Record<Encapsulation['kind'], number>> = { keep: 0, strip: 1, add: 2, replace: 3 };
 /** enum direction */
 const DIRECTIONS: Readonly<Record<Direction, number>> = { to_peer: 0, to_client: 1 };
+/** `near4` and `near6` of the settings. */
+const NEAR = [
+  { at: SETTINGS_OFFSETS.near4, bytes: 4, places: 4 },
+  { at: SETTINGS_OFFSETS.near6, bytes: 16, places: 2 },
+] as const;
 const PER_BYTE = 1000;
 const NS_PER_MS = 1_000_000n;

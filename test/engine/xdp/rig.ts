@@ -59,6 +59,7 @@ export class KernelRig {
     forwardUntil: 0,
     generation: 0,
     lookupIfindex: 1,
+    near: [],
     links: [],
   };
 
@@ -93,6 +94,7 @@ export class KernelRig {
       forwardUntil: 0,
       generation: 0,
       lookupIfindex: 1,
+      near: [RELAY4, RELAY6],
       links: this.#links,
     });
   }

@@ -114,6 +114,36 @@ describe('the program beside flows', { skip: missing('bpf') }, () => {
     assert.deepEqual(then, { 'forwarded-to-peer': 1, 'rate-limited': 1, 'no-flow': 1, 'source-budget': 1 });
   });
 
+  test('addresses of the host are known, whether they are near at hand or looked up', () => {
+    const many4 = [1, 2, 3, 4].map((host) => `192.0.2.${host}`);
+    const many6 = [1, 2].map((host) => `2001:db8::${host}`);
+    const [more4, more6] = ['192.0.2.5', '2001:db8::3'];
+    for (const [near, lookedUp, others] of [
+      [[...many4, ...many6], [], [more4, more6, '0.0.0.0', '127.0.0.1', '2001:db8::1:0:1', '::']],
+      [
+        [...many4, ...many6],
+        [more4, more6],
+        ['192.0.2.6', '2001:db8::4'],
+      ],
+      [['192.0.2.1', '2001:db8::1'], [], ['192.0.2.2', '2001:db8::2', '0.0.0.0', '::']],
+      [[], [...many4, ...many6], [more4, more6]],
+    ] as const) {
+      rig.reset();
+      rig.open(LISTENER.port, 'turn', ALL | PORT_BITS.WILDCARD);
+      for (const map of [rig.maps.own4, rig.maps.own6]) for (const key of map.keys()) map.delete(key);
+      rig.set({ near });
+      rig.own(...lookedUp);
+      const reason = (address: string): string => {
+        const family = address.includes(':') ? 6 : 4;
+        const from = { family, address: family === 4 ? '198.18.0.1' : '2001:db8:5::1', port: 9 } as const;
+        const to = { family, address, port: LISTENER.port } as const;
+        return Object.keys(rig.counted(() => rig.run(buildFrame(specFor(undefined, { from, to })), relay0))).join();
+      };
+      for (const address of [...near, ...lookedUp]) assert.equal(reason(address), 'no-flow', address);
+      for (const address of others) assert.equal(reason(address), '', address);
+    }
+  });
+
   test('packets are counted whichever processors a flow had', () => {
     const flow = flowWith({ kind: 'none' }, { kind: 'keep' });
     rig.flows.add(flow, flow.rewrite.local.address);
