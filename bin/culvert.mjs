@@ -1,4 +1,8 @@
-#!/usr/bin/env node
+#!/usr/bin/env sh
+// 2>/dev/null; exec node -- "$0" "$@"
+// The shell reads the line above, and Node takes it for a comment. After "--" Node leaves arguments alone: it would look for the file of
+// --env-file itself, and take options of its own from there. "env -S" would do the same, where env has it (BusyBox has not).
+
 // The launcher: finds a Node that is new enough and the form of the program that is here
 // (compiled in the package, TypeScript sources in a clone). Kept readable by any Node, so that an old one gets a clear answer.
 import { spawn } from 'node:child_process';
@@ -38,7 +42,7 @@ function runWithPinnedNode() {
   // Sockets of systemd are for the one who serves.
   const handed = process.env.LISTEN_PID === String(process.pid) ? Number(process.env.LISTEN_FDS) || 0 : 0;
   const stdio = ['inherit', 'inherit', 'inherit', ...Array.from({ length: handed }, (_, n) => 3 + n)];
-  const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio });
+  const child = spawn(node, ['--', fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2']) {
     process.on(signal, () => child.kill(signal));
   }

@@ -1,5 +1,6 @@
 // The whole suite in one run with one summary: first the files that compute or wait, two at a time; then those that measure speed, lead programs
-// of others or use the ports of the examples, alone. "npm test" starts it under the pinned Node.
+// of others or use the ports of the examples, one at a time, and beside them one at a time of those that mostly wait for the timers of others.
+// "npm test" starts it under the pinned Node.
 import { globSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { Readable } from 'node:stream';
@@ -8,38 +9,57 @@ import { spec } from 'node:test/reporters';
 import { root } from './setup.mjs';
 
 const ALONE = ['bench', 'examples', 'interop'];
+const WAITING = [
+  'forward-dns',
+  'pair',
+  'pair-probe',
+  'restart',
+  'socket-activation',
+  'wireguard',
+  'wireguard-proof',
+].map((name) => `interop/${name}.test.ts`);
 const SLOWEST = 12;
 const WATCHED = ['--import', new URL('watchdog.mjs', import.meta.url).href];
 
-const folderOf = (file) => relative(join(root, 'test'), file).split('/')[0];
 const files = globSync('test/**/*.test.ts', { cwd: root })
   .map((file) => join(root, file))
   .sort();
-const parts = [
-  { files: files.filter((file) => !ALONE.includes(folderOf(file))), concurrency: 2 },
-  { files: files.filter((file) => ALONE.includes(folderOf(file))), concurrency: 1 },
+const pathOf = (file) => relative(join(root, 'test'), file);
+const isAlone = (file) => ALONE.includes(pathOf(file).split('/')[0]);
+const isWaiting = (file) => WAITING.includes(pathOf(file));
+/** What is in one row runs at the same time. */
+const rows = [
+  [{ files: files.filter((file) => !isAlone(file)), concurrency: 2 }],
+  [
+    { files: files.filter((file) => isAlone(file) && !isWaiting(file)), concurrency: 1 },
+    { files: files.filter(isWaiting), concurrency: 1 },
+  ],
 ];
 
 Readable.from(events()).compose(new spec()).pipe(process.stdout);
 
 /** What the runs report, with one end instead of theirs. */
 async function* events() {
+  const begin = performance.now();
   const counts = {};
   const times = [];
-  let duration = 0;
-  for (const part of parts) {
-    for await (const event of run({ ...part, cwd: root, execArgv: WATCHED })) {
-      const { type, data } = event;
-      if (type === 'test:summary') {
-        if (data.file !== undefined) times.push({ file: relative(root, data.file), seconds: data.duration_ms / 1000 });
-        else {
-          for (const [name, count] of Object.entries(data.counts)) counts[name] = (counts[name] ?? 0) + count;
-          duration += data.duration_ms;
-          if (!data.success) process.exitCode = 1;
-        }
-      } else if (type !== 'test:diagnostic' || data.file !== undefined) yield event;
+  for (const row of rows) {
+    // Each goes on whether its reports are read or not: one after the other, they stay whole.
+    for (const reports of row.map((part) => run({ ...part, cwd: root, execArgv: WATCHED }))) {
+      for await (const event of reports) {
+        const { type, data } = event;
+        if (type === 'test:summary') {
+          if (data.file !== undefined)
+            times.push({ file: relative(root, data.file), seconds: data.duration_ms / 1000 });
+          else {
+            for (const [name, count] of Object.entries(data.counts)) counts[name] = (counts[name] ?? 0) + count;
+            if (!data.success) process.exitCode = 1;
+          }
+        } else if (type !== 'test:diagnostic' || data.file !== undefined) yield event;
+      }
     }
   }
+  const duration = performance.now() - begin;
   const slowest = times.sort((a, b) => b.seconds - a.seconds).slice(0, SLOWEST);
   const { tests, suites, passed, failed, cancelled, skipped, todo } = counts;
   yield* [

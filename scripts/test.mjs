@@ -10,6 +10,11 @@ const args = given.length === 0 ? ['scripts/suite.mjs'] : ['--test', '--test-rep
 const result = spawnSync(pinnedNode, args, {
   cwd: root,
   stdio: 'inherit',
-  env: { ...process.env, PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}` },
+  env: {
+    ...process.env,
+    PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}`,
+    // Where bin/culvert.mjs has it too: types are stripped once, not in each file's process.
+    NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/culvert'),
+  },
 });
 process.exit(result.status ?? 1);

@@ -23,6 +23,7 @@ export type Requirement =
   | 'nginx'
   | 'nft'
   | 'ffi'
+  | 'glibc'
   | 'trains'
   | 'bpf'
   | 'clang';
@@ -55,6 +56,10 @@ const probes: Record<Requirement, () => string | undefined> = {
   nft: () => commandMissing('nft'),
   ffi: () => {
     const libc = loadLibrary([null], {});
+    return libc.ok ? undefined : libc.detail;
+  },
+  glibc: () => {
+    const libc = loadLibrary([null], { gnu_get_libc_version: 'const char *gnu_get_libc_version()' });
     return libc.ok ? undefined : libc.detail;
   },
   trains: () => {

@@ -7,6 +7,7 @@ export interface ConfigFlags {
   readonly config?: string;
   readonly envFile?: string;
   readonly engine?: string;
+  readonly state?: string;
   readonly set: readonly string[];
 }
 
@@ -17,6 +18,7 @@ export function withConfigOptions(command: Command): Command {
   return command
     .option('--config <file>', 'YAML file with settings')
     .option('--env-file <file>', 'file with environment variables, such as that of port-relay; those that are set win')
+    .option('--state <folder>', "the relay's state folder; default: what its configuration says")
     .addOption(
       new Option('--set <path=value>', 'one setting, such as turn.realm=example.org; may be repeated')
         .default([], 'none')
@@ -31,7 +33,7 @@ export async function load(flags: ConfigFlags): Promise<Loaded> {
   throw new CommandFailure(result.faults.map(formatFault), EXIT_USAGE);
 }
 
-export function read({ config, envFile, engine, set }: ConfigFlags): Promise<LoadResult> {
-  const sources: ConfigSources = { file: config, envFile, engine, overrides: set, environment: process.env };
+export function read({ config, envFile, engine, state, set }: ConfigFlags): Promise<LoadResult> {
+  const sources: ConfigSources = { file: config, envFile, engine, state, overrides: set, environment: process.env };
   return loadConfig(sources);
 }

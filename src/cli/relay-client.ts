@@ -8,13 +8,11 @@ import { type ConfigFlags, read, withConfigOptions } from './configuration.ts';
 import { CommandFailure, EXIT_FAILED, EXIT_USAGE } from './failure.ts';
 
 export interface RelayFlags extends ConfigFlags {
-  readonly state?: string;
   readonly json?: true;
 }
 
 /** Options of every command that asks a relay that runs. */
 export function withRelayOptions(command: Command): Command {
-  command.option('--state <folder>', "the relay's state folder; default: what its configuration says");
   return withConfigOptions(command).option('--json', 'print JSON');
 }
 

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import type { ForwardView, ServiceView, Status, Traffic, UpstreamView } from '../control/admin/operations.ts';
+import type { ForwardView, ServiceView, Status, Traffic } from '../control/admin/operations.ts';
 import { RelayClient, type RelayFlags, withRelayOptions } from './relay-client.ts';
 import { formatAgo, formatBytes, formatCount, formatDuration, formatUntil, Table } from './table.ts';
 
@@ -83,15 +83,9 @@ function forwardRows({ name, down, inUse, upstreams }: ForwardView, now: number)
   return upstreams.map((upstream, index) => [
     ...(index === 0 ? [name, down ? 'down' : 'up', formatCount(inUse)] : ['', '', '']),
     upstream.name,
-    upstreamState(upstream),
+    upstream.state,
     formatAgo(upstream.since, now),
     formatUntil(upstream.nextTryAt, now),
     upstream.reason ?? '',
   ]);
-}
-
-/** Nobody has looked whether it is up where nothing checks it. */
-function upstreamState({ up, checked }: UpstreamView): string {
-  if (!up) return 'down';
-  return checked ? 'up' : 'unchecked';
 }

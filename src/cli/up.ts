@@ -45,6 +45,7 @@ async function up(flags: ConfigFlags & { readonly json?: true; readonly takeover
   supervisor.runs(runUntilStopped(supervisor, log));
   process.stdout.write(flags.json ? `${JSON.stringify(summary)}\n` : formatBanner(summary));
   startIsOver();
+  supervisor.trimMemory();
 }
 
 async function reread(flags: ConfigFlags): Promise<RereadResult> {

@@ -50,6 +50,9 @@ export type Discriminator =
   | { readonly kind: 'channel'; readonly channel: number }
   | { readonly kind: 'receiver'; readonly index: number };
 
+/** One for all flows that need no more: with one for each, a hundred thousand flows would hold 3 MB of them. */
+export const NO_DISCRIMINATOR: Discriminator = { kind: 'none' };
+
 export interface FlowRewrite {
   readonly socket: SocketId;
   readonly local: Endpoint;
@@ -67,6 +70,10 @@ export type Encapsulation =
   | { readonly kind: 'strip' }
   | { readonly kind: 'add'; readonly channel: number }
   | { readonly kind: 'replace'; readonly channel: number };
+
+/** One for all, as above. */
+export const KEEP: Encapsulation = { kind: 'keep' };
+export const STRIP: Encapsulation = { kind: 'strip' };
 
 /** A token bucket: `bytesPerSecond` refill (> 0), `burst` bytes of depth (> 0). Payload bytes as received are charged. */
 export interface RateLimit {

@@ -16,13 +16,17 @@ export interface BlocksOptions {
   readonly apply: () => void;
 }
 
-/** The block list of all services: what the configuration blocks, what people block at run time, which outlives a restart, and what strikes block. */
+/** The block list of all services: what the configuration blocks, and what people and strikes block at run time, which outlives a restart. */
 export class Blocks {
   readonly list: BlockList;
   readonly #options: BlocksOptions;
   readonly #kept: KeptFile;
   #pending: NodeJS.Timeout | undefined;
   #applyNotBefore = 0;
+  #saving: NodeJS.Timeout | undefined;
+  #saveWait = SAVE_WAIT;
+  #failure: string | undefined;
+  #closed = false;
 
   constructor(options: BlocksOptions) {
     this.#options = options;
@@ -83,8 +87,11 @@ export class Blocks {
     }));
   }
 
+  /** Writes what is not written yet, and nothing after that: the next process may have the file. */
   close(): void {
     clearTimeout(this.#pending);
+    if (this.#saving !== undefined) this.#save();
+    this.#closed = true;
   }
 
   /**
@@ -92,6 +99,7 @@ export class Blocks {
    * the other gets a tenth of it.
    */
   #onChange(reason: BlockReason): void {
+    if (reason === 'rate' && !this.#closed) this.#saving ??= setTimeout(() => this.#save(), this.#saveWait).unref();
     const wait = this.#applyNotBefore - performance.now();
     if (reason !== 'rate' || wait <= 0) queueMicrotask(() => this.#apply());
     else this.#pending ??= setTimeout(() => this.#apply(), wait).unref();
@@ -112,24 +120,37 @@ export class Blocks {
     if (kept === undefined) return;
     const parsed = v.safeParse(keptBlocks, kept);
     if (!parsed.success) {
-      log.error('blocks.json in the state folder is damaged: what was blocked by command is not blocked any more');
+      log.error('blocks.json in the state folder is damaged: what was blocked at run time is not blocked any more');
       return;
     }
-    for (const { prefix, expiresAt, note } of parsed.output.blocks) {
+    // Those that end first were made first, and give way first.
+    const blocks = parsed.output.blocks.toSorted((a, b) => (a.expiresAt ?? 0) - (b.expiresAt ?? 0));
+    const now = clock();
+    for (const { prefix, by, expiresAt, note } of blocks) {
       const known = parsePrefix(prefix);
-      if (known !== undefined && (expiresAt === undefined || expiresAt > clock()))
-        this.list.add(known, expiresAt, note);
+      if (known === undefined || (expiresAt !== undefined && expiresAt <= now)) continue;
+      if (by === undefined) this.list.add(known, expiresAt, note);
+      else if (expiresAt !== undefined) this.list.resume(known, expiresAt, now);
     }
   }
 
-  /** False when the state folder cannot be written. */
+  /** False when the state folder cannot be written. A flood of automatic blocks gets a hundredth of the time. */
   #save(): boolean {
+    const begun = performance.now();
+    clearTimeout(this.#saving);
+    this.#saving = undefined;
     const { log, clock } = this.#options;
-    const manual = this.list.list(clock()).filter(({ reason }) => reason === 'manual');
-    const blocks = manual.map(({ prefix, expiresAt, note }) => ({ prefix: formatPrefix(prefix), expiresAt, note }));
+    const blocks = this.list.list(clock()).flatMap(({ prefix, reason, expiresAt, note }) => {
+      if (reason === 'configured') return [];
+      return [{ prefix: formatPrefix(prefix), expiresAt, note, ...(reason === 'rate' && { by: reason }) }];
+    });
     if (blocks.length === 0 && this.#kept.read() === undefined) return true;
     const failure = this.#kept.write({ version: 1, blocks } satisfies v.InferInput<typeof keptBlocks>);
-    if (failure !== undefined) log.warn('blocks are not kept over a restart', { reason: failure });
+    if (failure !== undefined && failure !== this.#failure) {
+      log.warn('blocks are not kept over a restart', { reason: failure });
+    }
+    this.#failure = failure;
+    this.#saveWait = Math.max(SAVE_WAIT, 100 * (performance.now() - begun));
     return failure === undefined;
   }
 }
@@ -137,12 +158,20 @@ export class Blocks {
 const keptBlocks = v.object({
   version: v.literal(1),
   blocks: v.array(
-    v.object({ prefix: v.string(), expiresAt: v.optional(v.pipe(v.number(), v.maxValue(8.64e15))), note: v.string() }),
+    v.object({
+      prefix: v.string(),
+      /** Without it people. */
+      by: v.optional(v.literal('rate')),
+      expiresAt: v.optional(v.pipe(v.number(), v.maxValue(8.64e15))),
+      note: v.string(),
+    }),
   ),
 });
 
 /** Of each kind. */
 const MAX_BLOCKS = 10_000;
+/** After an automatic block: more may follow. */
+const SAVE_WAIT: Millis = 1000;
 
 /** IPv4 in its mapped form is IPv4: sockets never show the mapped one. */
 function parse(text: string): Prefix {

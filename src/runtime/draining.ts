@@ -8,6 +8,7 @@ export interface Draining {
   readonly service: Service & Drainable;
   readonly keepsClients?: true;
   readonly patience?: Millis;
+  readonly untoldPatience?: Millis;
 }
 
 /** Lets services come to their end: none of them takes anybody new, and the answer comes when nobody is left who is still waited for. */
@@ -30,12 +31,27 @@ export async function drainAll(
       clients: left(),
     });
   // An engine may have clients of whom their service has not heard (see net/standing.ts).
-  if (all.length > 0) await driver.engine.allTold?.();
+  const longest = Math.min(LONGEST_TIMER, ...all.map(({ untoldPatience = LONGEST_TIMER }) => untoldPatience));
+  if (all.length > 0 && longest > 0) await within(longest, driver.engine.allTold?.());
   while (left() > 0) await pause(look);
+}
+
+/** Resolves with `done`, or when its time is over. */
+function within(patience: Millis, done: Promise<void> | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, patience);
+    const end = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    Promise.resolve(done).then(end, reject);
+  });
 }
 
 function pause(millis: Millis): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, millis));
 }
 
+/** Of Node. */
+const LONGEST_TIMER: Millis = 2 ** 31 - 1;
 const LOOK_EVERY: Millis = 100;

@@ -10,6 +10,7 @@ import type { Direction } from '../flow/flow.ts';
 import type { Endpoint } from '../net/endpoint.ts';
 import type { IdSource, SocketId } from '../net/ids.ts';
 import { UNIX_ENDPOINT } from '../net/stream-target.ts';
+import type { Millis } from '../net/time.ts';
 import type { Common } from '../service/common.ts';
 import { ForwardService } from '../service/forward/forward-service.ts';
 import type { BindFailure } from './bind-failures.ts';
@@ -35,6 +36,10 @@ export class ForwardHost implements ServiceHost {
   constructor(options: ForwardHostOptions) {
     this.#options = options;
     this.service = new ForwardService(options.ids, (length) => randomBytes(length), options.common);
+  }
+
+  get untoldPatience(): Millis {
+    return this.service.longestDrain;
   }
 
   /** Its listeners have names: see forwards(). */

@@ -14,6 +14,8 @@ export interface ServiceHost {
   readonly keepsClients?: true;
   /** How long an end waits for the last client; absent = until he has gone. */
   readonly patience?: Millis;
+  /** How long it waits to hear of clients whom only the engine knows, such as those whose upstream has not answered: no longer than they may stay. */
+  readonly untoldPatience?: Millis;
   readonly bound: readonly ListenerAddress[];
   /** Binds every listener; the answer names those that could not be. */
   open(): Promise<BindFailure[]>;

@@ -14,6 +14,7 @@ import { IdSource } from '../net/ids.ts';
 import type { Common } from '../service/common.ts';
 import type { ServiceEvent } from '../service/service.ts';
 import { ownAddresses } from './addresses.ts';
+import { AskedAddresses } from './asked-addresses.ts';
 import type { Summary } from './banner.ts';
 import { bindFailureOf, explainBindFailure } from './bind-failures.ts';
 import { Blocks } from './blocks.ts';
@@ -85,10 +86,12 @@ export class Relay implements Stoppable {
     });
     const { engine } = this.#driver;
     this.#blocks = new Blocks({ config, log, clock, apply: () => this.#applyBlocks() });
+    const asked = new AskedAddresses(engine, config.public);
     this.#common = {
       blocks: this.#blocks.list,
       flows: { read: (flow) => engine.flowCounters(flow) },
       streamBytes: (stream) => engine.streamBytes(stream),
+      askedAddress: (listener, client) => asked.of(listener, client),
     };
     this.#operating = new Operating({
       version: this.#version,

@@ -45,12 +45,13 @@ export function viewFlow({ flow, packets, bytes, lastSeen }: FlowReport): FlowVi
 }
 
 export function viewUpstream(upstream: UpstreamState): UpstreamView {
-  const { name, address, up, checked, since, reason, nextAt, active } = upstream;
+  const { name, address, up, checked, state, since, reason, nextAt, active } = upstream;
   return {
     name,
     address: address ?? null,
     up,
     checked,
+    state,
     since: time(since),
     reason: reason ?? null,
     nextTryAt: time(nextAt),

@@ -143,14 +143,23 @@ export class BlockList {
     if (this.#strikes === undefined || this.#strikes.take(from, 1, now) || this.isBlocked(from, now)) return;
     const address = parseAddress(from.address);
     if (address === undefined) return;
+    this.#blockFor({ family: from.family, address, bits: address.length * 8 }, now + this.#options.duration);
+    this.#onChange('rate');
+  }
+
+  /** A block that strikes made in an earlier process. Without strikes there is none, and none lasts longer than one that is made now. */
+  resume(prefix: Prefix, expiresAt: Millis, now: Millis): void {
+    if (this.#strikes === undefined || expiresAt <= now || this.find(prefix) !== undefined) return;
+    this.#blockFor(prefix, Math.min(expiresAt, now + this.#options.duration));
+  }
+
+  #blockFor(prefix: Prefix, expiresAt: Millis): void {
     for (const oldest of this.#automatic) {
       if (this.#automatic.size < this.#options.maxBlocks) break;
       const group = this.#group(oldest.prefix);
       if (group !== undefined) this.#take(group, oldest);
     }
-    const prefix: Prefix = { family: from.family, address, bits: address.length * 8 };
-    this.#automatic.add(this.#put({ prefix, reason: 'rate', note: '', expiresAt: now + this.#options.duration }));
-    this.#onChange('rate');
+    this.#automatic.add(this.#put({ prefix, reason: 'rate', note: '', expiresAt }));
   }
 
   #put(entry: Entry): Entry {

@@ -22,11 +22,11 @@ export class BucketTable {
   readonly #ways: number;
   readonly #sets: number;
   readonly #seed: number;
-  readonly #keys: Uint32Array;
-  /** Zero is a full bucket that nobody has asked for: of a table that lies idle the system then keeps nothing in memory. */
-  readonly #spent: Float32Array;
+  /** Laid out for the first source that is asked for. Zero is a full bucket that nobody has asked for. */
+  #keys: Uint32Array = new Uint32Array(0);
+  #spent: Float32Array = new Float32Array(0);
   /** Milliseconds, plus one. */
-  readonly #seen: Float64Array;
+  #seen: Float64Array = new Float64Array(0);
 
   /** `perSecond` 0 = unlimited. At most `maxSlots` keys are remembered. `seed`: 32 random bits. */
   constructor(perSecond: number, burstSeconds: number, maxSlots: number, seed: number) {
@@ -37,13 +37,9 @@ export class BucketTable {
     this.#ways = Math.max(1, Math.min(WAYS, maxSlots));
     this.#sets = Math.max(1, Math.floor(maxSlots / this.#ways));
     this.#seed = seed;
-    const slots = this.unlimited ? 0 : this.#sets * this.#ways;
-    this.#keys = new Uint32Array(slots * KEY_WORDS);
-    this.#spent = new Float32Array(slots);
-    this.#seen = new Float64Array(slots);
   }
 
-  /** Bytes of the table; they do not change. */
+  /** Bytes of the table; once it is laid out they do not change. */
   get byteLength(): number {
     return this.#keys.byteLength + this.#spent.byteLength + this.#seen.byteLength;
   }
@@ -51,6 +47,7 @@ export class BucketTable {
   /** The slot of the key, filled up to `now`; a new key starts with what its slot holds. The slot is good until the next find(). */
   find(key: SourceKey, now: Millis): number {
     if (this.unlimited) return 0;
+    if (this.#seen.length === 0) this.#layOut(this.#sets * this.#ways);
     const first = (hash(key, this.#seed) % this.#sets) * this.#ways;
     let oldest = first;
     for (let slot = first; slot < first + this.#ways; slot++) {
@@ -75,6 +72,12 @@ export class BucketTable {
 
   earn(slot: number, tokens: number): void {
     if (!this.unlimited) this.#spent[slot] = Math.max(0, this.#spentAt(slot) - tokens);
+  }
+
+  #layOut(slots: number): void {
+    this.#keys = new Uint32Array(slots * KEY_WORDS);
+    this.#spent = new Float32Array(slots);
+    this.#seen = new Float64Array(slots);
   }
 
   #refill(slot: number, now: Millis): void {

@@ -1,4 +1,5 @@
-import type { StreamId } from '../net/ids.ts';
+import type { Endpoint } from '../net/endpoint.ts';
+import type { SocketId, StreamId } from '../net/ids.ts';
 import type { RandomBytes } from '../net/random.ts';
 import { BlockList } from './block-list.ts';
 import type { FlowReader } from './usage.ts';
@@ -9,6 +10,8 @@ export interface Common {
   readonly flows: FlowReader;
   /** Bytes that came from the peer of a joined stream so far; undefined when it is gone. */
   streamBytes(stream: StreamId): number | undefined;
+  /** The address of ours that a client of a UDP listener at all addresses has asked; undefined, or absent, where nobody knows. */
+  askedAddress?(listener: SocketId, client: Endpoint): string | undefined;
 }
 
 /** For a service by itself: nobody is blocked, and nobody knows what flows and streams carry. */

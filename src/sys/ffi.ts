@@ -43,6 +43,10 @@ export function loadLibrary<T extends Functions<T>>(
   return { ok: true, functions: functions as T };
 }
 
+export function isForeignLoaded(): boolean {
+  return loaded !== undefined && !(loaded instanceof Error);
+}
+
 /** errno of this thread after a call that failed; good until the next call. */
 export function errno(): number {
   return loadedForeign().errno();

@@ -26,7 +26,7 @@ describe('usage', () => {
     {
       args: ['up', '--config', '/nowhere.yaml'],
       code: 2,
-      stderr: /^culvert: \/nowhere\.yaml: there is no such file\n$/,
+      stderr: /^culvert: \/nowhere\.yaml: there is no such file \(check its path\)\n$/,
     },
     {
       args: ['up', 'culvert.yaml'],
@@ -40,7 +40,7 @@ describe('usage', () => {
       stderr: /unknown option '--bogus' \("culvert flows --help" tells more\)\n$/,
     },
     { args: ['config', 'check'], code: 0, stdout: /^The configuration is good: .*no file was named\.\n$/ },
-    { args: ['config', 'check', '/nowhere.yaml'], code: 2, stderr: /there is no such file\n$/ },
+    { args: ['config', 'check', '/nowhere.yaml'], code: 2, stderr: /there is no such file \(check its path\)\n$/ },
     { args: ['credentials', '--ttl', 'soon'], code: 2, stderr: /^culvert: option '--ttl <duration>'.*\n$/ },
     { args: ['credentials', '--name', 'a:b'], code: 2, stderr: /^culvert: option '--name <name>'.*\n$/ },
   ];
@@ -71,6 +71,16 @@ describe('config', () => {
     assert.ok(lines[0]?.startsWith(`culvert: ${file}:2: turn.relm: `));
     assert.ok(lines[1]?.startsWith(`culvert: ${file}:3: turn.relay.ports: `));
     assert.ok(lines[2]?.startsWith('culvert: CULVERT_LOG_LEVEL: log.level: '));
+  });
+
+  test('--state is --set state, for every command that reads the configuration', async (context) => {
+    const folder = temporaryFolder(context);
+    const print = await culvert(['config', 'print', '--json', '--state', folder], { CULVERT_STATE: '/elsewhere' });
+    assert.equal(JSON.parse(print.stdout).state, folder);
+    const commands = ['up', 'doctor', 'status'];
+    for (const { stdout } of await Promise.all(commands.map((name) => culvert([name, '--help'])))) {
+      assert.match(stdout, /--state <folder>/);
+    }
   });
 
   test('print masks secrets', async (context) => {

@@ -46,7 +46,7 @@ describe('finding the relay', () => {
     const [none, broken] = [join(folder, 'none.yaml'), join(folder, 'broken.yaml')];
     writeFileSync(broken, 'state: /somewhere\nturn: [\n');
     for (const [file, fault] of [
-      [none, `${none}: there is no such file`],
+      [none, `${none}: there is no such file (check its path)`],
       [broken, `${broken}:3: comes while`],
     ] as const) {
       for (const command of ['status', 'down']) {

@@ -1,6 +1,6 @@
 // The package as a user gets it: packed, installed elsewhere, run.
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -67,5 +67,15 @@ describe('the packed package', { skip: missing('npm') }, () => {
     clearTimeout(deadline);
     assert.deepEqual([code, signal], [0, null], output);
     assert.match(output, /iceServers/);
+  });
+
+  test('the file of --env-file is read by the relay, not by Node', () => {
+    const path = `${dirname(process.execPath)}:${process.env.PATH}`;
+    const file = join(folder, 'missing.env');
+    const done = spawnSync(join(folder, 'node_modules/.bin/culvert'), ['up', '--env-file', file], {
+      env: { ...process.env, PATH: path },
+      encoding: 'utf8',
+    });
+    assert.deepEqual([done.status, done.stderr], [2, `culvert: ${file}: there is no such file (check its path)\n`]);
   });
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Config } from '../../src/control/config/schema.ts';
@@ -69,15 +69,56 @@ test('services hear of a block at once, of a flood of automatic ones now and the
   await turn();
   assert.equal(time.applied, 1);
   for (let index = 1; index <= 100; index++) {
-    const from = parseEndpoint(`198.51.100.${index}:1`);
-    assert.ok(from);
-    for (let strike = 0; strike < 2; strike++) blocks.list.strike(from, NOW);
+    strikeOut(blocks, `198.51.100.${index}`);
   }
   await new Promise((resolve) => setTimeout(resolve, 50));
   assert.equal(blocks.size, 101);
   assert.ok(time.applied >= 2);
   blocks.close();
 });
+
+test('what strikes block is kept for the rest of its time, at the latest when the relay ends', (context) => {
+  const folder = temporaryFolder(context);
+  const first = rig(folder, [], 1);
+  strikeOut(first.blocks, '198.51.100.1', NOW - 20_000);
+  strikeOut(first.blocks, '2001:db8::1');
+  first.blocks.close();
+  // The next process may have the file by now.
+  strikeOut(first.blocks, '198.51.100.2');
+  first.blocks.close();
+
+  const again = rig(folder, [], 1);
+  assert.deepEqual(again.prefixes(), ['198.51.100.1/32 rate', '2001:db8::1/128 rate']);
+  assert.equal(again.blocks.views()[0]?.expiresAt, new Date(NOW + 40_000).toISOString());
+  again.time.now += 40_000;
+  assert.deepEqual(again.prefixes(), ['2001:db8::1/128 rate']);
+  assert.deepEqual(rig(folder, [], 0).prefixes(), [], 'there are no strikes any more');
+  again.blocks.add('192.0.2.1', undefined, '');
+  const later = rig(folder, ['2001:db8::1/128'], 1);
+  assert.deepEqual(later.prefixes(), ['192.0.2.1/32 manual', '2001:db8::1/128 configured']);
+});
+
+test('automatic blocks are written soon, all at once, and not without number', (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const folder = temporaryFolder(context);
+  const { blocks } = rig(folder, [], 1);
+  for (let index = 0; index < 10_500; index++) strikeOut(blocks, `10.0.${index >> 8}.${index & 255}`, NOW + index);
+  context.mock.timers.tick(999);
+  assert.equal(existsSync(join(folder, 'blocks.json')), false);
+  context.mock.timers.tick(1);
+  const again = rig(folder, [], 1);
+  assert.equal(again.blocks.size, 10_000);
+  assert.equal(again.blocks.list.isBlocked({ family: 4, address: '10.0.0.0', port: 1 }, NOW), false, 'the oldest');
+  strikeOut(again.blocks, '192.0.2.1');
+  assert.equal(again.blocks.size, 10_000);
+  again.blocks.close();
+});
+
+function strikeOut(blocks: Blocks, address: string, now = NOW): void {
+  const from = parseEndpoint(address.includes(':') ? `[${address}]:1` : `${address}:1`);
+  assert.ok(from);
+  for (let strike = 0; strike < 2; strike++) blocks.list.strike(from, now);
+}
 
 test('a file that is damaged is said, one that cannot be written too', (context) => {
   const folder = temporaryFolder(context);

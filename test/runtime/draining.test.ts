@@ -50,6 +50,18 @@ test('a client of whom his service hears only now is waited for', async () => {
   await draining;
 });
 
+test('an engine that does not know yet who is there is waited for no longer than he may stay', async () => {
+  const { driver, engine, log } = rig();
+  const service = new DrainableService('forward');
+  engine.told = new Promise(() => {});
+  for (const untoldPatience of [0, 60]) {
+    const begun = performance.now();
+    await drainAll(driver, [{ service: new DrainableService('pair') }, { service, untoldPatience }], log, 1);
+    const took = performance.now() - begun;
+    assert.ok(took >= untoldPatience - 1 && took < untoldPatience + 1000, `${took} ms`);
+  }
+});
+
 test('clients that go on after a restart are waited for in vain no longer than wanted, or not at all', async () => {
   const { driver, log, lines } = rig();
   const [turn, wireguard] = [new DrainableService('turn'), new DrainableService('wireguard')];

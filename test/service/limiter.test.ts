@@ -128,7 +128,18 @@ test('a million spoofed sources leave memory flat', () => {
   const before = bytesInUse();
   flood(budget, 20_000, 1_000_000);
   assert.ok(bytesInUse() - before < 200_000, `${bytesInUse() - before} bytes more`);
-  assert.ok(new BucketTable(1, 1, 10_000, 1).byteLength <= 280_000);
+});
+
+test('a table is laid out for the first source, all of it at once, and not at all where there is no limit', () => {
+  const table = new BucketTable(1, 1, 10_000, 1);
+  assert.equal(table.byteLength, 0);
+  table.find([0, 0, 0xffff, 1], NOW);
+  assert.equal(table.byteLength, 280_000);
+  table.find([0, 0, 0xffff, 2], NOW);
+  assert.equal(table.byteLength, 280_000);
+  const unlimited = new BucketTable(0, 1, 10_000, 1);
+  unlimited.find([0, 0, 0xffff, 1], NOW);
+  assert.equal(unlimited.byteLength, 0);
 });
 
 function flood(budget: SourceBudget, first: number, end: number): void {

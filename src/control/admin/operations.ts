@@ -73,9 +73,12 @@ export interface ForwardView {
 export interface UpstreamView {
   readonly name: string;
   readonly address: string | null;
+  /** May be used. */
   readonly up: boolean;
   /** Whether its forward has health checks: without them it is up as long as its name resolves. */
   readonly checked: boolean;
+  /** `checking` until the first check has an answer: it is used meanwhile. */
+  readonly state: 'up' | 'down' | 'checking' | 'unchecked';
   readonly since: string | null;
   readonly reason: string | null;
   readonly nextTryAt: string | null;

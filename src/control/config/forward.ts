@@ -12,8 +12,11 @@ const keepAlive = section('Probes of silent TCP connections, on both sides.', {
 const health = section('Checks of every upstream: a TCP connect, or a UDP request with its reply.', {
   interval: v.optional(notation('Between two checks.', 'duration', parseDuration), '10s'),
   timeout: v.optional(notation('Longest wait for the answer.', 'duration', parseDuration), '3s'),
-  rise: v.optional(whole('Good checks in a row that bring an upstream back.', 1, 100), 2),
-  fall: v.optional(whole('Failed checks in a row that take it out.', 1, 100), 3),
+  rise: v.optional(
+    whole('Good checks in a row that bring an upstream back; of one that was never seen up, the first.', 1, 100),
+    2,
+  ),
+  fall: v.optional(whole('Failed checks in a row that take it out; before a good one, the first.', 1, 100), 3),
   send: v.optional(notation('UDP only: what is sent, text or `hex:…`.', 'text or hex', parsePayload)),
   expect: v.optional(
     notation('UDP only: what the reply begins with; any reply when left out.', 'text or hex', parsePayload),

@@ -19,6 +19,8 @@ export interface ConfigSources {
   readonly envFile?: string | undefined;
   /** Of `--engine`. */
   readonly engine?: string | undefined;
+  /** Of `--state`. */
+  readonly state?: string | undefined;
   /** `path=value` of each `--set`, later ones win. */
   readonly overrides: readonly string[];
 }
@@ -51,6 +53,7 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadResult> {
   faults.push(...unread, ...readEnvironment(environment, tree));
   if (relayLines) faults.push(...readRelayLines(variables, tree));
   if (sources.engine !== undefined) faults.push(...readOverride('--engine', `engine=${sources.engine}`, tree));
+  if (sources.state !== undefined) faults.push(...readOverride('--state', `state=${sources.state}`, tree));
   for (const override of sources.overrides) faults.push(...readOverride('--set', override, tree));
   faults.push(...readForeignEnvironment(environment, tree));
   for (const fault of findUnknownKeys(tree)) faults.push(fault);

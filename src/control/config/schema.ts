@@ -106,7 +106,10 @@ export const configSchema = section('Configuration of Culvert.', {
               0,
             ),
             window: v.optional(notation('Time in which they count.', 'duration', parseDuration), '1m'),
-            duration: v.optional(notation('How long an address is blocked.', 'duration', parseDuration), '10m'),
+            duration: v.optional(
+              notation('How long an address is blocked, over a restart too.', 'duration', parseDuration),
+              '10m',
+            ),
           },
         ),
         {},

@@ -30,7 +30,7 @@ export function readForeignEnvironment(environment: NodeJS.ProcessEnv, tree: Set
 }
 
 /** Lays one `path=value` of the command line over the tree. */
-export function readOverride(argument: '--set' | '--engine', given: string, tree: SettingsTree): Fault[] {
+export function readOverride(argument: '--set' | '--engine' | '--state', given: string, tree: SettingsTree): Fault[] {
   const equals = given.indexOf('=');
   const name = equals < 0 ? given : given.slice(0, equals);
   const origin: Origin = { kind: 'override', argument };

@@ -172,7 +172,7 @@ function readUpTo(file: string, limit: number): Uint8Array {
 /** Why a file cannot be read, in words. */
 export function unreadable(error: unknown): string {
   const code = (error as NodeJS.ErrnoException).code;
-  if (code === 'ENOENT') return 'there is no such file';
+  if (code === 'ENOENT') return 'there is no such file (check its path)';
   if (code === 'EACCES' || code === 'EPERM') return 'may not be read by this user (check its permissions)';
   if (code === 'EISDIR') return 'is a folder, not a file';
   return `cannot be read (${code ?? 'unknown error'})`;

@@ -1,4 +1,5 @@
 import type { ForwardState } from '../../service/forward/forward-service.ts';
+import type { UpstreamState } from '../../service/forward/upstream-state.ts';
 import type { MetricFamily } from './exposition.ts';
 import { collectService, family, type ServiceMetrics, sample } from './relay.ts';
 
@@ -20,10 +21,10 @@ export function collectForward(metrics: ForwardMetrics): MetricFamily[] {
     family(
       'culvert_forward_upstreams',
       'gauge',
-      'Addresses of upstreams, by what their checks say.',
+      'Addresses of upstreams, by what their checks say: up (nobody checks them, too), down, or checking before the first answer.',
       forwards.flatMap(({ name, upstreams }) =>
-        (['up', 'down'] as const).map((state) =>
-          sample({ forward: name, state }, upstreams.filter(({ up }) => up === (state === 'up')).length),
+        (['up', 'down', 'checking'] as const).map((state) =>
+          sample({ forward: name, state }, upstreams.filter((upstream) => labelOf(upstream) === state).length),
         ),
       ),
     ),
@@ -37,4 +38,8 @@ export function collectForward(metrics: ForwardMetrics): MetricFamily[] {
       ]),
     ),
   ];
+}
+
+function labelOf({ state }: UpstreamState): 'up' | 'down' | 'checking' {
+  return state === 'unchecked' ? 'up' : state;
 }

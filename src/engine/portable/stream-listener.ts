@@ -8,6 +8,7 @@ import { EngineMisuse, type ListenSpec, type TlsMaterial, TlsMaterialError } fro
 import type { DropCounts } from './drop-counts.ts';
 import { errorCode, errorText, openFailed } from './error-names.ts';
 import { Handshakes } from './handshakes.ts';
+import { Headroom } from './headroom.ts';
 import { Places } from './places.ts';
 
 export type StreamListenSpec = Exclude<ListenSpec, { transport: 'udp' }>;
@@ -24,11 +25,12 @@ export class StreamListener {
     onStream: (socket: Socket) => void,
     handshakeTimeout: Millis = HANDSHAKE_TIMEOUT,
   ): Promise<StreamListener> {
+    const onServed = served(drops, onStream);
     if (spec.transport === 'unix' || (spec.transport === 'tcp' && spec.held)) {
       // Who is asked to hold streams counts sources himself: before a balancer all clients have one address.
-      return new StreamListener(createServer(optionsOf(spec), onStream), undefined, spec.maxStreams, drops);
+      return new StreamListener(createServer(optionsOf(spec), onServed), undefined, spec.maxStreams, drops);
     }
-    const onSeated = seated(new Places(spec.maxStreams), drops, onStream);
+    const onSeated = seated(new Places(spec.maxStreams), drops, onServed);
     if (spec.transport === 'tcp') {
       return new StreamListener(createServer(SOCKET_OPTIONS, onSeated), undefined, spec.maxStreams, drops);
     }
@@ -128,6 +130,20 @@ function optionsOf(spec: Exclude<StreamListenSpec, { transport: 'tls' }>): Serve
   return { noDelay: true, ...HELD_OPTIONS };
 }
 
+/** Lets through whom there are descriptors to serve with; Node has accepted him already, so others are closed and counted. */
+function served(drops: DropCounts, onStream: (socket: Socket) => void): (socket: Socket) => void {
+  const headroom = new Headroom();
+  return (socket) => {
+    if (headroom.allows(OF_A_CLIENT)) {
+      onStream(socket);
+      return;
+    }
+    drops.add('engine', 'no-descriptors');
+    socket.on('error', () => {});
+    socket.destroy();
+  };
+}
+
 /** Lets through who still has a place; others are closed and counted. */
 function seated(places: Places, drops: DropCounts, onStream: (socket: Socket) => void): (socket: Socket) => void {
   return (socket) => {
@@ -184,6 +200,8 @@ async function createTls(
   return { server, part: { handshakes: new Handshakes(server, maxStreams, drops), update } };
 }
 
+/** Descriptors: his own, and that of his upstream or his relayed port. */
+const OF_A_CLIENT = 2;
 const SOCKET_OPTIONS = { noDelay: true, keepAlive: true };
 const HELD_OPTIONS = { allowHalfOpen: true, pauseOnConnect: true };
 const HANDSHAKE_TIMEOUT: Millis = 10 * SECOND;

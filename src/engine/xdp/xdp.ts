@@ -169,6 +169,10 @@ export class XdpEngine implements Engine {
     this.#inner.stand?.(listener, decision, service);
   }
 
+  sourceOf(socket: SocketId, remote: Endpoint): string | undefined {
+    return this.#inner.sourceOf?.(socket, remote);
+  }
+
   async allTold(): Promise<void> {
     await this.#inner.allTold?.();
   }

@@ -16,6 +16,7 @@ import { interfaceIndex } from '../../sys/interfaces.ts';
 import { libbpf } from '../../sys/libbpf/library.ts';
 import { lackingCapabilities } from '../../sys/libbpf/probe.ts';
 import { loadLibc } from '../../sys/libc.ts';
+import { openFilesLimit } from '../../sys/open-files.ts';
 import { ownAddresses } from '../addresses.ts';
 import { interfacesFor, planEngine } from '../engine-plan.ts';
 import type { Defaults } from '../hosts.ts';
@@ -107,7 +108,7 @@ export async function diagnose({ config, defaults, warnings }: DoctorOptions): P
       rmemMax: numberIn('/proc/sys/net/core/rmem_max'),
       wmemMax: numberIn('/proc/sys/net/core/wmem_max'),
       mayExceed: held.has('CAP_NET_ADMIN') && report.runs !== 'portable',
-      openFiles: openFiles(),
+      openFiles: openFilesLimit(),
       processors: availableParallelism(),
       cpuQuota: cpuQuota(),
     }),
@@ -199,12 +200,6 @@ async function runningRelay(state: string): Promise<number | undefined> {
 async function isSynchronized(): Promise<boolean | undefined> {
   const told = await runTool('timedatectl', ['show', '--property=NTPSynchronized', '--value']);
   return told.ok ? told.output.trim() === 'yes' : undefined;
-}
-
-function openFiles(): number | undefined {
-  const limit = /^Max open files\s+(\d+|unlimited)/m.exec(textOf('/proc/self/limits') ?? '')?.[1];
-  if (limit === undefined) return undefined;
-  return limit === 'unlimited' ? Number.POSITIVE_INFINITY : Number(limit);
 }
 
 function numberIn(path: string): number | undefined {

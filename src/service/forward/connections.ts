@@ -119,7 +119,8 @@ function noteRefusal(
   counts.failed += 1;
   core.drop(`connect-${failure}`);
   core.event('debug', 'forward-connect-failed', { forward: rule.name, upstream: target.name, detail });
-  target.suspect(`connect: ${failure} (${detail})`, now);
+  // Want of descriptors of our own says nothing about the upstream.
+  if (failure !== 'no-descriptors') target.suspect(`connect: ${failure} (${detail})`, now);
 }
 
 /** One of the two streams ended. Once joined, the other ends by itself and the connection with the later one. */

@@ -24,8 +24,8 @@ export class Core {
   /** Who is there may stay while it drains, however long. */
   endless = false;
   readonly blocks: BlockList;
-  /** What flows and streams carried. */
-  readonly carried: Pick<Common, 'flows' | 'streamBytes'>;
+  /** What flows and streams carried, and where to. */
+  readonly carried: Pick<Common, 'flows' | 'streamBytes' | 'askedAddress'>;
   readonly ids: IdSource;
   /** For seeds of tables that strangers fill. */
   readonly random: RandomBytes;

@@ -198,6 +198,11 @@ export class ForwardService implements Service, Drainable, Managed, Restorable {
     resume(this.#core);
   }
 
+  /** After a drain has begun, nobody stays longer than this. */
+  get longestDrain(): Millis {
+    return Math.max(0, ...[...this.#core.forwards.values()].map(({ rule }) => rule.drain));
+  }
+
   get clientsLeft(): number {
     return clientsLeft(this.#core);
   }

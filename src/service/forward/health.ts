@@ -29,17 +29,17 @@ export function handleCheckDue(core: Core, target: Target, now: Millis): void {
 export function handleCheckConnected(core: Core, target: Target, result: ConnectResult, now: Millis): void {
   const rule = ruleOf(target);
   if (rule === undefined) return;
-  conclude(core, target, rule, result.ok ? undefined : `connect: ${result.failure} (${result.detail})`, now);
+  if (!result.ok && result.failure === 'no-descriptors') postpone(core, target, rule, now);
+  else conclude(core, target, rule, result.ok ? undefined : `connect: ${result.failure} (${result.detail})`, now);
 }
 
 export function handleCheckPort(core: Core, target: Target, result: OpenResult, now: Millis): void {
   const rule = ruleOf(target);
   if (rule === undefined || target.check?.kind !== 'port') return;
   if (!result.ok) {
-    // Want of ports of our own says nothing about the upstream.
     core.ports.delete(target.check.socket);
     target.check = undefined;
-    core.deadlines.set(target, now + rule.interval);
+    postpone(core, target, rule, now);
     return;
   }
   core.orders.add({ type: 'send', from: target.check.socket, to: target.endpoint(0), packet: rule.request });
@@ -72,15 +72,17 @@ function begin(core: Core, target: Target, rule: HealthRule, now: Millis): void 
 /** `failure`: why the check failed; undefined when it was good. */
 function conclude(core: Core, target: Target, rule: HealthRule, failure: string | undefined, now: Millis): void {
   const good = failure === undefined;
+  const wanted = !target.proven ? 1 : good ? rule.rise : rule.fall;
   endCheck(core, target);
   core.deadlines.set(target, now + rule.interval);
+  target.proven ||= good;
   if (good === target.up) {
     target.contrary = 0;
     if (good) target.reason = undefined;
     return;
   }
   target.contrary += 1;
-  if (target.contrary < (good ? rule.rise : rule.fall)) return;
+  if (target.contrary < wanted) return;
   target.contrary = 0;
   target.up = good;
   target.since = now;
@@ -93,6 +95,12 @@ function conclude(core: Core, target: Target, rule: HealthRule, failure: string 
   core.event(good ? 'info' : 'warn', good ? 'forward-upstream-up' : 'forward-upstream-down', fields);
   // A session would stay with it for ever; the client's next datagram goes to another.
   if (!good) endSessionsOf(core, target);
+}
+
+/** Want of ports or descriptors of our own says nothing about the upstream. */
+function postpone(core: Core, target: Target, rule: HealthRule, now: Millis): void {
+  endCheck(core, target);
+  core.deadlines.set(target, now + rule.interval);
 }
 
 function endCheck(core: Core, target: Target): void {

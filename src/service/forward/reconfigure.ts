@@ -62,12 +62,13 @@ function stop(core: Core, upstream: Upstream): void {
   for (const target of upstream.targets) stopChecks(core, target);
 }
 
-/** Without checks everything counts as up again. */
+/** Everything counts as up again, until the first check says otherwise. */
 function restartChecks(core: Core, upstream: Upstream, now: Millis): void {
   for (const target of upstream.targets) {
     stopChecks(core, target);
     if (!target.up) target.since = now;
     target.up = true;
+    target.proven = false;
     target.reason = undefined;
     target.contrary = 0;
     startChecks(core, target, now);

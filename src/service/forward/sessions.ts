@@ -1,4 +1,5 @@
-import type { Flow } from '../../flow/flow.ts';
+import { type Flow, KEEP, NO_DISCRIMINATOR } from '../../flow/flow.ts';
+import { isWildcard } from '../../net/address.ts';
 import { type Endpoint, sameEndpoint } from '../../net/endpoint.ts';
 import type { FlowId } from '../../net/ids.ts';
 import type { OpenResult } from '../../net/open-result.ts';
@@ -108,7 +109,7 @@ function openSession(core: Core, listener: Listener, from: Endpoint, packet: Uin
   const opened = openDatagram(core, forward, from, packet);
   if (opened === undefined) return undefined;
   const source = opened.header?.addresses?.source ?? from;
-  const destination = opened.header?.addresses?.destination ?? listener.local;
+  const destination = opened.header?.addresses?.destination ?? askedBy(core, listener, from);
   if (isElsewhere(forward, from, source)) return core.drop('unusable-source');
   const refusal = forward.admission.enter();
   if (refusal !== undefined) return core.drop(refusal);
@@ -125,6 +126,12 @@ function openSession(core: Core, listener: Listener, from: Endpoint, packet: Uin
   begin(core, session);
   const sender = { source, destination, tlvs: opened.header?.tlvs ?? [] };
   hold(core, session, concat(proxyHeaderFor(forward.rule.proxyOut, 'dgram', sender), opened.payload));
+}
+
+/** For a header: an upstream can do nothing with "all addresses". */
+function askedBy(core: Core, { socket, local, forward }: Listener, client: Endpoint): Endpoint {
+  if (forward.rule.proxyOut === 'off' || !isWildcard(local.address)) return local;
+  return { ...local, address: core.carried.askedAddress?.(socket, client) ?? local.address };
 }
 
 /** Who is there by now has had his place in the admission. */
@@ -185,8 +192,8 @@ function installToUpstream(core: Core, session: Session, renew = false): void {
   if (session.toUpstream !== undefined) forgetFlow(core, session, session.toUpstream);
   session.toUpstream = addFlow(core, session, {
     direction: 'to_peer',
-    match: { socket: listener.socket, local: listener.local, remote: client, discriminator: { kind: 'none' } },
-    rewrite: { socket: session.socket, local, remote: upstream, encapsulation: { kind: 'keep' } },
+    match: { socket: listener.socket, local: listener.local, remote: client, discriminator: NO_DISCRIMINATOR },
+    rewrite: { socket: session.socket, local, remote: upstream, encapsulation: KEEP },
     idle: answered ? idle : Math.min(idle, UNANSWERED),
   });
 }
@@ -210,8 +217,8 @@ function installToClient(core: Core, session: Session): void {
   if (local === undefined) return;
   session.toClient = addFlow(core, session, {
     direction: 'to_client',
-    match: { socket: session.socket, local, remote: upstream, discriminator: { kind: 'none' } },
-    rewrite: { socket: listener.socket, local: listener.local, remote: client, encapsulation: { kind: 'keep' } },
+    match: { socket: session.socket, local, remote: upstream, discriminator: NO_DISCRIMINATOR },
+    rewrite: { socket: listener.socket, local: listener.local, remote: client, encapsulation: KEEP },
     idle: listener.forward.rule.idle,
   });
 }

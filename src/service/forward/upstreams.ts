@@ -45,6 +45,8 @@ export class Target implements Deadline {
   readonly address: string;
   /** What the health checks say; up until they say otherwise. */
   up = true;
+  /** A check was good once. Until then one check is enough, either way: nothing is known that could speak against it. */
+  proven = false;
   /** Since when `up` is what it is; 0 before the first look. */
   since: Millis = 0;
   /** Of the last failure, while nothing better is known. */

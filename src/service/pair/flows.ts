@@ -1,4 +1,4 @@
-import type { Direction, Flow } from '../../flow/flow.ts';
+import { type Direction, type Flow, KEEP, NO_DISCRIMINATOR } from '../../flow/flow.ts';
 import { rateLimit } from '../rates.ts';
 import type { Channel, Seat } from './channel.ts';
 import type { Core } from './core.ts';
@@ -22,14 +22,14 @@ export function installFlow(core: Core, channel: Channel, seat: Seat): void {
       socket: seat.socket,
       local: here,
       remote: seat.endpoint,
-      discriminator: { kind: 'none' },
+      discriminator: NO_DISCRIMINATOR,
       exceptWord: seat.word,
     },
     rewrite: {
       socket: partner.socket,
       local: there,
       remote: partner.endpoint,
-      encapsulation: { kind: 'keep' },
+      encapsulation: KEEP,
     },
     idle: core.flowIdle,
     ...(limit && { limit }),

@@ -81,7 +81,7 @@ export class Table {
 
   addFlow(flow: FlowId, channel: Channel, seat: Seat): void {
     seat.flow = flow;
-    this.#flows.set(flow, { channel, seat });
+    this.#flows.set(flow, this.find(seat.socket, seat.endpoint) ?? { channel, seat });
   }
 
   removeFlow(seat: Seat): void {

@@ -1,4 +1,4 @@
-import type { Direction, Flow, FlowMatch } from '../../flow/flow.ts';
+import { type Direction, type Flow, type FlowMatch, NO_DISCRIMINATOR, STRIP } from '../../flow/flow.ts';
 import type { FlowId } from '../../net/ids.ts';
 import { rateLimit } from '../rates.ts';
 import { Allocation, type Channel, type Relay } from './allocation.ts';
@@ -48,10 +48,10 @@ function installRelayed(core: Core, allocation: Allocation, channel: Channel, re
   const peer: Side = { socket: relay.socket, local: relay.local, remote: channel.peer };
   channel.toPeer = add(core, 'to_peer', allocation, {
     match: { ...client, discriminator: { kind: 'channel', channel: channel.number } },
-    rewrite: { ...peer, encapsulation: { kind: 'strip' } },
+    rewrite: { ...peer, encapsulation: STRIP },
   });
   channel.toClient = add(core, 'to_client', allocation, {
-    match: { ...peer, discriminator: { kind: 'none' } },
+    match: { ...peer, discriminator: NO_DISCRIMINATOR },
     rewrite: { ...client, encapsulation: { kind: 'add', channel: channel.number } },
   });
 }

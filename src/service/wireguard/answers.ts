@@ -115,8 +115,8 @@ export function handleData(
 function recogniseMove(core: Core, at: SocketId, from: Endpoint, index: number, now: Millis): void {
   const route = core.table.indices.get(index);
   if (route === undefined || !core.initiationBudget.take(from, 1, now)) return;
-  const { successors } = route.from;
   const remote = admit(core, at, from, now);
+  const successors = (route.from.successors ??= new Set());
   if (successors.has(remote)) return;
   for (const old of successors) if (!old.isKnown || successors.size >= SUCCESSORS) successors.delete(old);
   successors.add(remote);

@@ -19,8 +19,8 @@ function recordClient(core: Core, remote: Remote): ClientRecord {
   );
   return {
     service: 'wireguard',
-    names: [...keys].map(({ name }) => name),
-    publicKeys: [...keys].map(({ publicKey }) => Buffer.from(publicKey).toString('base64')),
+    names: keys.map(({ name }) => name),
+    publicKeys: keys.map(({ publicKey }) => Buffer.from(publicKey).toString('base64')),
     proven: remote.proof !== undefined,
     endpoint,
     transport: 'udp',

@@ -60,8 +60,8 @@ export function becomeClient(core: Core, remote: Remote, now: Millis): void {
 /** More endpoints than these claim one key only when somebody lies. */
 export function giveKey(remote: Remote, key: RegisteredKey): void {
   if (remote.proof !== undefined) return;
-  if (key.remotes.size >= REMOTES_OF_A_KEY || remote.keys.size >= KEYS_OF_A_REMOTE) return;
-  remote.keys.add(key);
+  if (key.remotes.size >= REMOTES_OF_A_KEY || remote.keys.length >= KEYS_OF_A_REMOTE) return;
+  if (!remote.keys.includes(key)) remote.keys = [...remote.keys, key];
   key.remotes.add(remote);
 }
 

@@ -49,8 +49,7 @@ export function prove(core: Core, at: SocketId, from: Endpoint, key: RegisteredK
 export function setProof(core: Core, remote: Remote, key: RegisteredKey, until: Millis): void {
   unprove(core, remote);
   for (const other of remote.keys) other.remotes.delete(remote);
-  remote.keys.clear();
-  remote.keys.add(key);
+  remote.keys = [key];
   key.remotes.add(remote);
   remote.proof = new ProvenEndpoint(remote, key);
   remote.hasProvenAddress = true;

@@ -27,7 +27,7 @@ export function reconfigure(core: Core, config: WireguardConfig): void {
   if (before.quota.bytesPerSecond !== config.quota.bytesPerSecond) renewFlows(core);
   removeKeys(core, new Set(core.registry.update(config.peers)));
   const { clients, strangers } = core.table;
-  if (config.peers.length > 0) for (const remote of [...clients]) if (remote.keys.size === 0) forget(core, remote);
+  if (config.peers.length > 0) for (const remote of [...clients]) if (remote.keys.length === 0) forget(core, remote);
   for (const remote of clients) core.deadlines.set(remote, lastSeen(core, remote) + config.timeout);
   if (core.proof === undefined || config.proof === undefined) return;
   core.proof.required = config.proof.required;
@@ -42,9 +42,9 @@ function removeKeys(core: Core, gone: ReadonlySet<RegisteredKey>): void {
   for (const key of gone) {
     for (const remote of [...key.proven]) unprove(core, remote);
     for (const remote of [...key.remotes]) {
-      remote.keys.delete(key);
+      remote.keys = remote.keys.filter((other) => other !== key);
       core.changes.note(remote);
-      if (remote.keys.size === 0 && hasList) forget(core, remote);
+      if (remote.keys.length === 0 && hasList) forget(core, remote);
     }
     if (proof !== undefined) for (const session of key.sessions) endSession(core, proof, session);
   }

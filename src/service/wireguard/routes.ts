@@ -1,4 +1,4 @@
-import type { Flow } from '../../flow/flow.ts';
+import { type Flow, KEEP } from '../../flow/flow.ts';
 import { type Millis, SECOND } from '../../net/time.ts';
 import { rateLimit } from '../rates.ts';
 import type { Core } from './core.ts';
@@ -98,7 +98,7 @@ export function installFlow(core: Core, route: Route): void {
       remote: from.endpoint,
       discriminator: { kind: 'receiver', index: route.index },
     },
-    rewrite: { socket: to.socket, local: rewriteLocal, remote: to.endpoint, encapsulation: { kind: 'keep' } },
+    rewrite: { socket: to.socket, local: rewriteLocal, remote: to.endpoint, encapsulation: KEEP },
     // The service owns every lifetime: no key pair lives longer than its route.
     idle: 0,
     ...(limit && { limit }),

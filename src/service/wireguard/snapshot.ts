@@ -149,7 +149,7 @@ function recordClient(core: Core, remote: Remote): ClientSnapshot | undefined {
   return {
     listener: endpointKey(listener),
     endpoint: { family: endpoint.family, address: endpoint.address, port: endpoint.port },
-    keys: [...keys].map(({ publicKey }) => nameOf(publicKey)),
+    keys: keys.map(({ publicKey }) => nameOf(publicKey)),
     ...(proof && { proof: { key: nameOf(proof.key.publicKey), until: proof.at } }),
     firstSeen: client.firstSeen,
     lastSeen: lastSeen(core, remote),
@@ -214,7 +214,7 @@ function restoreClient(core: Core, record: ClientSnapshot, linked: Millis, now: 
     setProof(core, remote, proven, proof.until);
   }
   // With a list of peers, whoever is not on it any more is not a client any more.
-  if (registry.keys.length === 0 || remote.keys.size > 0) return remote;
+  if (registry.keys.length === 0 || remote.keys.length > 0) return remote;
   forget(core, remote);
   return core.drop('restore-failed');
 }

@@ -72,7 +72,7 @@ function othersOf(
     turns.among(strangers.all, 'strangers', looks),
     turns.among(clients, 'clients', looks),
   ];
-  const fits = (remote: Remote) => key === undefined || remote.keys.size === 0;
+  const fits = (remote: Remote) => key === undefined || remote.keys.length === 0;
   return alternate(
     kinds.map((kind) => unmet(kind, met, fits)),
     turns.tries,
@@ -81,7 +81,7 @@ function othersOf(
 
 function costOf(target: Remote, key: RegisteredKey | undefined): number {
   if (target.client === undefined) return 2;
-  return key !== undefined && target.keys.has(key) ? 0.1 : 1;
+  return key !== undefined && target.keys.includes(key) ? 0.1 : 1;
 }
 
 function* unmet(
@@ -110,7 +110,7 @@ function isPartner(from: Remote, target: Remote): boolean {
 function* withSuccessors(remotes: Iterable<Remote>): Iterable<Remote> {
   for (const remote of remotes) {
     yield remote;
-    for (const successor of remote.successors) if (successor.isKnown) yield successor;
+    for (const successor of remote.successors ?? []) if (successor.isKnown) yield successor;
   }
 }
 

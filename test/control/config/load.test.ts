@@ -366,7 +366,7 @@ describe('faults', () => {
     const folder = temporaryFolder(context);
     const given = (file: string) => loadConfig({ file, environment: {}, overrides: [] });
     for (const [file, reason] of [
-      [join(folder, 'none.yaml'), 'there is no such file'],
+      [join(folder, 'none.yaml'), 'there is no such file (check its path)'],
       [folder, 'is a folder, not a file'],
     ] as const) {
       const result = await given(file);

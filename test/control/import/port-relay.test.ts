@@ -131,5 +131,8 @@ test('culvert import port-relay prints what loads to the same; --partial leaves 
   writeFileSync(file, 'A=1\n');
   assert.equal((await culvert(['import', 'port-relay', '--partial', file])).code, 2);
   const missing = await culvert(['import', 'port-relay', `${file}.not`]);
-  assert.deepEqual([missing.code, missing.stderr], [2, `culvert: ${file}.not: there is no such file\n`]);
+  assert.deepEqual(
+    [missing.code, missing.stderr],
+    [2, `culvert: ${file}.not: there is no such file (check its path)\n`],
+  );
 });

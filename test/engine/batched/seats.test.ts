@@ -11,7 +11,7 @@ test('places are given out to the last, and a worker that is gone gives back its
   const worker = fc.nat(WORKERS - 1);
   const listener = fc.nat(LISTENERS - 1);
   const act = fc.record({
-    what: fc.constantFrom('take', 'take', 'leave', 'die', 'stand', 'turn', 'turn'),
+    what: fc.constantFrom('take', 'take', 'leave', 'die', 'stand', 'turn', 'turn', 'owe'),
     worker,
     listener,
   });
@@ -22,6 +22,7 @@ test('places are given out to the last, and a worker that is gone gives back its
       const main = new Seats(memory, WORKERS);
       const counts = Array.from({ length: WORKERS }, () => new Array<number>(LISTENERS).fill(0));
       const versions = new Array<number>(LISTENERS).fill(0);
+      const owed = new Array<number>(WORKERS).fill(0);
       const turns = new Array<number>(LISTENERS).fill(0);
       const taken = (at: number): number => counts.reduce((sum, own) => sum + (own[at] ?? 0), 0);
       for (const { what, worker, listener } of acts) {
@@ -37,6 +38,10 @@ test('places are given out to the last, and a worker that is gone gives back its
         } else if (what === 'die') {
           main.forget(worker);
           own.fill(0);
+          owed[worker] = 0;
+        } else if (what === 'owe') {
+          owed[worker] = listener;
+          seats[worker]?.owe(listener);
         } else if (what === 'stand') {
           versions[listener] = main.nextVersion(listener);
           turns[listener] = 0;
@@ -45,6 +50,10 @@ test('places are given out to the last, and a worker that is gone gives back its
           assert.equal(seats[worker]?.takeTurn(listener), turn);
           turns[listener] = turn + 1;
         }
+        assert.equal(
+          main.owed,
+          owed.reduce((sum, each) => sum + each, 0),
+        );
         for (let at = 0; at < LISTENERS; at++) {
           assert.equal(main.taken(at), taken(at));
           assert.equal(seats[worker]?.version(at), versions[at]);

@@ -23,10 +23,13 @@ export class Harness {
   /** What flows and streams have carried, as the test says. */
   readonly carried = new Map<FlowId, FlowCounters>();
   readonly streamBytes = new Map<StreamId, number>();
+  /** Addresses of ours, by those of clients. */
+  readonly asked = new Map<string, string>();
   readonly service = new ForwardService(this.ids, seededRandom('forward'), {
     blocks: this.blocks,
     flows: { read: (flow) => this.carried.get(flow) },
     streamBytes: (stream) => this.streamBytes.get(stream),
+    askedAddress: (_listener, { address }) => this.asked.get(address),
   });
   /** Of the listener, as of the last order; no other test looks at those orders. */
   standing: StandingDecision | undefined;

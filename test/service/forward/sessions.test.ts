@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parsePrefix } from '../../../src/net/prefix.ts';
+import { decodeProxyHeader } from '../../../src/wire/proxy-protocol/codec.ts';
 import { encodeProxyV2 } from '../../../src/wire/proxy-protocol/v2.ts';
 import { all, endpoint, Harness, LOCAL, one, rule, types } from './harness.ts';
 
@@ -137,6 +138,18 @@ test('PROXY v2 stands in the first datagram, of what comes in and of what goes o
   assert.deepEqual(sent, [first.toString(), 'second']);
   assert.deepEqual(harness.datagram('10.0.0.1:100', 'no header'), []);
   assert.equal(harness.drops()['no-proxy-header'], 1);
+});
+
+test('PROXY v2 names the address that the client asked, where the listener has all and somebody knows', () => {
+  const harness = new Harness(rule([UPSTREAM], { ...udp, proxyOut: 'v2' }));
+  harness.asked.set(endpoint(CLIENT).address, '192.0.2.80');
+  const destinationFor = (client: string) => {
+    const { socket } = one(harness.datagram(client, 'query'), 'openPort');
+    const decoded = decodeProxyHeader(one(harness.portOpened(socket), 'send').packet);
+    return decoded.ok ? decoded.header.addresses?.destination : undefined;
+  };
+  assert.deepEqual(destinationFor(CLIENT), { ...LOCAL, address: '192.0.2.80' });
+  assert.deepEqual(destinationFor('203.0.113.200:1'), LOCAL);
 });
 
 test('an upstream that is found down loses its sessions, so that they go elsewhere', () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { StreamId } from '../../../src/net/ids.ts';
 import { isSafeAnswer } from '../../../src/service/forward/upstream-filter.ts';
 import { all, goal, Harness, one, rule, types } from './harness.ts';
 
@@ -60,6 +61,7 @@ test('a name that never resolved marks its forward down; clients are not kept wa
       address: undefined,
       up: false,
       checked: false,
+      state: 'down',
       since: upstream?.since,
       reason: 'the name does not resolve (ENOTFOUND)',
       nextAt: 10_000,
@@ -88,17 +90,41 @@ test('names lead neither to this machine nor to metadata services', () => {
   assert.equal(goal(one(literal.open('198.51.100.1:1').orders, 'connect')), '127.0.0.1:80');
 });
 
-test('an upstream is called checked where its forward has health checks', () => {
-  for (const [settings, checked] of [
-    [{}, false],
-    [{ health }, true],
-  ] as const) {
-    const [forward] = new Harness(rule(['192.0.2.1:80'], settings)).service.stats().forwards;
-    assert.deepEqual(
-      forward?.upstreams.map((upstream) => [upstream.up, upstream.checked]),
-      [[true, checked]],
-    );
-  }
+test('an upstream without checks is unchecked; with them one is being checked until the first answer, which is enough either way', () => {
+  const states = (harness: Harness) =>
+    harness.service.stats().forwards[0]?.upstreams.map(({ state, up, checked }) => [state, up, checked]);
+  assert.deepEqual(states(new Harness(rule(['192.0.2.1:80']))), [['unchecked', true, false]]);
+
+  const harness = new Harness(rule(['192.0.2.1:80', '192.0.2.2:80'], { health: { ...health, fall: 3 } }));
+  const checks = () => {
+    const connects = all(harness.wait(0), 'connect');
+    assert.deepEqual(connects.map(goal), ['192.0.2.1:80', '192.0.2.2:80']);
+    return connects.map(({ stream }) => stream) as [StreamId, StreamId];
+  };
+  const checking = [
+    ['checking', true, true],
+    ['checking', true, true],
+  ];
+  const goals = () => [1, 2].map((n) => goal(one(harness.open(`198.51.100.1:${n}`).orders, 'connect'))).sort();
+  assert.deepEqual(states(harness), checking);
+  const [sound, dead] = checks();
+  assert.deepEqual([states(harness), goals()], [checking, ['192.0.2.1:80', '192.0.2.2:80']]);
+  harness.connected(sound);
+  harness.failed(dead);
+  assert.deepEqual(states(harness), [
+    ['up', true, true],
+    ['down', false, true],
+  ]);
+  assert.deepEqual(goals(), ['192.0.2.1:80', '192.0.2.1:80']);
+
+  // What was never there need not come back twice.
+  const again = all(harness.wait(10_000), 'connect').find((connect) => goal(connect) === '192.0.2.2:80');
+  harness.connected(again?.stream ?? assert.fail());
+  assert.equal(states(harness)?.[1]?.[0], 'up');
+
+  harness.update(rule(['192.0.2.1:80', '192.0.2.2:80'], { health: { ...health, interval: 5000 } }));
+  assert.deepEqual(states(harness), checking);
+  checks();
 });
 
 test('health checks take an upstream out after so many failures, and bring it back', () => {
@@ -129,6 +155,18 @@ test('with every upstream down nobody is served, and the state says so', () => {
   harness.failed(one(harness.wait(0), 'connect').stream);
   assert.deepEqual(types(harness.open('198.51.100.1:1').orders), ['closeStream']);
   assert.equal(harness.service.stats().forwards[0]?.down, true);
+});
+
+test('want of our own descriptors says nothing about an upstream, neither in a check nor for the next client', () => {
+  const harness = new Harness(rule(['192.0.2.1:80', '192.0.2.2:80'], { health: { ...health, fall: 1 } }));
+  for (const { stream } of all(harness.wait(0), 'connect')) harness.failed(stream, 'no-descriptors');
+  const state = () => harness.service.stats().forwards[0]?.upstreams[0];
+  assert.equal(state()?.state, 'checking');
+  const { stream } = one(harness.open('198.51.100.1:1').orders, 'connect');
+  harness.failed(stream, 'no-descriptors');
+  assert.equal(state()?.reason, undefined);
+  assert.equal(harness.drops()['connect-no-descriptors'], 1);
+  assert.equal(all(harness.wait(10_000), 'connect').length, 2, 'checked again');
 });
 
 test('a UDP check sends and wants its reply, from the upstream itself', () => {

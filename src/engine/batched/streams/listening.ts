@@ -84,12 +84,21 @@ export class Listening {
         this.#pause(listener, BREATH);
         return;
       }
+      const { headroom, table } = this.#streams;
+      this.#tellOwed();
+      if (!headroom.allows(OF_A_CLIENT, this.#seats.owed)) {
+        // He waits in the backlog: here he would take what others need to be served.
+        if (n > 0) return;
+        table.drop('accept-deferred');
+        this.#pause(listener, REST);
+        return;
+      }
       const got = this.#acceptor.accept(listener);
       if (got === 'none') return;
       if (got === 'gone') continue;
       if (got === 'exhausted') {
         // It would be told of again at once: whoever has nothing left had better wait until something is given back.
-        this.#streams.table.drop('accept-failed');
+        table.drop('accept-failed');
         this.#pause(listener, REST);
         return;
       }
@@ -102,8 +111,9 @@ export class Listening {
     this.#poll.addShared(listener.number);
   }
 
-  /** Answers what can be answered by now; for every turn. */
+  /** Tells the other workers what is owed here, and answers what can be answered by now; for every turn. */
   answer(): void {
+    this.#tellOwed();
     if (this.#leaving.size > 0) this.#leave();
     if (this.#asked.length > 0 && this.#knowsAll()) {
       for (const question of this.#asked) this.#reports.told(question);
@@ -132,6 +142,11 @@ export class Listening {
     this.#wheel.set(listener, this.#streams.table.now + time);
   }
 
+  /** Connects of the service's own may be more than clients. */
+  #tellOwed(): void {
+    this.#seats.owe(Math.max(0, this.#streams.table.unserved));
+  }
+
   #leave(): void {
     const { uncounted } = this.#streams.table;
     for (const listener of this.#leaving) {
@@ -155,6 +170,8 @@ export class Listening {
 
 /** Connections of one listener in a turn. */
 const ACCEPTS = 64;
+/** Descriptors: his, his upstream's, and a pipe. */
+const OF_A_CLIENT = 4;
 /** Until the main thread has read what it was told. */
 const BREATH: Millis = 25;
 /** Of a listener for which there are no descriptors. */

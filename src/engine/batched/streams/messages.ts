@@ -95,7 +95,14 @@ export const CHUNK_BYTES = 64 * 1024;
 export const SERVICES: readonly ServiceName[] = ['turn', 'wireguard', 'pair', 'forward'];
 
 /** Drops that a worker counts, in the order of their counters. */
-export const DROPS = ['stream-error', 'accept-failed', 'too-many-streams', 'stream-overflow', 'stream-gone'] as const;
+export const DROPS = [
+  'stream-error',
+  'accept-failed',
+  'accept-deferred',
+  'too-many-streams',
+  'stream-overflow',
+  'stream-gone',
+] as const;
 export type StreamDrop = (typeof DROPS)[number];
 
 /** Shared by a worker and the main thread. */

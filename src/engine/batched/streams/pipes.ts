@@ -1,4 +1,5 @@
 import { closePipe, openPipe, type Pipe } from '../../../sys/pipe.ts';
+import type { Headroom } from '../../portable/headroom.ts';
 
 /**
  * Pipes for those streams that have bytes on their way. A stream gives its pipe back as soon as it is empty, so streams that are silent have
@@ -7,13 +8,15 @@ import { closePipe, openPipe, type Pipe } from '../../../sys/pipe.ts';
 export class Pipes {
   readonly #spare: Pipe[] = [];
   readonly #owned: Uint8Array;
+  readonly #headroom: Headroom;
   #used = 0;
   /** After a refusal it is not asked at every chunk. */
   #refusals = 0;
 
   /** `owned`: see StreamMemory. */
-  constructor(owned: Uint8Array) {
+  constructor(owned: Uint8Array, headroom: Headroom) {
     this.#owned = owned;
+    this.#headroom = headroom;
   }
 
   /** Undefined: copy. */
@@ -51,7 +54,7 @@ export class Pipes {
       this.#refusals -= 1;
       return undefined;
     }
-    const pipe = openPipe(PIPE_BYTES);
+    const pipe = this.#headroom.allows(2) ? openPipe(PIPE_BYTES) : undefined;
     if (pipe !== undefined && pipe.size >= SMALLEST) {
       this.#own(pipe, 1);
       return pipe;

@@ -3,6 +3,8 @@
  * is gone takes what it counted with it, whatever it was at.
  *
  *   streams of worker 0:4   of worker 1:4   …   version of what stands:4   how many it let in:4
+ *
+ * Behind the last listener: how many clients of worker 0:4, of worker 1:4 … have no upstream yet.
  */
 export class Seats {
   readonly #words: Int32Array;
@@ -17,7 +19,7 @@ export class Seats {
   }
 
   static bytes(listeners: number, workers: number): number {
-    return listeners * (workers + MORE) * 4;
+    return (listeners * (workers + MORE) + workers) * 4;
   }
 
   /** A place for one stream more, among all workers: which it is, from 1; 0 when all are taken. */
@@ -43,6 +45,19 @@ export class Seats {
     let taken = 0;
     for (let worker = 0; worker < this.#workers; worker++) taken += Atomics.load(this.#words, at + worker);
     return taken;
+  }
+
+  /** So many clients of this worker have no upstream yet. */
+  owe(count: number): void {
+    Atomics.store(this.#words, this.#words.length - this.#workers + this.#own, count);
+  }
+
+  /** Of all workers together. */
+  get owed(): number {
+    let owed = 0;
+    for (let at = this.#words.length - this.#workers; at < this.#words.length; at++)
+      owed += Atomics.load(this.#words, at);
+    return owed;
   }
 
   /** A worker is gone. */

@@ -23,6 +23,8 @@ export class StreamTable {
   /** Of the loop, and when it began. */
   turn = 0;
   now: Millis = 0;
+  /** Clients, less upstreams: so many descriptors are still wanted. */
+  unserved = 0;
   #lastHandle = 0;
 
   constructor(memory: StreamMemory, wheel: IdleWheel<Stream | Accepting>, pipes: Pipes, reports: Reports) {
@@ -39,6 +41,7 @@ export class StreamTable {
     this.#byNumber[fd.number] = stream;
     if (handle !== UNTOLD) this.#byHandle.set(handle, stream);
     else if (listener !== undefined) listener.untold += 1;
+    this.unserved += listener === undefined ? -1 : 1;
     this.#owned[fd.number] = 1;
     this.#bytes[fd.number] = 0;
     return stream;
@@ -76,6 +79,7 @@ export class StreamTable {
   /** Another thread has it from now on, by the number of its descriptor; until it says so, what is left of this worker is still to be closed with it. */
   giveAway(stream: Stream): number {
     stream.state = 'gone';
+    this.unserved += stream.listener === undefined ? 1 : -1;
     this.#wheel.clear(stream);
     this.#byHandle.delete(stream.handle);
     this.#byNumber[stream.fd.number] = undefined;
@@ -87,6 +91,7 @@ export class StreamTable {
     const { state } = stream;
     if (state === 'gone') return;
     stream.state = 'gone';
+    this.unserved += stream.listener === undefined ? 1 : -1;
     this.#wheel.clear(stream);
     if (stream.pipe !== undefined) {
       if (stream.piped > 0) this.#pipes.discard(stream.pipe);

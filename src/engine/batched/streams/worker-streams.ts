@@ -4,6 +4,7 @@ import { SECOND } from '../../../net/time.ts';
 import { type EdgePoll, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from '../../../sys/edge-poll.ts';
 import { Fd } from '../../../sys/fd.ts';
 import { probeSilence } from '../../../sys/stream-socket.ts';
+import { Headroom } from '../../portable/headroom.ts';
 import type { Accepting, Acceptor } from './acceptor.ts';
 import { Carrying } from './carrying.ts';
 import { Connecting } from './connecting.ts';
@@ -21,6 +22,7 @@ export class WorkerStreams {
   readonly untold: Untold;
   readonly carrying: Carrying;
   readonly connecting: Connecting;
+  readonly headroom: Headroom;
   readonly #wheel: IdleWheel<Stream | Accepting>;
   readonly #reports: Reports;
   readonly #poll: EdgePoll;
@@ -36,7 +38,8 @@ export class WorkerStreams {
     this.#wheel = wheel;
     this.#reports = reports;
     this.#poll = poll;
-    this.#pipes = new Pipes(new Uint8Array(memory.owned));
+    this.headroom = new Headroom(memory.workers);
+    this.#pipes = new Pipes(new Uint8Array(memory.owned), this.headroom);
     const mover = new Mover(poll, this.#pipes, memory);
     this.table = new StreamTable(memory, wheel, this.#pipes, reports);
     this.untold = new Untold(this.table, acceptor, reports, wheel);
