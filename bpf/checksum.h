@@ -4,6 +4,9 @@
 
 #include <linux/types.h>
 
+/* As good as 0, and more than can be taken out of a sum. */
+#define ALL_ONES 0xffff00000000
+
 static __always_inline __u16 fold(__u64 sum) {
   sum = (sum & 0xffffffff) + (sum >> 32);
   sum = (sum & 0xffff) + (sum >> 16);
@@ -16,13 +19,6 @@ static __always_inline __u64 added(const __be32 *words, int count) {
   __u64 sum = 0;
   for (int index = 0; index < count; index++)
     sum += words[index];
-  return sum;
-}
-
-static __always_inline __u64 removed(const __be32 *words, int count) {
-  __u64 sum = 0;
-  for (int index = 0; index < count; index++)
-    sum += (__u32)~words[index];
   return sum;
 }
 

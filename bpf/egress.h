@@ -1,7 +1,6 @@
 /* Which way out: the kernel's own routing table and neighbours, any interface, remembered in the flow for a while. */
 #pragma once
 
-#include <linux/if_ether.h>
 #include <linux/in.h>
 #include "maps.h"
 #include "packet.h"
@@ -83,8 +82,8 @@ static __always_inline enum reason look_up_hop(struct xdp_md *ctx, const struct 
   hop->generation = settings->generation;
   hop->ifindex = fib.ifindex;
   hop->mtu = fib.mtu_result;
-  __builtin_memcpy(hop->destination, fib.dmac, ETH_ALEN);
-  __builtin_memcpy(hop->source, fib.smac, ETH_ALEN);
+  __builtin_memcpy(hop->addresses.destination, fib.dmac, sizeof(fib.dmac));
+  __builtin_memcpy(hop->addresses.source, fib.smac, sizeof(fib.smac));
   return GO_ON;
 }
 
@@ -111,7 +110,7 @@ static __always_inline void remember(struct flow *flow, const struct hop *hop) {
   flow->hop.ifindex = hop->ifindex;
   flow->hop.mtu = hop->mtu;
   flow->hop.exit = hop->exit;
-  __builtin_memcpy(flow->hop.destination, hop->destination, ETH_ALEN);
-  __builtin_memcpy(flow->hop.source, hop->source, ETH_ALEN);
+  flow->hop.counter = NOBODY;
+  flow->hop.addresses = hop->addresses;
   *until = hop->until;
 }

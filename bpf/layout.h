@@ -73,16 +73,25 @@ enum exit {
   EXIT_TRANSMIT = 2, /* XDP_TX where a packet came in */
 };
 
+/* Of `counter` below; else a processor's number + 1. */
+#define NOBODY    0
+#define EVERYBODY 255
+
+/* Hardware addresses, as in a frame. Words of 16 bits are what lies there at its proper place. */
+struct addresses {
+  __be16 destination[3];
+  __be16 source[3];
+};
+
 /* The next hop of a flow as the last look-up had it. Good until `until`, and only in its generation. */
 struct hop {
   __u64 until;
   __u32 generation;
   __u32 ifindex;
+  struct addresses addresses;
   __u16 mtu;
-  __u8 destination[6];
-  __u8 source[6];
-  __u8 exit; /* enum exit */
-  __u8 unused;
+  __u8 exit;    /* enum exit */
+  __u8 counter; /* who counts for the flow: see count_flow */
 };
 
 struct flow {
@@ -129,6 +138,24 @@ struct counter {
   __u64 bytes; /* payload as received */
 };
 
+/* An interface that frames may come in by: what is for its address is for this host. */
+struct link {
+  __u32 ifindex; /* 0: none */
+  __be16 address[3];
+  __u16 unused;
+};
+
+#define LINKS      256
+#define LINK_SHIFT 24
+
+/* Addresses of this host that most packets are for: there are not many, and a look-up takes longer. */
+#define NEAR4 4
+#define NEAR6 2
+
+struct own_key6 {
+  __be32 address[4];
+};
+
 struct settings {
   __u64 clock;           /* 0: the kernel's; else the time, for tests */
   __u64 hop_lifetime;    /* how long a next hop is taken for granted */
@@ -137,6 +164,10 @@ struct settings {
   __u64 forward_until;   /* flows are executed no longer, unless a process says so again; 0 = for ever */
   __u32 generation;      /* of next hops; raise it and all are looked up anew */
   __u32 lookup_ifindex;  /* as if a packet had come in there the route is looked up; 0 = where it did */
+  __be32 near4[NEAR4];
+  struct own_key6 near6[NEAR6]; /* places without an address repeat another's */
+  __u32 spread;                 /* the link of an interface is at ifindex * spread >> LINK_SHIFT, or nowhere */
+  struct link links[LINKS];
 };
 
 /* A next hop that flows leave by. An IPv4 address is the first word. */

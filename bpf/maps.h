@@ -40,10 +40,6 @@ struct {
   __type(value, __u32);
 } own4 SEC(".maps");
 
-struct own_key6 {
-  __be32 address[4];
-};
-
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(map_flags, BPF_F_NO_PREALLOC);

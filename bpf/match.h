@@ -62,17 +62,17 @@ out:
 
 static __always_inline void write_key(const struct packet *packet, union flow_key *key) {
   int wildcard = packet->port_bits & PORT_WILDCARD;
+  /* Both at once: what is written in halves is slow to be read as one, which the kernel does to hash it. */
+  __be32 ports = packet->ports << 16 | packet->ports >> 16;
   if (packet->family == FAMILY_4) {
     key->v4.local = wildcard ? 0 : packet->to[0];
     key->v4.remote = packet->from[0];
-    key->v4.local_port = packet->to_port;
-    key->v4.remote_port = packet->from_port;
+    *(__be32 *)&key->v4.local_port = ports;
   } else {
     if (!wildcard)
       __builtin_memcpy(key->v6.local, packet->to, sizeof(key->v6.local));
     __builtin_memcpy(key->v6.remote, packet->from, sizeof(key->v6.remote));
-    key->v6.local_port = packet->to_port;
-    key->v6.remote_port = packet->from_port;
+    *(__be32 *)&key->v6.local_port = ports;
   }
 }
 

@@ -12,27 +12,29 @@
 
 #define IPV4_FRAGMENT 0x3fff /* more fragments, or an offset */
 #define IPV4_DF       0x4000
+#define GROUP         0x0100 /* in the first word of a hardware address */
 
 static __always_inline enum reason parse4(void *network, void *end, struct packet *packet);
 static __always_inline enum reason parse6(void *network, void *end, struct packet *packet);
 static __always_inline enum reason parse_udp(void *transport, void *end, struct packet *packet, __u32 expected);
 static __always_inline enum reason if_ours(const struct packet *packet, enum reason reason);
 static __always_inline int is_own(const struct packet *packet);
+static __always_inline int is_near(const struct packet *packet);
 static __always_inline int headers_summed(const __u32 *words);
 
 static __always_inline enum reason parse(struct xdp_md *ctx, struct packet *packet) {
   void *data = (void *)(long)ctx->data;
   void *end = (void *)(long)ctx->data_end;
-  struct ethhdr *ethernet = data;
+  struct ethernet *ethernet = data;
   if ((void *)(ethernet + 1) > end)
     return FOREIGN;
   packet->frame_bytes = end - data;
-  switch (ethernet->h_proto) {
+  switch (ethernet->type) {
   case bpf_htons(ETH_P_IP):
     /* A unicast datagram in a frame for a group (RFC 1122 §3.3.6) is the stack's to judge. */
-    return ethernet->h_dest[0] & 1 ? FOREIGN : parse4(ethernet + 1, end, packet);
+    return ethernet->addresses.destination[0] & bpf_htons(GROUP) ? FOREIGN : parse4(ethernet + 1, end, packet);
   case bpf_htons(ETH_P_IPV6):
-    return ethernet->h_dest[0] & 1 ? FOREIGN : parse6(ethernet + 1, end, packet);
+    return ethernet->addresses.destination[0] & bpf_htons(GROUP) ? FOREIGN : parse6(ethernet + 1, end, packet);
   case bpf_htons(ETH_P_8021Q):
   case bpf_htons(ETH_P_8021AD):
     return REASON_VLAN;
@@ -56,7 +58,7 @@ static __always_inline enum reason parse4(void *network, void *end, struct packe
   packet->ipv4_fragment = ip->frag_off;
   packet->traffic_class = ip->tos;
   packet->hop_limit = ip->ttl;
-  packet->header_bytes = sizeof(struct ethhdr) + sizeof(*ip) + sizeof(struct udphdr);
+  packet->header_bytes = sizeof(struct ethernet) + sizeof(*ip) + sizeof(struct udphdr);
   enum reason reason = parse_udp(ip + 1, end, packet, bpf_ntohs(ip->tot_len) - sizeof(*ip));
   /* What the stack would throw away must not be made good by a header of our own. */
   if (reason == GO_ON && !headers_summed(network))
@@ -86,7 +88,7 @@ static __always_inline enum reason parse6(void *network, void *end, struct packe
   }
   packet->traffic_class = (bpf_ntohs(*(__be16 *)network) >> 4) & 0xff;
   packet->hop_limit = ip->hop_limit;
-  packet->header_bytes = sizeof(struct ethhdr) + sizeof(*ip) + sizeof(struct udphdr);
+  packet->header_bytes = sizeof(struct ethernet) + sizeof(*ip) + sizeof(struct udphdr);
   return parse_udp(ip + 1, end, packet, bpf_ntohs(ip->payload_len));
 }
 
@@ -103,8 +105,7 @@ static __always_inline enum reason parse_udp(void *transport, void *end, struct 
   packet->service = packet->family == FAMILY_4 ? port->service4 : port->service6;
   if (!(packet->port_bits & PORT_OPEN))
     return FOREIGN;
-  packet->to_port = udp->dest;
-  packet->from_port = udp->source;
+  packet->ports = *(__be32 *)udp;
   packet->check = udp->check;
   __u32 length = bpf_ntohs(udp->len);
   if (length != expected || length < sizeof(*udp))
@@ -128,9 +129,31 @@ static __always_inline enum reason if_ours(const struct packet *packet, enum rea
 }
 
 static __always_inline int is_own(const struct packet *packet) {
+  if (is_near(packet))
+    return 1;
   if (packet->family == FAMILY_4)
     return bpf_map_lookup_elem(&own4, &packet->to[0]) != NULL;
   return bpf_map_lookup_elem(&own6, packet->to) != NULL;
+}
+
+static __always_inline int is_near(const struct packet *packet) {
+  __u32 zero = 0;
+  const struct settings *settings = bpf_map_lookup_elem(&settings_map, &zero);
+  if (!settings)
+    return 0;
+  const __be32 *to = packet->to;
+  if (packet->family == FAMILY_4) {
+    for (int index = 0; index < NEAR4; index++)
+      if (to[0] == settings->near4[index])
+        return 1;
+    return 0;
+  }
+  for (int index = 0; index < NEAR6; index++) {
+    const __be32 *near = settings->near6[index].address;
+    if (to[3] == near[3] && to[2] == near[2] && to[1] == near[1] && to[0] == near[0])
+      return 1;
+  }
+  return 0;
 }
 
 /* Whether the checksum of a header of 20 bytes is right (RFC 1071). */

@@ -23,6 +23,10 @@ int sum_bytes(struct xdp_md *ctx, __u32 offset, __u32 left);
 /* Only what is known of the packet changes: the frame may yet be passed up as it came. */
 static __always_inline enum reason complete_checksum(struct xdp_md *ctx, struct packet *packet) {
   __u32 length = sizeof(struct udphdr) + packet->payload_bytes;
+  if (packet->family == FAMILY_4)
+    packet->addresses_sum = added(packet->from, 1) + added(packet->to, 1);
+  else
+    packet->addresses_sum = added(packet->from, 4) + added(packet->to, 4);
   if (!is_partial(packet, length))
     return GO_ON;
   int sum = sum_bytes(ctx, packet->header_bytes - sizeof(struct udphdr), length);
@@ -49,10 +53,5 @@ __noinline int sum_bytes(struct xdp_md *ctx, __u32 offset, __u32 left) {
 }
 
 static __always_inline int is_partial(const struct packet *packet, __u32 length) {
-  __u64 sum = (__u64)bpf_htons(IPPROTO_UDP) + bpf_htons(length);
-  if (packet->family == FAMILY_4)
-    sum += added(packet->from, 1) + added(packet->to, 1);
-  else
-    sum += added(packet->from, 4) + added(packet->to, 4);
-  return packet->check == fold(sum);
+  return packet->check == fold(packet->addresses_sum + bpf_htons(IPPROTO_UDP) + bpf_htons(length));
 }

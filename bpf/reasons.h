@@ -15,6 +15,10 @@ enum reason {
   REASON_UNKNOWN_RECEIVER,
   REASON_EXCEPTED_WORD,
 
+  /* What another host takes, as a port sees it that is promiscuous or flooded; and what comes in by an interface whose
+   * address is not known yet. The stack tells them apart. */
+  REASON_OTHER_HOST,
+
   /* What a flow takes, or might: the same flow in userspace sees to it. */
   REASON_VLAN,
   REASON_IP_OPTIONS,

@@ -26,6 +26,7 @@
 #include "parse.h"
 
 #define MAX_PADDING 3
+#define IPV4_PLAIN  0x45 /* version 4, five words */
 
 struct change {
   __u32 data_bytes; /* payload without channel header and padding */
@@ -38,6 +39,7 @@ struct change {
 static __always_inline enum reason sum_padding(struct xdp_md *ctx, const struct packet *packet, __u32 from, __u64 *sum);
 static __always_inline __u16 udp_check(const struct packet *packet, const struct flow *flow,
                                        const struct change *change, __u64 sum);
+static __always_inline __be32 *words_of(void *header) { return header; }
 static __always_inline void write4(struct iphdr *ip, const struct packet *packet, const struct flow *flow,
                                    const struct change *change);
 static __always_inline void write6(struct ipv6hdr *ip, const struct packet *packet, const struct flow *flow,
@@ -53,7 +55,7 @@ static __always_inline void plan(const struct packet *packet, const struct flow 
     change->payload_bytes += CHANNEL_HEADER;
     change->channel_word = bpf_htonl((__u32)bpf_ntohs(flow->channel) << 16 | (change->data_bytes & 0xffff));
   }
-  change->header_bytes = sizeof(struct ethhdr) + sizeof(struct udphdr) +
+  change->header_bytes = sizeof(struct ethernet) + sizeof(struct udphdr) +
                          (flow->family == FAMILY_4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
 }
 
@@ -74,7 +76,7 @@ static __always_inline enum reason rewrite(struct xdp_md *ctx, const struct pack
 
   void *data = (void *)(long)ctx->data;
   void *end = (void *)(long)ctx->data_end;
-  struct ethhdr *ethernet = data;
+  struct ethernet *ethernet = data;
   struct udphdr *udp;
   if (flow->family == FAMILY_4) {
     struct iphdr *ip = (void *)(ethernet + 1);
@@ -89,13 +91,12 @@ static __always_inline enum reason rewrite(struct xdp_md *ctx, const struct pack
       return REASON_BROKEN;
     write6(ip, packet, flow, change);
   }
-  __builtin_memcpy(ethernet->h_dest, hop->destination, ETH_ALEN);
-  __builtin_memcpy(ethernet->h_source, hop->source, ETH_ALEN);
-  ethernet->h_proto = flow->family == FAMILY_4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
-  udp->source = flow->local_port;
-  udp->dest = flow->remote_port;
-  udp->len = bpf_htons(sizeof(*udp) + change->payload_bytes);
-  udp->check = packet->check ? udp_check(packet, flow, change, padding) : 0;
+  ethernet->addresses = hop->addresses;
+  ethernet->type = flow->family == FAMILY_4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
+  __be16 length = bpf_htons(sizeof(*udp) + change->payload_bytes);
+  __u16 check = packet->check ? udp_check(packet, flow, change, padding) : 0;
+  words_of(udp)[0] = *(const __be32 *)&flow->local_port;
+  words_of(udp)[1] = length | (__u32)check << 16;
   if (change->channel_word) {
     __be32 *word = (void *)(udp + 1);
     if ((void *)(word + 1) > end)
@@ -141,41 +142,38 @@ static __always_inline enum reason sum_padding(struct xdp_md *ctx, const struct 
  */
 static __always_inline __u16 udp_check(const struct packet *packet, const struct flow *flow,
                                        const struct change *change, __u64 sum) {
-  int old_words = packet->family == FAMILY_4 ? 1 : 4;
   __u16 old_length = bpf_htons(sizeof(struct udphdr) + packet->payload_bytes);
   __u16 new_length = bpf_htons(sizeof(struct udphdr) + change->payload_bytes);
-  sum += (__u16)~packet->check;
-  if (old_words == 1)
-    sum += removed(packet->from, 1) + removed(packet->to, 1);
-  else
-    sum += removed(packet->from, 4) + removed(packet->to, 4);
-  sum += removed16(packet->from_port) + removed16(packet->to_port) + 2 * removed16(old_length);
+  sum += (__u16)~packet->check + ALL_ONES - packet->addresses_sum - packet->ports - 2 * (__u64)old_length;
   if (change->stripped)
-    sum += removed(packet->words, 1);
+    sum -= packet->words[0];
   if (flow->family == FAMILY_4)
     sum += added(flow->local, 1) + added(flow->remote, 1);
   else
     sum += added(flow->local, 4) + added(flow->remote, 4);
-  sum += (__u64)flow->local_port + flow->remote_port + 2 * (__u64)new_length + change->channel_word;
+  sum += *(const __be32 *)&flow->local_port + 2 * (__u64)new_length + change->channel_word;
   __u16 check = ~fold(sum);
   return check ? check : 0xffff; /* 0 means that there is none */
 }
 
+/* Whole words, from least to most significant byte as they lie in memory: the sum would wait for what is written in
+ * parts. */
 static __always_inline void write4(struct iphdr *ip, const struct packet *packet, const struct flow *flow,
                                    const struct change *change) {
   int from4 = packet->family == FAMILY_4;
-  ip->version = 4;
-  ip->ihl = 5;
-  ip->tos = packet->traffic_class;
-  ip->tot_len = bpf_htons(sizeof(*ip) + sizeof(struct udphdr) + change->payload_bytes);
-  ip->id = from4 ? packet->ipv4_id : 0;
-  ip->frag_off = from4 ? packet->ipv4_fragment & bpf_htons(IPV4_DF) : bpf_htons(IPV4_DF);
-  ip->ttl = packet->hop_limit - 1;
-  ip->protocol = IPPROTO_UDP;
-  ip->check = 0;
-  ip->saddr = flow->local[0];
-  ip->daddr = flow->remote[0];
-  ip->check = ~fold(added((__be32 *)ip, 5));
+  __be16 length = bpf_htons(sizeof(*ip) + sizeof(struct udphdr) + change->payload_bytes);
+  __be16 id = from4 ? packet->ipv4_id : 0;
+  __be16 fragment = from4 ? packet->ipv4_fragment & bpf_htons(IPV4_DF) : bpf_htons(IPV4_DF);
+  __be32 words[5] = {
+      IPV4_PLAIN | (__u32)packet->traffic_class << 8 | (__u32)length << 16,
+      id | (__u32)fragment << 16,
+      (__u8)(packet->hop_limit - 1) | IPPROTO_UDP << 8,
+      flow->local[0],
+      flow->remote[0],
+  };
+  words[2] |= (__u32)(__u16)~fold(added(words, 5)) << 16;
+  for (int index = 0; index < 5; index++)
+    words_of(ip)[index] = words[index];
 }
 
 static __always_inline void write6(struct ipv6hdr *ip, const struct packet *packet, const struct flow *flow,

@@ -3,14 +3,15 @@
  * JSON.
  */
 import { readFileSync } from 'node:fs';
-import { uint32Key } from '../../src/engine/xdp/layout.ts';
+import { PORT_BITS, uint32Key } from '../../src/engine/xdp/layout.ts';
 import type { Flow } from '../../src/flow/flow.ts';
+import type { Endpoint } from '../../src/net/endpoint.ts';
 import type { BucketId } from '../../src/net/ids.ts';
 import { BpfObject } from '../../src/sys/libbpf/object.ts';
 import { XDP_PASS, XDP_REDIRECT } from '../../src/sys/libbpf/program.ts';
 import { buildFrame } from '../../test/engine/xdp/frames.ts';
 import { KernelRig, RELAY4, setUpNetwork } from '../../test/engine/xdp/rig.ts';
-import { CLIENT, flowsOfEveryKind, LISTENER, payloadFor, specFor } from '../../test/engine/xdp/sample-flows.ts';
+import { ALL, CLIENT, flowsOfEveryKind, LISTENER, payloadFor, specFor } from '../../test/engine/xdp/sample-flows.ts';
 import { Wrapped } from './wrapped.ts';
 
 export interface GuardFigures {
@@ -36,6 +37,14 @@ const [keep, strip] = [flowNamed('keep, IPv4 to IPv4'), flowNamed('strip, IPv4 t
 const unlimited = { bucket: 1 as BucketId, bytesPerSecond: 1e12, burst: 1e9 };
 kinds['strip, IPv4 to IPv4, with a bucket'] = ofFlow({ ...strip, limit: unlimited }, 'bucket', HOUR_NS);
 kinds['keep, IPv4 to IPv4, route looked up each time'] = ofFlow(keep, 'look-up', 0);
+for (const [name, any] of [
+  ['keep, IPv4 to IPv4', '0.0.0.0'],
+  ['keep, IPv6 to IPv6', '::'],
+] as const) {
+  const flow = flowNamed(name);
+  const everywhere = { ...flow, match: { ...flow.match, local: { ...flow.match.local, address: any } } };
+  kinds[`${name}, at all addresses`] = ofFlow(everywhere, name, HOUR_NS, flow.match.local);
+}
 rig.reset();
 settle(HOUR_NS);
 kinds['of no flow, passed up'] = expecting(specFor(undefined, { payload: Buffer.alloc(PAYLOAD) }), XDP_PASS, 'no flow');
@@ -49,12 +58,15 @@ function flowNamed(wanted: string): Flow {
   return found[1]();
 }
 
-function ofFlow(flow: Flow, name: string, hopLifetime: number): number {
+/** `to`: where packets go, when the flow's listener is at every address. */
+function ofFlow(flow: Flow, name: string, hopLifetime: number, to?: Endpoint): number {
   rig.reset();
   settle(hopLifetime);
+  if (to !== undefined) rig.open(LISTENER.port, 'turn', ALL | PORT_BITS.WILDCARD);
   const failure = rig.flows.add(flow, flow.rewrite.local.address);
   if (failure !== undefined) throw new Error(`${name}: ${failure}`);
-  return expecting(specFor(flow, { payload: payloadFor(flow, PAYLOAD) }), XDP_REDIRECT, name);
+  const spec = specFor(flow, { payload: payloadFor(flow, PAYLOAD), ...(to === undefined ? {} : { to }) });
+  return expecting(spec, XDP_REDIRECT, name);
 }
 
 function settle(hopLifetime: number): void {

@@ -1,16 +1,9 @@
-import { networkInterfaces } from 'node:os';
 import { MINUTE, type Millis } from '../../net/time.ts';
 import type { BpfObject } from '../../sys/libbpf/object.ts';
+import { type Link, linksOf } from '../../sys/links.ts';
 import { Attachments } from './attachments.ts';
 import { type KernelMaps, kernelMaps } from './kernel-maps.ts';
-import {
-  addressKey,
-  type KernelSettings,
-  readForwardUntil,
-  SETTINGS_BYTES,
-  settingsValue,
-  uint32Key,
-} from './layout.ts';
+import { type KernelSettings, readSettings, SETTINGS_BYTES, settingsValue, uint32Key } from './layout.ts';
 import { type LoadedObject, type LoadOptions, load, openPins, pinMaps } from './loading.ts';
 import { monotonic } from './monotonic.ts';
 import { Neighbours } from './neighbours.ts';
@@ -22,6 +15,7 @@ import {
   placeObstacle,
   type XdpObstacle,
 } from './obstacle.ts';
+import { OwnAddresses } from './own-addresses.ts';
 import type { Pins } from './pins.ts';
 
 export interface DataPlaneOptions extends LoadOptions {
@@ -51,7 +45,7 @@ export type DataPlaneResult =
   | { readonly ok: false; readonly obstacle: XdpObstacle };
 
 /**
- * The program on its interfaces, and everything about it that is not flows: own addresses, ways out, settings, pins.
+ * The program on its interfaces, and everything about it that is not flows: own addresses, ways in and out, settings, pins.
  *
  *    open     the program is loaded, with the maps that an earlier process left or, where their layout is another, with new ones. What that
  *             process attached goes on as it is
@@ -65,7 +59,7 @@ export class DataPlane {
   readonly #object: BpfObject;
   readonly #attachments: Attachments;
   readonly #pins: Pins | undefined;
-  readonly #own = new Set<string>();
+  readonly #own: OwnAddresses;
   readonly #neighbours: Neighbours;
   #exits: ReadonlyMap<number, number> = new Map();
   #settings: KernelSettings;
@@ -134,9 +128,9 @@ export class DataPlane {
     this.adopted = adopted;
     this.#settings = settings;
     this.#neighbours = new Neighbours(this.maps.neighbours);
-    const until = this.#untilFound();
-    if (until > 0) this.#settings = { ...this.#settings, forwardUntil: until };
-    else this.#vouch();
+    this.#own = new OwnAddresses(this.maps);
+    this.#own.refresh();
+    this.#resume();
     this.#write();
     this.refresh();
     if (!adopted && !attachments.kept) this.settle();
@@ -162,16 +156,17 @@ export class DataPlane {
     this.refresh();
   }
 
-  /** Looks again at what others change: the host's addresses, its neighbours, and whether each interface still sends what it is handed. */
+  /** Looks again at what others change: addresses of the host and its interfaces, neighbours, and whether each interface still sends what it is handed. */
   refresh(): void {
+    this.#own.refresh();
     if (this.#settled) {
       this.#enableLookups();
       this.#attachments.refresh();
       this.#vouch();
+      this.#settings = { ...this.#settings, near: this.#own.near, links: this.#links() };
       this.#write();
     }
     this.#refreshExits();
-    this.#refreshOwn();
     this.#neighbours.refresh(monotonic());
   }
 
@@ -202,12 +197,22 @@ export class DataPlane {
   }
 
   /**
-   * The process before answered for its flows until then, 0 = for ever. Before it is known which of them are to go on nobody answers for more: a
-   * start that fails, again and again, is no reason that they do.
+   * The process before answered for its flows until some time, 0 = for ever. Before it is known which of them are to go on nobody answers for
+   * more: a start that fails, again and again, is no reason that they do. Nor do interfaces go yet that are wanted no more.
    */
-  #untilFound(): Millis {
+  #resume(): void {
     const present = Buffer.alloc(SETTINGS_BYTES);
-    return this.adopted && this.maps.settings.lookup(uint32Key(0), present) ? readForwardUntil(present) : 0;
+    const links = this.#links();
+    const found = this.adopted && this.maps.settings.lookup(uint32Key(0), present) ? readSettings(present) : NOTHING;
+    const others = found.links.filter(({ ifindex }) => links.every((link) => link.ifindex !== ifindex));
+    const { near } = this.#own;
+    this.#settings = { ...this.#settings, forwardUntil: found.forwardUntil, near, links: [...links, ...others] };
+    if (found.forwardUntil === 0) this.#vouch();
+  }
+
+  /** In its driver the program runs on the members of a bond. */
+  #links(): Link[] {
+    return linksOf([...this.#attachments.exits.keys()], this.mode === 'native');
   }
 
   #enableLookups(): void {
@@ -226,16 +231,9 @@ export class DataPlane {
   /** Addresses and ways out that an earlier process knew. */
   #removeUnknown(): void {
     if (!this.adopted) return;
-    const { own4, own6, egress } = this.maps;
-    const own = new Set([...this.#own].map((address) => addressKey(address).toString('hex')));
-    const exits = new Set([...this.#exits.keys()].map((index) => uint32Key(index).toString('hex')));
-    for (const [map, known] of [
-      [own4, own],
-      [own6, own],
-      [egress, exits],
-    ] as const) {
-      for (const key of map.keys((one) => !known.has(one.toString('hex')))) map.delete(key);
-    }
+    this.#own.removeUnknown();
+    const { egress } = this.maps;
+    for (const key of egress.keys((one) => !this.#exits.has(one.readUInt32LE()))) egress.delete(key);
   }
 
   #refreshExits(): void {
@@ -246,21 +244,6 @@ export class DataPlane {
     for (const index of this.#exits.keys()) if (!now.has(index)) this.maps.egress.delete(uint32Key(index));
     this.#exits = now;
   }
-
-  #refreshOwn(): void {
-    const now = new Set(
-      Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address)),
-    );
-    for (const address of now)
-      if (!this.#own.has(address)) this.#ownMap(address).update(addressKey(address), uint32Key(1));
-    for (const address of this.#own) if (!now.has(address)) this.#ownMap(address).delete(addressKey(address));
-    this.#own.clear();
-    for (const address of now) this.#own.add(address);
-  }
-
-  #ownMap(address: string): KernelMaps['own4'] {
-    return address.includes(':') ? this.maps.own6 : this.maps.own4;
-  }
 }
 
 function settingsFor(budget: SourceBudget | undefined, lookupIfindex: number): KernelSettings {
@@ -270,6 +253,8 @@ function settingsFor(budget: SourceBudget | undefined, lookupIfindex: number): K
     forwardUntil: 0,
     generation: 0,
     lookupIfindex,
+    near: [],
+    links: [],
     ...budgetSettings(budget),
   };
 }
@@ -280,6 +265,7 @@ function budgetSettings(budget: SourceBudget | undefined): Pick<KernelSettings, 
   return { budgetInterval: interval, budgetBurst: interval * budget.burst };
 }
 
+const NOTHING: Pick<KernelSettings, 'forwardUntil' | 'links'> = { forwardUntil: 0, links: [] };
 const SECOND_NS = 1e9;
 /** How long a route or a neighbour that changed goes unnoticed. */
 const HOP_LIFETIME = 1e9;

@@ -1,6 +1,8 @@
 import type { Direction, Encapsulation, Flow, FlowCounters, RateLimit, ServiceName } from '../../flow/flow.ts';
 import { parseAddress } from '../../net/address.ts';
 import type { Endpoint } from '../../net/endpoint.ts';
+import type { Link } from '../../sys/links.ts';
+import { LINK_TABLE_BYTES, readLinks, writeLinks } from './link-table.ts';
 
 // Keys and values of the kernel's maps, as bpf/layout.h has them: addresses, ports and discriminators in network byte order, the rest
 // in that of the machine, which is little-endian. A test compares sizes and offsets with the BTF of the object.
@@ -9,7 +11,7 @@ import type { Endpoint } from '../../net/endpoint.ts';
  * What maps look like and what their numbers mean: a process can use maps that another version left only if that knew them by the same
  * digest. The test of the object says what it has to be.
  */
-export const LAYOUT = '0585f4a34bce7585';
+export const LAYOUT = 'e81dd02530f6c34f';
 
 export type FlowMapName = 'flows4' | 'flows6' | 'receivers4' | 'receivers6';
 export const FLOW_MAPS: readonly FlowMapName[] = ['flows4', 'flows6', 'receivers4', 'receivers6'];
@@ -129,7 +131,6 @@ export function portValue(port: { bits4: number; bits6: number; service4: number
 /** enum port_bit */
 export const PORT_BITS = { OPEN: 1, CHANNELS: 2, RECEIVERS: 4, PLAIN: 8, WILDCARD: 16, BUDGETED: 32 } as const;
 
-export const SETTINGS_BYTES = 48;
 export const SETTINGS_OFFSETS = {
   clock: 0,
   hop_lifetime: 8,
@@ -138,7 +139,13 @@ export const SETTINGS_OFFSETS = {
   forward_until: 32,
   generation: 40,
   lookup_ifindex: 44,
+  near4: 48,
+  near6: 64,
+  spread: 96,
+  links: 100,
 } as const;
+/** With four bytes behind the links. */
+export const SETTINGS_BYTES: number = SETTINGS_OFFSETS.links + LINK_TABLE_BYTES + 4;
 
 /** struct settings. Times in nanoseconds, but for the clock. */
 export interface KernelSettings {
@@ -152,6 +159,10 @@ export interface KernelSettings {
   readonly forwardUntil: number;
   readonly generation: number;
   readonly lookupIfindex: number;
+  /** Addresses of this host, the most used ones first. Those for which there is no place are looked up in `own4` and `own6`. */
+  readonly near: readonly string[];
+  /** Frames are taken that are for the address of the link that they come in by, and of no other. */
+  readonly links: readonly Link[];
 }
 
 export function settingsValue(settings: KernelSettings): Buffer {
@@ -163,12 +174,17 @@ export function settingsValue(settings: KernelSettings): Buffer {
   value.writeBigUInt64LE(BigInt(settings.forwardUntil) * NS_PER_MS, SETTINGS_OFFSETS.forward_until);
   value.writeUInt32LE(settings.generation, SETTINGS_OFFSETS.generation);
   value.writeUInt32LE(settings.lookupIfindex, SETTINGS_OFFSETS.lookup_ifindex);
+  writeNear(value, settings.near);
+  value.writeUInt32LE(writeLinks(value, SETTINGS_OFFSETS.links, settings.links), SETTINGS_OFFSETS.spread);
   return value;
 }
 
-/** Milliseconds of CLOCK_MONOTONIC. */
-export function readForwardUntil(settings: Buffer): number {
-  return Number(settings.readBigUInt64LE(SETTINGS_OFFSETS.forward_until) / NS_PER_MS);
+/** What of it outlives the process that wrote it. */
+export function readSettings(value: Buffer): Pick<KernelSettings, 'forwardUntil' | 'links'> {
+  return {
+    forwardUntil: Number(value.readBigUInt64LE(SETTINGS_OFFSETS.forward_until) / NS_PER_MS),
+    links: readLinks(value, SETTINGS_OFFSETS.links),
+  };
 }
 
 /** struct neighbour: a next hop. */
@@ -217,6 +233,15 @@ class LayoutMisuse extends Error {
   readonly code = 'CULVERT_LAYOUT_MISUSE';
 }
 
+/** As many as there are places. None is left empty, which would be an address too. */
+function writeNear(into: Buffer, addresses: readonly string[]): void {
+  const keys = addresses.map(addressKey);
+  for (const { at, bytes, places } of NEAR) {
+    const some = keys.filter((key) => key.length === bytes);
+    for (let place = 0; place < places; place++) some[place % some.length]?.copy(into, at + place * bytes);
+  }
+}
+
 function writeAddress(into: Buffer, at: number, endpoint: Pick<Endpoint, 'family' | 'address'>): void {
   addressKey(endpoint.address).copy(into, at);
 }
@@ -225,5 +250,10 @@ function writeAddress(into: Buffer, at: number, endpoint: Pick<Endpoint, 'family
 const ENCAPSULATIONS: Readonly<Record<Encapsulation['kind'], number>> = { keep: 0, strip: 1, add: 2, replace: 3 };
 /** enum direction */
 const DIRECTIONS: Readonly<Record<Direction, number>> = { to_peer: 0, to_client: 1 };
+/** `near4` and `near6` of the settings. */
+const NEAR = [
+  { at: SETTINGS_OFFSETS.near4, bytes: 4, places: 4 },
+  { at: SETTINGS_OFFSETS.near6, bytes: 16, places: 2 },
+] as const;
 const PER_BYTE = 1000;
 const NS_PER_MS = 1_000_000n;

@@ -9,6 +9,7 @@ export const REASONS = [
   'malformed-channel-data',
   'unknown-receiver',
   'excepted-word',
+  'other-host',
   'vlan',
   'ip-options',
   'extension-header',

@@ -9,7 +9,7 @@ import { FlowTable } from '../../../src/flow/flow-table.ts';
 import type { FlowId } from '../../../src/net/ids.ts';
 import { XDP_DROP, XDP_PASS, XDP_TX } from '../../../src/sys/libbpf/program.ts';
 import { missing } from '../../requirements.ts';
-import { buildFrame, type FrameSpec, parseFrame } from './frames.ts';
+import { buildFrame, type FrameSpec, parseFrame, RELAY_MAC } from './frames.ts';
 import {
   type FlowPlan,
   flowOf,
@@ -101,6 +101,11 @@ class World {
     const found = this.#table.find(arrival.socket, arrival.remote, payload);
     const passes = typeof found !== 'string' && isLeftToUserspace(found.flow, spec, payload);
     const { result, packet } = this.#rig.run(frame, ingress);
+    if (plan.astray) {
+      assert.equal(result, XDP_PASS);
+      assert.deepEqual(Buffer.from(packet), frame);
+      return 'passed';
+    }
     const expected = apply(this.#table, arrival, payload, this.#rig.now);
     if (passes && expected.kind === 'forward') {
       assert.equal(result, XDP_PASS);
@@ -147,6 +152,7 @@ class World {
       checksum: plan.checksum === 'none' && family === 6 ? 'right' : plan.checksum,
       trailer: Buffer.alloc(plan.trailer, 0xee),
       fragment: plan.trailer % 2 === 0 ? 0x4000 : 0,
+      destinationMac: plan.astray ? '02:00:00:00:00:03' : RELAY_MAC,
     };
   }
 }
@@ -158,7 +164,7 @@ function compareForwarded(verdict: Extract<Verdict, { kind: 'forward' }>, spec: 
   assert.deepEqual(out.from, rewrite.local);
   assert.deepEqual(out.to, rewrite.remote);
   assert.equal(out.destinationMac, nextHopMac(rewrite.remote.address));
-  assert.equal(out.sourceMac, '02:00:00:00:00:01');
+  assert.equal(out.sourceMac, RELAY_MAC);
   assert.equal(out.trafficClass, spec.trafficClass);
   assert.equal(out.hopLimit, (spec.hopLimit ?? 0) - 1);
   assert.equal(out.checksum, spec.checksum === 'partial' ? 'right' : spec.checksum);

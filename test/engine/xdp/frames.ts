@@ -28,7 +28,8 @@ export interface FrameSpec {
   readonly flowLabel?: number;
 }
 
-const RELAY_MAC = '02:00:00:00:00:01';
+/** Of the interface that frames go to, unless told otherwise. */
+export const RELAY_MAC = '02:00:00:00:00:01';
 
 export function buildFrame(spec: FrameSpec): Buffer {
   const tags = (spec.tags ?? []).map((_, index, all) => {
@@ -197,7 +198,7 @@ function addressBytes({ address }: Endpoint): Uint8Array {
   return bytes;
 }
 
-function macBytes(text: string): Buffer {
+export function macBytes(text: string): Buffer {
   return Buffer.from(text.replaceAll(':', ''), 'hex');
 }
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { closeSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { createPortableEngine } from '../../../src/engine/portable/portable.ts';
-import { LAYOUT, readForwardUntil, SETTINGS_OFFSETS, uint32Key } from '../../../src/engine/xdp/layout.ts';
+import { LAYOUT, readSettings, SETTINGS_OFFSETS, uint32Key } from '../../../src/engine/xdp/layout.ts';
 import { monotonic } from '../../../src/engine/xdp/monotonic.ts';
 import type { XdpEngine } from '../../../src/engine/xdp/xdp.ts';
 import type { Flow } from '../../../src/flow/flow.ts';
@@ -256,6 +256,14 @@ describe('without the process', { skip: missing('bpf', 'ffi') }, () => {
     await passes(joined, 'natively', 5);
   });
 
+  test('an interface that is wanted no more forwards until it is known which flows go on', async () => {
+    const joined = await left({ interfaces: ['relay0', 'lo'], mode: 'generic' });
+    const second = rig.started({ instance: 'one', interfaces: ['lo'], mode: 'generic' });
+    await passes(joined, 'still', 5);
+    assert.equal(await second.settle(), 1);
+    await isSilent(joined);
+  });
+
   test('an interface that is wanted no more, and one that is gone', async () => {
     rig.network.other.connect('relay1', 'peers1');
     const joined = await left({ interfaces: ['relay0', 'relay1', 'lo'], mode: 'generic' });
@@ -320,7 +328,7 @@ function settingsLeft() {
     return value;
   };
   return {
-    until: () => readForwardUntil(read()),
+    until: () => readSettings(read()).forwardUntil,
     set: (until: number) => {
       read().writeBigUInt64LE(BigInt(until) * 1_000_000n, SETTINGS_OFFSETS.forward_until);
       map.update(uint32Key(0), value);

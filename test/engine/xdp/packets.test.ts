@@ -9,7 +9,7 @@ import type { Flow, RateLimit } from '../../../src/flow/flow.ts';
 import type { BucketId, FlowId } from '../../../src/net/ids.ts';
 import { XDP_DROP, XDP_PASS, XDP_REDIRECT, XDP_TX } from '../../../src/sys/libbpf/program.ts';
 import { missing } from '../../requirements.ts';
-import { buildFrame, type FrameSpec, parseFrame } from './frames.ts';
+import { buildFrame, type FrameSpec, macBytes, parseFrame, RELAY_MAC } from './frames.ts';
 import { FAR4, ifindex, KernelRig, NEIGHBOURS4, NEIGHBOURS6, RELAY4, RELAY6, SILENT4, setUpNetwork } from './rig.ts';
 import {
   ALL,
@@ -184,7 +184,10 @@ describe("the kernel's program", { skip: missing('bpf') }, () => {
           { to: { ...flow.match.local, address: v4 ? (NEIGHBOURS4[1] ?? '') : (NEIGHBOURS6[1] ?? '') } },
           flow,
         );
-        passes('uncounted', { destinationMac: '33:33:00:00:00:01' }, flow);
+        for (const group of ['33:33:00:00:00:01', '01:00:5e:00:00:01', 'ff:ff:ff:ff:ff:ff']) {
+          passes('uncounted', { destinationMac: group }, flow);
+        }
+        passes('other-host', { destinationMac: '02:00:00:00:00:03' }, flow);
         const stranger = outcome({ from: { ...flow.match.remote, port: 1 } }, flow);
         assert.equal(stranger.result, XDP_PASS);
         assert.match(stranger.reason, /^(?:no-flow|unknown-channel|unknown-receiver)$/);
@@ -275,8 +278,10 @@ describe("the kernel's program", { skip: missing('bpf') }, () => {
 
     test('another interface than it came in by', () => {
       const flow = to(FAR4);
+      const others0 = ifindex('others0');
+      rig.set({ links: [{ ifindex: others0, address: macBytes(RELAY_MAC) }] });
       rig.flows.add(flow, flow.rewrite.local.address);
-      assert.equal(rig.run(buildFrame(specFor(flow, {})), ifindex('others0')).result, XDP_REDIRECT);
+      assert.equal(rig.run(buildFrame(specFor(flow, {})), others0).result, XDP_REDIRECT);
     });
 
     test('an interface that keeps what XDP_TX gives it', () => {

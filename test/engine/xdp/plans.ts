@@ -50,6 +50,8 @@ export interface PacketPlan {
   readonly id: number;
   readonly checksum: 'right' | 'none' | 'partial';
   readonly trailer: number;
+  /** For the hardware address of another host. */
+  readonly astray: boolean;
 }
 
 const family = fc.constantFrom(4 as const, 6 as const);
@@ -106,6 +108,7 @@ const packetPlan: fc.Arbitrary<PacketPlan> = fc.record({
   id: fc.nat(0xffff),
   checksum: fc.constantFrom('right', 'right', 'right', 'right', 'none', 'partial'),
   trailer: fc.constantFrom(0, 0, 0, 1, 6, 18),
+  astray: fc.nat(19).map((draw) => draw === 0),
 });
 export const packetPlans: fc.Arbitrary<PacketPlan[]> = fc.array(packetPlan, { minLength: PACKETS, maxLength: PACKETS });
 

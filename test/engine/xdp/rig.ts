@@ -18,6 +18,8 @@ import { REASONS, type Reason } from '../../../src/engine/xdp/reasons.ts';
 import type { ServiceName } from '../../../src/flow/flow.ts';
 import { BpfObject } from '../../../src/sys/libbpf/object.ts';
 import type { BpfProgram, TestRun } from '../../../src/sys/libbpf/program.ts';
+import type { Link } from '../../../src/sys/links.ts';
+import { macBytes, RELAY_MAC } from './frames.ts';
 import { enterNamespace, ip } from './namespace.ts';
 
 const OBJECT: string = fileURLToPath(new URL('../../../bpf/relay.bpf.o', import.meta.url));
@@ -45,6 +47,7 @@ export class KernelRig {
   readonly maps: KernelMaps;
   flows: KernelFlows;
   readonly #relay0: number;
+  readonly #links: readonly Link[];
   readonly #opened = new Set<number>();
   /** Milliseconds of the kernel's clock, for `settings`. */
   now = 1_000_000;
@@ -56,6 +59,8 @@ export class KernelRig {
     forwardUntil: 0,
     generation: 0,
     lookupIfindex: 1,
+    near: [],
+    links: [],
   };
 
   constructor(sizes: Readonly<Record<string, number>> = {}) {
@@ -67,6 +72,8 @@ export class KernelRig {
     this.maps = kernelMaps(this.#object);
     this.flows = new KernelFlows(this.maps, { now: () => this.now });
     this.#relay0 = ifindex('relay0');
+    // Test runs come in by lo, unless they say otherwise.
+    this.#links = [1, this.#relay0].map((index) => ({ ifindex: index, address: macBytes(RELAY_MAC) }));
     this.reset();
   }
 
@@ -80,7 +87,16 @@ export class KernelRig {
     this.flows = new KernelFlows(this.maps, { now: () => this.now });
     this.own(RELAY4, RELAY6);
     this.leaveBy(this.#relay0);
-    this.set({ hopLifetime: 0, budgetInterval: 0, budgetBurst: 0, forwardUntil: 0, generation: 0, lookupIfindex: 1 });
+    this.set({
+      hopLifetime: 0,
+      budgetInterval: 0,
+      budgetBurst: 0,
+      forwardUntil: 0,
+      generation: 0,
+      lookupIfindex: 1,
+      near: [RELAY4, RELAY6],
+      links: this.#links,
+    });
   }
 
   own(...addresses: readonly string[]): void {
@@ -145,7 +161,7 @@ export class KernelRig {
 /** The network of the rig, in a namespace that this process enters. Once, before the first KernelRig. */
 export function setUpNetwork(): void {
   enterNamespace();
-  ip('link', 'add', 'relay0', 'address', '02:00:00:00:00:01', 'type', 'veth', 'peer', 'name', 'others0');
+  ip('link', 'add', 'relay0', 'address', RELAY_MAC, 'type', 'veth', 'peer', 'name', 'others0');
   for (const name of ['relay0', 'others0']) ip('link', 'set', name, 'up');
   ip('address', 'add', `${RELAY4}/24`, 'dev', 'relay0');
   ip('address', 'add', `${RELAY6}/64`, 'dev', 'relay0', 'nodad');

@@ -8,14 +8,14 @@ import { KernelFlows } from '../../../src/engine/xdp/kernel-flows.ts';
 import { portValue, SERVICES, uint32Key } from '../../../src/engine/xdp/layout.ts';
 import { interfaceIndex } from '../../../src/sys/interfaces.ts';
 import { missing } from '../../requirements.ts';
-import { buildFrame, type FrameSpec } from './frames.ts';
+import { until } from '../conformance/rig.ts';
+import { buildFrame, type FrameSpec, RELAY_MAC } from './frames.ts';
 import { ip } from './namespace.ts';
 import { RawWire } from './raw-wire.ts';
 import { NEIGHBOURS4, NEIGHBOURS6 } from './rig.ts';
-import { ALL, flowsOfEveryKind, LISTENER, payloadFor, specFor } from './sample-flows.ts';
+import { ALL, flowsOfEveryKind, flowWith, LISTENER, payloadFor, specFor } from './sample-flows.ts';
 import { TwoSides } from './two-sides.ts';
 
-const RELAY_MAC = '02:00:00:00:00:01';
 const NEIGHBOUR_MAC = '02:00:00:00:00:02';
 /** Both ends of the veth: jumbo frames, as far as a native program takes them. */
 const MTU = 3400;
@@ -29,9 +29,7 @@ describe('the program on a wire', { skip: missing('bpf', 'ffi') }, () => {
     network.setPeerGro(true);
     ip('link', 'set', 'relay0', 'address', RELAY_MAC, 'mtu', String(MTU));
     network.atPeer(() => ip('link', 'set', 'peers0', 'mtu', String(MTU)));
-    for (const address of [...NEIGHBOURS4, ...NEIGHBOURS6]) {
-      ip('neigh', 'replace', address, 'lladdr', NEIGHBOUR_MAC, 'dev', 'relay0', 'nud', 'permanent');
-    }
+    knowNeighbours();
     wire = network.atPeer(() => new RawWire(interfaceIndex('peers0')));
   });
   after(() => {
@@ -48,22 +46,66 @@ describe('the program on a wire', { skip: missing('bpf', 'ffi') }, () => {
       assert.equal(bytes, native.payloadBytes);
     }
     assert.deepEqual(native.counted, generic.counted);
-    // What does not fit, has options, is cut into fragments or lies behind a tag is passed, and counted as such.
-    for (const reason of ['mtu', 'ip-options', 'fragment', 'vlan', 'hop-limit', 'bad-header-checksum'] as const) {
+    // What does not fit, is for another host, has options, is cut into fragments or lies behind a tag is passed, and counted as such.
+    for (const reason of [
+      'mtu',
+      'ip-options',
+      'fragment',
+      'vlan',
+      'hop-limit',
+      'bad-header-checksum',
+      'other-host',
+    ] as const) {
       assert.ok((native.counted.get(reason) ?? 0) > 0, reason);
     }
   });
 
-  /** Sends the same frames by flows of every kind, and collects what comes out. */
-  async function run(mode: 'native' | 'generic') {
+  test('the address of the interface may change, and what is for another passes', async () => {
+    const { plane, flows } = start('native');
+    const flow = flowWith({ kind: 'none' }, { kind: 'keep' });
+    flows.add(flow, flow.rewrite.local.address);
+    const counted = (): Map<string, number> =>
+      new Map(readCounters(plane.maps.counters).map(({ reason, packets }) => [reason, packets]));
+    const outcomes = async (macs: readonly string[]): Promise<string[]> => {
+      const found: string[] = [];
+      for (const destinationMac of macs) {
+        const before = counted();
+        const added = () => [...counted()].flatMap(([reason, count]) => (count === before.get(reason) ? [] : [reason]));
+        wire.send(buildFrame(specFor(flow, { destinationMac })));
+        await until(() => added().length > 0, 'the frame to be counted');
+        found.push(added().join());
+      }
+      return found;
+    };
+    const later = '02:00:00:00:00:05';
+    try {
+      assert.deepEqual(await outcomes([RELAY_MAC, later]), ['forwarded-to-peer', 'other-host']);
+      ip('link', 'set', 'relay0', 'address', later);
+      knowNeighbours();
+      plane.refresh();
+      assert.deepEqual(await outcomes([RELAY_MAC, later]), ['other-host', 'forwarded-to-peer']);
+    } finally {
+      plane.close(false);
+      ip('link', 'set', 'relay0', 'address', RELAY_MAC);
+      knowNeighbours();
+    }
+  });
+
+  /** With the listener open. */
+  function start(mode: 'native' | 'generic') {
     const opened = DataPlane.open({ interfaces: ['relay0'], mode, mostFlows: 64, log: () => undefined });
     assert.ok(opened.ok, JSON.stringify(opened));
     const { plane } = opened;
+    const service = SERVICES.turn;
+    const value = portValue({ bits4: ALL, bits6: ALL, service4: service, service6: service });
+    plane.maps.ports.update(uint32Key(LISTENER.port), value);
+    return { plane, flows: new KernelFlows(plane.maps, { now: () => 0 }) };
+  }
+
+  /** Sends the same frames by flows of every kind, and collects what comes out. */
+  async function run(mode: 'native' | 'generic') {
+    const { plane, flows } = start(mode);
     try {
-      const flows = new KernelFlows(plane.maps, { now: () => 0 });
-      const service = SERVICES.turn;
-      const value = portValue({ bits4: ALL, bits6: ALL, service4: service, service6: service });
-      plane.maps.ports.update(uint32Key(LISTENER.port), value);
       const frames: string[] = [];
       let expected = 0;
       let payloadBytes = 0;
@@ -115,6 +157,7 @@ function cases(flow: Parameters<typeof payloadFor>[0]): Case[] {
     ...(v4 && flow.rewrite.remote.family === 6 ? [{ payload: payloadFor(flow, 3362) }] : []),
     { hopLimit: 1 },
     { tags: [0x8100] },
+    { destinationMac: '02:00:00:00:00:03' },
     ...(v4
       ? [{ options: Buffer.from('01010101', 'hex') }, { fragment: 0x2000 }, { headerChecksum: 'wrong' as const }]
       : []),
@@ -126,6 +169,13 @@ function cases(flow: Parameters<typeof payloadFor>[0]): Case[] {
     { more: { checksum: 'wrong' }, forwarded: true },
     ...refused.map((more) => ({ more, forwarded: false })),
   ];
+}
+
+/** The kernel forgets them when the interface's own address changes. */
+function knowNeighbours(): void {
+  for (const address of [...NEIGHBOURS4, ...NEIGHBOURS6]) {
+    ip('neigh', 'replace', address, 'lladdr', NEIGHBOUR_MAC, 'dev', 'relay0', 'nud', 'permanent');
+  }
 }
 
 /** And no ICMP error of the host, on whose closed ports lands what is passed. */
