@@ -1,7 +1,8 @@
 #!/usr/bin/env sh
-// 2>/dev/null; exec node -- "$0" "$@"
-// The shell reads the line above, and Node takes it for a comment. After "--" Node leaves arguments alone: it would look for the file of
-// --env-file itself, and take options of its own from there. "env -S" would do the same, where env has it (BusyBox has not).
+// 2>/dev/null; node=$(readlink -f "$0"); node=${node%/*}/../node_modules/node/bin/node; [ -x "$node" ] || node=node; exec "$node" -- "$0" "$@"
+// The shell reads the line above, and Node takes it for a comment. The Node that a clone pins takes the shell's place: who starts the command and
+// kills it has the relay itself, not somebody in front of it. After "--" Node leaves arguments alone: it would look for the file of --env-file
+// itself, and take options of its own from there. "env -S" would do the same, where env has it (BusyBox has not).
 
 // The launcher: finds a Node that is new enough and the form of the program that is here
 // (compiled in the package, TypeScript sources in a clone). Kept readable by any Node, so that an old one gets a clear answer.

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { realpathSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -31,6 +32,20 @@ test('the file of --env-file is read by the relay alone, not by the Node that ru
     await Promise.all(done),
     starts.map(([, , file, fault]) => ({ code: 2, stderr: `culvert: ${file}${fault}\n` })),
   );
+});
+
+test('who starts the command in a clone has the process of the relay, whatever Node the machine has', async (context) => {
+  const state = temporaryFolder(context);
+  const off = ['turn', 'wireguard', 'pair'].flatMap((name) => ['--set', `${name}.listen=udp://127.0.0.1:0`]);
+  const settings = ['--state', state, '--set', 'admin.listen=http://127.0.0.1:0', '--engine', 'portable', ...off];
+  const child = spawn(join(root, 'bin/culvert.mjs'), ['up', '--json', ...settings], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(child.stdout, 'data');
+  const program = realpathSync(`/proc/${child.pid}/exe`);
+  child.kill('SIGKILL');
+  await once(child, 'close');
+  assert.equal(program, realpathSync(join(root, 'node_modules/node/bin/node')));
 });
 
 function run([program = '', ...args]: readonly string[], path: string | undefined) {
