@@ -1,6 +1,6 @@
-// The whole suite in one run with one summary: first the files that compute or wait, two at a time; then those that measure speed, lead programs
-// of others or use the ports of the examples, one at a time, and beside them one at a time of those that mostly wait for the timers of others.
-// "npm test" starts it under the pinned Node.
+// The whole suite in one run with one summary: first the files that compute or wait, two at a time; then those that lead programs of others or use
+// the ports of the examples, one at a time, and beside them one at a time of those that mostly wait for the timers of others; last those that
+// measure speed, alone. "npm test" starts it under the pinned Node.
 import { globSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { Readable } from 'node:stream';
@@ -8,7 +8,8 @@ import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { root } from './setup.mjs';
 
-const ALONE = ['bench', 'examples', 'interop'];
+const LEADING = ['examples', 'interop'];
+const MEASURING = ['bench'];
 const WAITING = [
   'forward-dns',
   'pair',
@@ -25,15 +26,16 @@ const files = globSync('test/**/*.test.ts', { cwd: root })
   .map((file) => join(root, file))
   .sort();
 const pathOf = (file) => relative(join(root, 'test'), file);
-const isAlone = (file) => ALONE.includes(pathOf(file).split('/')[0]);
+const isIn = (folders) => (file) => folders.includes(pathOf(file).split('/')[0]);
 const isWaiting = (file) => WAITING.includes(pathOf(file));
 /** What is in one row runs at the same time. */
 const rows = [
-  [{ files: files.filter((file) => !isAlone(file)), concurrency: 2 }],
+  [{ files: files.filter((file) => !isIn([...LEADING, ...MEASURING])(file)), concurrency: 2 }],
   [
-    { files: files.filter((file) => isAlone(file) && !isWaiting(file)), concurrency: 1 },
+    { files: files.filter((file) => isIn(LEADING)(file) && !isWaiting(file)), concurrency: 1 },
     { files: files.filter(isWaiting), concurrency: 1 },
   ],
+  [{ files: files.filter(isIn(MEASURING)), concurrency: 1 }],
 ];
 
 Readable.from(events()).compose(new spec()).pipe(process.stdout);
