@@ -23,6 +23,11 @@ export function isWildcard(address: string): boolean {
   return address === '0.0.0.0' || address === '::';
 }
 
+/** 127.0.0.0/8 or ::1, in canonical form. */
+export function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1';
+}
+
 /** Thrown for bytes that cannot be an address: a mistake of the caller. */
 export class AddressLengthError extends Error {
   override readonly name = 'AddressLengthError';

@@ -1,5 +1,5 @@
 import type { Engine } from '../engine/engine.ts';
-import type { Family } from '../net/address.ts';
+import { type Family, isLoopback } from '../net/address.ts';
 import type { Endpoint } from '../net/endpoint.ts';
 import type { SocketId } from '../net/ids.ts';
 import { type Millis, SECOND } from '../net/time.ts';
@@ -30,7 +30,7 @@ export class AskedAddresses {
     const { family } = client;
     const seen = this.#engine.sourceOf?.(socket, client);
     if (seen !== undefined) return seen;
-    if (isLoopback(client)) return LOOPBACK[family];
+    if (isLoopback(client.address)) return LOOPBACK[family];
     return this.#told[family === 4 ? 'ipv4' : 'ipv6'] ?? this.#routed(client);
   }
 
@@ -56,10 +56,6 @@ function tryRoutes(client: Endpoint): string | undefined {
     if (error instanceof SystemError) return undefined;
     throw error;
   }
-}
-
-function isLoopback({ family, address }: Endpoint): boolean {
-  return family === 4 ? address.startsWith('127.') : address === LOOPBACK[6];
 }
 
 const LOOPBACK: Readonly<Record<Family, string>> = { 4: '127.0.0.1', 6: '::1' };

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
+import { isLoopback } from '../net/address.ts';
 
 type Interfaces = Readonly<
   Record<string, readonly Pick<NetworkInterfaceInfo, 'address' | 'mac' | 'internal'>[] | undefined>
@@ -24,8 +25,4 @@ export function xdpInterfaces(
 
 function isReachable({ address, mac, internal }: Pick<NetworkInterfaceInfo, 'address' | 'mac' | 'internal'>): boolean {
   return !internal && mac !== '00:00:00:00:00:00' && !address.startsWith('fe80:');
-}
-
-function isLoopback(address: string): boolean {
-  return address.startsWith('127.') || address === '::1';
 }

@@ -1,9 +1,9 @@
-import type { Endpoint } from '../../net/endpoint.ts';
+import { isLoopback } from '../../net/address.ts';
 import type { Check } from './checks.ts';
 
 /** What the admin listener tells is not for everybody: beyond loopback it wants a token. */
 export const checkAdmin: Check = ({ config: { admin }, isSound }, findings) => {
-  if (admin.listen === undefined || isLoopback(admin.listen) || !isSound(['admin'])) return;
+  if (admin.listen === undefined || isLoopback(admin.listen.address) || !isSound(['admin'])) return;
   if (admin.token === undefined) {
     findings.fault(
       ['admin', 'listen'],
@@ -16,7 +16,3 @@ export const checkAdmin: Check = ({ config: { admin }, isSound }, findings) => {
     'can be reached from other machines over plain HTTP: the token travels unencrypted',
   );
 };
-
-function isLoopback({ address }: Endpoint): boolean {
-  return address === '::1' || address.startsWith('127.');
-}

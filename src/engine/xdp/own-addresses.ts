@@ -1,4 +1,5 @@
 import { networkInterfaces } from 'node:os';
+import { isLoopback } from '../../net/address.ts';
 import type { BpfMap } from '../../sys/libbpf/map.ts';
 import type { KernelMaps } from './kernel-maps.ts';
 import { addressKey, uint32Key } from './layout.ts';
@@ -27,7 +28,7 @@ export class OwnAddresses {
     }
     for (const address of this.#known) if (!now.has(address)) this.#mapOf(address).delete(addressKey(address));
     this.#known = now;
-    const wired = [...now].filter((one) => !one.startsWith('127.') && one !== '::1');
+    const wired = [...now].filter((one) => !isLoopback(one));
     this.#near = [...wired.filter((one) => !isLinkLocal(one)), ...wired.filter(isLinkLocal)];
   }
 

@@ -1,3 +1,4 @@
+import { isLoopback } from '../../net/address.ts';
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { Millis } from '../../net/time.ts';
 import { isNobodysOwn } from '../reflector.ts';
@@ -38,11 +39,7 @@ export function mayCome({ rule }: Forward, source: Endpoint, { family }: Target)
 
 /** A header may name an address of the balancer's own machine: towards an upstream on ours it would be one of ours. */
 export function isElsewhere({ rule }: Forward, from: Endpoint, source: Endpoint): boolean {
-  return rule.transparent && isLoopback(source) && !isLoopback(from);
-}
-
-function isLoopback({ family, address }: Endpoint): boolean {
-  return family === 4 ? address.startsWith('127.') : address === '::1';
+  return rule.transparent && isLoopback(source.address) && !isLoopback(from.address);
 }
 
 export function targetsOf({ upstreams }: Forward): Target[] {

@@ -1,4 +1,4 @@
-import { isWildcard } from '../../net/address.ts';
+import { isLoopback, isWildcard } from '../../net/address.ts';
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { RelayAddress, TurnConfig } from './config.ts';
 
@@ -50,8 +50,4 @@ export class OwnListeners {
     if (!isLoopback(address)) for (const name of this.#outerNames) addresses.add(name);
     if (isWildcard(address)) this.#wildcardPorts.add(port);
   }
-}
-
-function isLoopback(address: string): boolean {
-  return address === '::1' || address.startsWith('127.');
 }
