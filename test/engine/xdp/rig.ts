@@ -51,17 +51,7 @@ export class KernelRig {
   readonly #opened = new Set<number>();
   /** Milliseconds of the kernel's clock, for `settings`. */
   now = 1_000_000;
-  settings: KernelSettings = {
-    clock: 0,
-    hopLifetime: 0,
-    budgetInterval: 0,
-    budgetBurst: 0,
-    forwardUntil: 0,
-    generation: 0,
-    lookupIfindex: 1,
-    near: [],
-    links: [],
-  };
+  settings: KernelSettings = { clock: 0, ...AT_FIRST, near: [], links: [] };
 
   constructor(sizes: Readonly<Record<string, number>> = {}) {
     this.#object = BpfObject.open(readFileSync(OBJECT));
@@ -87,16 +77,7 @@ export class KernelRig {
     this.flows = new KernelFlows(this.maps, { now: () => this.now });
     this.own(RELAY4, RELAY6);
     this.leaveBy(this.#relay0);
-    this.set({
-      hopLifetime: 0,
-      budgetInterval: 0,
-      budgetBurst: 0,
-      forwardUntil: 0,
-      generation: 0,
-      lookupIfindex: 1,
-      near: [RELAY4, RELAY6],
-      links: this.#links,
-    });
+    this.set({ ...AT_FIRST, near: [RELAY4, RELAY6], links: this.#links });
   }
 
   own(...addresses: readonly string[]): void {
@@ -195,3 +176,12 @@ const EVERY_KIND: number = OPEN | CHANNELS | RECEIVERS | PLAIN;
 function macOf(index: number): string {
   return `02:00:00:00:01:${index.toString(16).padStart(2, '0')}`;
 }
+
+const AT_FIRST = {
+  hopLifetime: 0,
+  budgetInterval: 0,
+  budgetBurst: 0,
+  forwardUntil: 0,
+  generation: 0,
+  lookupIfindex: 1,
+} as const;
